@@ -1,0 +1,162 @@
+/*
+ * chunk.h
+ *		A chunk in memory: gathering rows, serialising, reading columns.
+ *
+ * A chunk is written once.  The writer gathers up to TSDB_CHUNK_ROWS rows,
+ * which the caller adds in their final order (series key, then time), and
+ * serialises them to two byte strings:
+ *
+ *   body    the self-describing head: row count, schema it was written under,
+ *           time range, per-column statistics, segments, and where in the
+ *           stream each vector lies (see chunk_format.h)
+ *   stream  the encoded vectors, back to back
+ *
+ * The body goes to the directory, the stream to a shard.  A body larger than
+ * TSDB_CHUNK_INLINE_BODY keeps the head inline and moves the rest to the end
+ * of the stream, so that 1600 columns fit.
+ *
+ * The reader is opened on a body and decodes columns when first asked for,
+ * through a callback that fetches a range of the stream.  Everything that it
+ * returns lives in the memory context that it was opened in.
+ *
+ * Errors: stored bytes that break the format raise ERRCODE_DATA_CORRUPTED
+ * through TsdbChunkReader.describe, which knows table, shard and chunk.
+ */
+#ifndef TSDB_CHUNK_CHUNK_H
+#define TSDB_CHUNK_CHUNK_H
+
+#include "access/tupdesc.h"
+#include "codec/codec.h"
+#include "lib/stringinfo.h"
+
+#define TSDB_CHUNK_ROWS			1024
+#define TSDB_CHUNK_INLINE_BODY	4000	/* bytes of body kept in the directory tuple */
+#define TSDB_CHUNK_RAW_MAX		(8 * 1024 * 1024)	/* a chunk closes at this many raw bytes */
+
+/* The columns that order a table; attribute numbers, 0 for none. */
+typedef struct TsdbSortKey
+{
+	AttrNumber	time;			/* time column, or 0: insertion order */
+	int			nseries;
+	AttrNumber	series[INDEX_MAX_KEYS];
+} TsdbSortKey;
+
+/* ---- writing ---- */
+
+typedef struct TsdbChunkWriter TsdbChunkWriter;
+
+/* A serialised chunk; memory of the writer, valid until its next reset. */
+typedef struct TsdbChunkImage
+{
+	uint32		nrows;
+	bool		has_time;		/* min_time and max_time are set */
+	int64		min_time;		/* in the time column's own unit */
+	int64		max_time;
+	const char *body;
+	uint32		body_bytes;		/* at most TSDB_CHUNK_INLINE_BODY */
+	const char *stream;
+	uint32		stream_bytes;
+} TsdbChunkImage;
+
+extern TsdbChunkWriter *tsdb_chunk_writer_create(TupleDesc tupdesc,
+												 const TsdbSortKey *key);
+
+/* Add a row.  Varlena values may be toasted, compressed or expanded: the
+ * writer copies what it keeps. */
+extern void tsdb_chunk_writer_add(TsdbChunkWriter *writer,
+								  const Datum *values, const bool *nulls);
+extern uint32 tsdb_chunk_writer_rows(const TsdbChunkWriter *writer);
+
+/* True if no further row may be added. */
+extern bool tsdb_chunk_writer_full(const TsdbChunkWriter *writer);
+
+/* True if the row that would come next starts another series than the last
+ * row added (false for an empty writer or a table without series key). */
+extern bool tsdb_chunk_writer_new_series(const TsdbChunkWriter *writer,
+										 const Datum *values, const bool *nulls);
+
+/* Serialise what was added (at least one row). */
+extern const TsdbChunkImage *tsdb_chunk_writer_finish(TsdbChunkWriter *writer,
+													  TsdbCodecLevel level);
+extern void tsdb_chunk_writer_reset(TsdbChunkWriter *writer);
+extern void tsdb_chunk_writer_free(TsdbChunkWriter *writer);
+
+/* ---- reading ---- */
+
+/* Fetch bytes [offset, offset + length) of the stream into dst. */
+typedef void (*TsdbStreamFetch) (void *arg, uint32 offset, uint32 length, char *dst);
+
+/* Raise (ereport ERROR, does not return) that this chunk is damaged. */
+typedef void (*TsdbChunkDamage) (void *arg, const char *detail);
+
+typedef struct TsdbChunkReader TsdbChunkReader;
+
+/* tupdesc is the table's present row type: columns added since the chunk was
+ * written read as their missing value, dropped ones as null. */
+extern TsdbChunkReader *tsdb_chunk_reader_open(TupleDesc tupdesc,
+											   const char *body, uint32 body_bytes,
+											   TsdbStreamFetch fetch,
+											   TsdbChunkDamage damage,
+											   void *arg);
+extern uint32 tsdb_chunk_reader_rows(const TsdbChunkReader *reader);
+
+/* A decoded column, one entry per row.  By-reference values point into the
+ * reader's memory and are complete, aligned varlenas or fixed-size values. */
+typedef struct TsdbColumn
+{
+	Datum	   *values;
+	bool	   *nulls;
+} TsdbColumn;
+
+extern const TsdbColumn *tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno);
+
+/* Memory that the reader holds, for caches that have a budget. */
+extern Size tsdb_chunk_reader_bytes(const TsdbChunkReader *reader);
+extern void tsdb_chunk_reader_close(TsdbChunkReader *reader);
+
+/* ---- the body without decoding, for views, planner and pruning ---- */
+
+typedef struct TsdbColumnStats
+{
+	uint8		codec;			/* 0: the column is not in the chunk */
+	uint32		vector_offset;	/* in the stream */
+	uint32		vector_bytes;	/* 0: inlined in the body (constants) */
+	uint32		inline_bytes;
+	uint32		nnulls;
+	bool		has_range;		/* min and max are set, as Datums of the type's
+								 * default btree order (numbers, times), or in
+								 * byte order for text-like types */
+	Datum		min;
+	Datum		max;
+	bool		has_sum;		/* exact integer sum (integer columns) */
+	int64		sum_high;		/* 128 bits: high, low */
+	uint64		sum_low;
+	bool		has_ends;		/* first and last non-null value in row order */
+	Datum		first;
+	Datum		last;
+} TsdbColumnStats;
+
+typedef struct TsdbChunkSummary
+{
+	uint32		nrows;
+	uint32		nsegments;
+	bool		has_time;
+	int64		min_time;
+	int64		max_time;
+	int			natts;			/* columns of the schema it was written under */
+	TsdbColumnStats *columns;	/* natts entries */
+} TsdbChunkSummary;
+
+/* Parse body (fetching its tail from the stream where it was too long);
+ * palloc'd in the current context. */
+extern TsdbChunkSummary *tsdb_chunk_summary(TupleDesc tupdesc,
+											const char *body, uint32 body_bytes,
+											TsdbStreamFetch fetch,
+											TsdbChunkDamage damage, void *arg);
+
+/* Stable hash of a row's series key, versioned, equal for equal keys; decides
+ * on the shard. 0 for a table without series key. */
+extern uint32 tsdb_series_hash(TupleDesc tupdesc, const TsdbSortKey *key,
+							   const Datum *values, const bool *nulls);
+
+#endif							/* TSDB_CHUNK_CHUNK_H */

@@ -1,0 +1,36 @@
+/*
+ * compact.h
+ *		Compaction of one table: row store to chunks, chunks merged.
+ */
+#ifndef TSDB_WORKER_COMPACT_H
+#define TSDB_WORKER_COMPACT_H
+
+#include "utils/rel.h"
+
+typedef struct TsdbCompactOptions
+{
+	int64		max_rows;		/* stop after about this many rows; 0: no limit */
+	bool		merge;			/* also merge small and overlapping chunks */
+	bool		nowait;			/* give up rather than wait for the table's lock */
+} TsdbCompactOptions;
+
+typedef struct TsdbCompactResult
+{
+	bool		done;			/* false: lock not got, or more is to do */
+	int64		rows_moved;		/* from the row store to chunks */
+	int64		rows_kept;		/* seen and left: locked, too new, too large */
+	int64		chunks_written;
+	int64		chunks_merged;
+	int64		bytes_written;
+} TsdbCompactResult;
+
+/*
+ * Compact a table within the current transaction.  Takes
+ * ShareUpdateExclusiveLock, then its snapshot; the caller commits.  Safe to
+ * cancel and to abort at any point.  The relation may be gone: then done is
+ * true and nothing happened.
+ */
+extern void tsdb_compact_relation(Oid relid, const TsdbCompactOptions *options,
+								  TsdbCompactResult *result);
+
+#endif							/* TSDB_WORKER_COMPACT_H */
