@@ -1,0 +1,57 @@
+# PgSuites::Known: the list of known differences, as the file known_differences holds it.
+
+package PgSuites::Known;
+
+use strict;
+use warnings;
+
+my %verbs = map { $_ => 1 } qw(plans output rows lines replace);
+
+# Reads FILE; dies with the line of a mistake.
+sub read
+{
+	my ($class, $file) = @_;
+	my $self = bless { entries => [] }, $class;
+	my $entry;
+
+	open(my $in, '<', $file) or die "$file: $!";
+	while (my $line = <$in>)
+	{
+		chomp $line;
+		next if $line =~ /^#/;
+		if ($line =~ /^\s*$/)
+		{
+			undef $entry;
+			next;
+		}
+		if ($line =~ m{^test:\s*(\S.*)$})
+		{
+			$entry = { tests => [ split ' ', $1 ], modes => [qw(tsdb compact)], directives => [], reason => '' };
+			push @{ $self->{entries} }, $entry;
+		}
+		elsif (!$entry) { die "$file:$.: no test named before\n" }
+		elsif ($line =~ /^modes:\s*(.*)$/) { $entry->{modes} = [ split ' ', $1 ] }
+		elsif ($line =~ /^reason:\s*(.*)$/) { $entry->{reason} = $1 }
+		elsif ($line =~ /^\s+(\S.*)$/ and $entry->{reason}) { $entry->{reason} .= " $1" }
+		elsif ($line =~ m{^(\w+):\s*$} and $verbs{$1}) { push @{ $entry->{directives} }, [$1] }
+		elsif ($line =~ m{^(\w+):\s*/(.*)/\s*(?:=>\s*(.*))?$} and $verbs{$1})
+		{
+			push @{ $entry->{directives} }, [ $1, qr/$2/mi, $3 // '' ];
+		}
+		else { die "$file:$.: not understood: $line\n" }
+	}
+	return $self;
+}
+
+# The entries for TEST of SUITE in MODE.
+sub entries
+{
+	my ($self, $mode, $suite, $test) = @_;
+	return grep {
+		my $entry = $_;
+		(grep { $_ eq $mode } @{ $entry->{modes} })
+		  && grep { $_ eq "$suite/$test" || $_ eq "$suite/*" } @{ $entry->{tests} };
+	} @{ $self->{entries} };
+}
+
+1;

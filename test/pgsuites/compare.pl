@@ -1,0 +1,130 @@
+#!/usr/bin/env perl
+#
+# Compares the results of PostgreSQL's suites on heap with those of other modes.
+#
+#   compare.pl --work=DIR --source=DIR --modes="M ..." --suites="S ..." --known=FILE
+#
+# Reads DIR/heap/SUITE/results and DIR/MODE/SUITE/results as the program run leaves them,
+# prints each test that is not the same, and writes its difference to
+# DIR/diffs/MODE.SUITE.TEST.diff. Exits with 1 if a difference is not a known one.
+#
+# A result file is read as PgSuites::Output describes, so that what is compared is
+# statements and what they print. The mode "compact" compares the rows of a statement
+# without ORDER BY as a multiset: both sides are sorted. EXPLAIN's lines are never sorted.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::Bin;
+use Getopt::Long;
+use PgSuites::Known;
+use PgSuites::Output;
+
+my ($work, $source, $modes, $suites, $known_file);
+GetOptions(
+	'work=s' => \$work, 'source=s' => \$source, 'modes=s' => \$modes,
+	'suites=s' => \$suites, 'known=s' => \$known_file) or exit 2;
+
+# What a server's log must not contain: crashes, failed assertions, and what the server
+# says of code that gives back less than it took.
+my $log_fault = qr/TRAP:|PANIC:|was terminated by signal|exited with exit code [2-9]
+	|does not stop|reference leak|not owned by resource owner|write past chunk end
+	|you don't own a lock|AbortTransaction\ while\ in/x;
+
+my $known = PgSuites::Known->read($known_file);
+my $diffs = "$work/diffs";
+my ($passed, $failed) = (0, 0);
+
+system('rm', '-rf', $diffs);
+mkdir $diffs or die "$diffs: $!";
+
+for my $mode (split ' ', $modes)
+{
+	for my $suite (split ' ', $suites)
+	{
+		my %count = (same => 0, known => 0, differs => 0);
+		my @stale;
+		for my $test (read_lines("$work/$mode/$suite/tests"))
+		{
+			my ($verdict, $entries) = compare_test($mode, $suite, $test);
+			$count{$verdict}++;
+			push @stale, $test if $verdict eq 'same' and @$entries;
+			printf "%-8s %-10s %-36s %s\n", $mode, $suite, $test,
+			  $verdict eq 'known' ? 'known: ' . join('; ', map { $_->{reason} } @$entries) : $verdict
+			  if $verdict ne 'same';
+		}
+		print "$mode $suite: no difference seen, though one is listed: @stale\n" if @stale;
+		printf "%s %s: %d same, %d known differences, %d differ\n",
+		  $mode, $suite, @count{qw(same known differs)};
+		$passed += $count{same} + $count{known};
+		$failed += $count{differs};
+
+		my @faults = grep { /$log_fault/ } read_lines("$work/data/$mode.$suite.log");
+		print "$mode $suite, server log: $_\n" for @faults > 20 ? @faults[0 .. 19] : @faults;
+		@faults ? $failed++ : $passed++;
+	}
+}
+print "differences are in $diffs\n" if $failed;
+print "$passed passed, $failed failed\n";
+exit($failed ? 1 : 0);
+
+# Returns 'same', 'known' or 'differs', and the entries of known differences that are for
+# the test.
+sub compare_test
+{
+	my ($mode, $suite, $test) = @_;
+	my @files = map { "$work/$_/$suite/results/$test.out" } ('heap', $mode);
+	my @entries = $known->entries($mode, $suite, $test);
+
+	if (grep { !-f } @files)
+	{
+		write_lines("$diffs/$mode.$suite.$test.diff", "no result file");
+		return ('differs', \@entries);
+	}
+	return ('same', \@entries)
+	  if join("\n", read_lines($files[0])) eq join("\n", read_lines($files[1]));
+
+	my @outputs = map { PgSuites::Output->read($suite, $_, script($suite, $test)) } @files;
+	if ($mode eq 'compact')
+	{
+		$_->sort_rows for @outputs;
+	}
+	return ('same', \@entries) if $outputs[0]->text eq $outputs[1]->text;
+
+	for my $entry (@entries)
+	{
+		$_->apply($entry->{directives}) for @outputs;
+	}
+	return ('known', \@entries) if $outputs[0]->text eq $outputs[1]->text;
+
+	my @written = map { "$diffs/$mode.$suite.$test.$_" } qw(heap tsdb);
+	write_lines($written[$_], $outputs[$_]->text) for 0, 1;
+	system("diff -U4 '$written[0]' '$written[1]' | tail -n +3 >'$diffs/$mode.$suite.$test.diff'");
+	unlink @written;
+	return ('differs', \@entries);
+}
+
+# The script that TEST runs, of which its result file has an echo.
+sub script
+{
+	my ($suite, $test) = @_;
+	return $suite eq 'regress' ? "$source/src/test/regress/sql/$test.sql" : undef;
+}
+
+sub read_lines
+{
+	my ($file) = @_;
+	open(my $in, '<', $file) or die "$file: $!";
+	chomp(my @lines = <$in>);
+	return @lines;
+}
+
+sub write_lines
+{
+	my ($file, @lines) = @_;
+	open(my $out, '>', $file) or die "$file: $!";
+	print $out "$_\n" for @lines;
+	close $out;
+	return;
+}
