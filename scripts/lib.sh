@@ -35,8 +35,10 @@ work_where_server_can() {
     say "account $(server_user) cannot enter $root: working in a copy, $copy"
     mkdir -p "$copy"
     chmod 755 "$copy"
+    find "$copy" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
     tar -C "$root" --exclude=./build --exclude=./.git -cf - . | tar -C "$copy" -xf -
     unset BUILD_DIR
+    cd "$copy"
     exec "$copy/scripts/${0##*/}" "$@"
 }
 
