@@ -110,6 +110,20 @@ typedef struct TsdbColumn
 
 extern const TsdbColumn *tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno);
 
+/* The segments of a chunk: runs of rows whose series key is the same to the
+ * bit. Row ranges always, time ranges only where segments are long on average. */
+typedef struct TsdbSegments
+{
+	uint32		count;			/* at least 1 */
+	uint32	   *rows;			/* count + 1 entries: first rows, then the end */
+	int64	   *min_time;		/* count entries, or NULL */
+	int64	   *max_time;
+	bool	   *no_time;		/* all times of that segment are null */
+} TsdbSegments;
+
+/* Lives as long as the reader. */
+extern const TsdbSegments *tsdb_chunk_reader_segments(TsdbChunkReader *reader);
+
 /* Memory that the reader holds, for caches that have a budget. */
 extern Size tsdb_chunk_reader_bytes(const TsdbChunkReader *reader);
 extern void tsdb_chunk_reader_close(TsdbChunkReader *reader);

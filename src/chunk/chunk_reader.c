@@ -1,0 +1,437 @@
+/*
+ * chunk_reader.c
+ *		Reading the columns of a chunk.
+ *
+ * A reader keeps the parsed body and decodes a column when it is first asked
+ * for: most queries touch few columns of a table.  Numbers are decoded right
+ * into the array of Datums, since a Datum is the codec's 64-bit carrier;
+ * by-reference values of a column take one allocation, in which they lie in
+ * row order, aligned and complete.
+ *
+ * Everything is in the reader's own context, a child of the one at open, so
+ * that closing is one deletion and its size can be told.  The row type is
+ * copied as far as needed: the reader outlives the TupleDesc it was opened
+ * with, as a cached one must.
+ *
+ * A vector describes itself.  It is read by its own type tag, which is checked
+ * against what the body says and against what the attribute is today; nothing
+ * that is stored sizes an allocation unchecked.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "chunk/chunk.h"
+#include "chunk/chunk_load.h"
+#include "chunk/chunk_type.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+/* No chunk that was written holds more in one column than this. */
+#define READER_RAW_MAX		((Size) TSDB_CHUNK_RAW_MAX + MaxAllocSize)
+
+/* An attribute of the present row type. */
+typedef struct ReaderAttribute
+{
+	int16		length;
+	bool		by_value;
+	bool		dropped;
+	char		align;
+} ReaderAttribute;
+
+typedef struct ReaderMissing
+{
+	Datum		value;
+	bool		is_null;
+} ReaderMissing;
+
+struct TsdbChunkReader
+{
+	MemoryContext context;
+	TsdbChunkSource source;
+	TsdbChunkBody body;
+	int			natts;			/* of the present row type */
+	ReaderAttribute *attributes;
+	ReaderMissing *missing;		/* of attributes that the chunk does not have */
+	TsdbColumn **columns;		/* natts entries, NULL until decoded */
+	TsdbSegments *segments;		/* NULL until decoded */
+};
+
+TsdbChunkReader *
+tsdb_chunk_reader_open(TupleDesc tupdesc, const char *body, uint32 body_bytes,
+					   TsdbStreamFetch fetch, TsdbChunkDamage damage, void *arg)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "tsdb chunk reader",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	TsdbChunkReader *reader = palloc0(sizeof(TsdbChunkReader));
+	char	   *copy = palloc(Max(body_bytes, 1));
+	int			natts = tupdesc->natts;
+	int			stored;
+
+	reader->context = context;
+	reader->source = (TsdbChunkSource) {.fetch = fetch,.damage = damage,.arg = arg};
+	memcpy(copy, body, body_bytes);
+	tsdb_chunk_load(&reader->source, copy, body_bytes, &reader->body);
+
+	reader->natts = natts;
+	reader->attributes = palloc(Max(natts, 1) * sizeof(ReaderAttribute));
+	for (int i = 0; i < natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		reader->attributes[i].length = att->attlen;
+		reader->attributes[i].by_value = att->attbyval;
+		reader->attributes[i].dropped = att->attisdropped;
+		reader->attributes[i].align = att->attalign;
+	}
+	reader->columns = palloc0(Max(natts, 1) * sizeof(TsdbColumn *));
+
+	stored = (int) reader->body.head.natts;
+	if (stored < natts)
+	{
+		reader->missing = palloc((natts - stored) * sizeof(ReaderMissing));
+		for (int i = stored; i < natts; i++)
+		{
+			ReaderMissing *missing = &reader->missing[i - stored];
+
+			missing->value = getmissingattr(tupdesc, i + 1, &missing->is_null);
+			if (!missing->is_null)
+				missing->value = datumCopy(missing->value,
+										   reader->attributes[i].by_value,
+										   reader->attributes[i].length);
+		}
+	}
+	MemoryContextSwitchTo(caller);
+	return reader;
+}
+
+uint32
+tsdb_chunk_reader_rows(const TsdbChunkReader *reader)
+{
+	return reader->body.head.nrows;
+}
+
+Size
+tsdb_chunk_reader_bytes(const TsdbChunkReader *reader)
+{
+	return MemoryContextMemAllocated(reader->context, true);
+}
+
+void
+tsdb_chunk_reader_close(TsdbChunkReader *reader)
+{
+	MemoryContextDelete(reader->context);
+}
+
+/* ---- decoding ---- */
+
+/* Entries that a decoder may touch. */
+static uint32
+rounded_rows(uint32 nrows)
+{
+	return TYPEALIGN(TSDB_VECTOR_BLOCK_ROWS, nrows);
+}
+
+/* The encoded bytes of a vector; *fetched must be freed unless it is NULL. */
+static const uint8 *
+vector_bytes(TsdbChunkReader *reader, const TsdbBodyPlace *place, char **fetched)
+{
+	*fetched = NULL;
+	if (place->inlined != NULL)
+		return place->inlined;
+	*fetched = MemoryContextAllocHuge(reader->context, place->bytes);
+	reader->source.fetch(reader->source.arg, place->offset, place->bytes, *fetched);
+	return (const uint8 *) *fetched;
+}
+
+/* Inspect a vector and check that it has so many rows and nulls. */
+static void
+inspect(TsdbChunkReader *reader, const uint8 *src, uint32 bytes, uint32 nrows,
+		uint32 nnulls, TsdbVectorInfo *info)
+{
+	if (tsdb_codec_inspect(src, bytes, info) != TSDB_CODEC_OK)
+		tsdb_chunk_damaged(&reader->source, "A vector's header is damaged.");
+	if (info->nrows != nrows || info->nnulls != nnulls)
+		tsdb_chunk_damaged(&reader->source,
+						   "A vector has other rows or nulls than its chunk states.");
+	if (info->raw_bytes > READER_RAW_MAX)
+		tsdb_chunk_damaged(&reader->source, "A vector states an impossible size.");
+}
+
+/* Decode into out, whose arrays the caller has allocated by info. */
+static void
+decode(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
+	   const TsdbVectorInfo *info, TsdbVector *out)
+{
+	Size		scratch_bytes = tsdb_codec_scratch_bytes(info->type, info->width,
+														 info->raw_bytes);
+	char	   *scratch = MemoryContextAllocHuge(reader->context, scratch_bytes + 16);
+	TsdbCodecStatus status;
+
+	status = tsdb_codec_decode(src, bytes, (void *) TYPEALIGN(16, scratch),
+							   scratch_bytes, out);
+	if (status == TSDB_CODEC_FAILED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("The compression library failed.")));
+	if (status != TSDB_CODEC_OK)
+		tsdb_chunk_damaged(&reader->source, "A vector cannot be decoded.");
+	pfree(scratch);
+}
+
+/* Turn a null bitmap into an array. */
+static void
+expand_nulls(const uint8 *bitmap, uint32 nnulls, uint32 nrows, bool *nulls)
+{
+	if (nnulls == 0)
+	{
+		memset(nulls, false, nrows * sizeof(bool));
+		return;
+	}
+	for (uint32 i = 0; i < nrows; i++)
+		nulls[i] = (bitmap[i >> 3] >> (i & 7)) & 1;
+}
+
+/* Values of fixed width, back to back, to aligned ones. */
+static void
+read_fixed(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
+		   const TsdbVectorInfo *info, const ReaderAttribute *attribute,
+		   TsdbVector *vector, TsdbColumn *column)
+{
+	Size		width = info->width;
+	Size		stride = att_align_nominal(width, attribute->align);
+	Size		used = width * info->nrows;
+
+	if (info->raw_bytes != used)
+		tsdb_chunk_damaged(&reader->source, "A vector states an impossible size.");
+	vector->data = MemoryContextAllocHuge(reader->context, stride * info->nrows);
+	decode(reader, src, bytes, info, vector);
+
+	if (stride != width)
+	{
+		for (uint32 i = info->nrows; i-- > 1;)
+			memmove(vector->data + i * stride, vector->data + i * width, width);
+	}
+	for (uint32 i = 0; i < info->nrows; i++)
+		column->values[i] = PointerGetDatum(vector->data + i * stride);
+}
+
+/* Payloads to complete varlenas, or to strings that end with a zero. */
+static void
+read_bytes(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
+		   const TsdbVectorInfo *info, const ReaderAttribute *attribute,
+		   TsdbVector *vector, TsdbColumn *column)
+{
+	uint32		nrows = info->nrows;
+	bool		is_cstring = attribute->length == -2;
+	Size		align = is_cstring ? 1 : attribute->align == TYPALIGN_DOUBLE ? ALIGNOF_DOUBLE : ALIGNOF_INT;
+	Size		total = 0;
+	uint8	   *data = MemoryContextAllocHuge(reader->context, info->raw_bytes + 1);
+	uint32	   *offsets = MemoryContextAlloc(reader->context,
+											 (rounded_rows(nrows) + 1) * sizeof(uint32));
+	char	   *next;
+
+	vector->data = data;
+	vector->offsets = offsets;
+	decode(reader, src, bytes, info, vector);
+
+	if (offsets[0] != 0 || offsets[nrows] > info->raw_bytes)
+		tsdb_chunk_damaged(&reader->source, "A vector's values overlap or leave it.");
+	for (uint32 i = 0; i < nrows; i++)
+	{
+		if (offsets[i + 1] < offsets[i] ||
+			offsets[i + 1] - offsets[i] > MaxAllocSize - VARHDRSZ)
+			tsdb_chunk_damaged(&reader->source, "A vector's values overlap or leave it.");
+		total += TYPEALIGN(align, (Size) (offsets[i + 1] - offsets[i]) + VARHDRSZ);
+	}
+
+	next = MemoryContextAllocHuge(reader->context, total);
+	for (uint32 i = 0; i < nrows; i++)
+	{
+		uint32		length = offsets[i + 1] - offsets[i];
+
+		column->values[i] = PointerGetDatum(next);
+		if (is_cstring)
+		{
+			memcpy(next, data + offsets[i], length);
+			next[length] = '\0';
+			next += length + 1;
+		}
+		else
+		{
+			SET_VARSIZE(next, VARHDRSZ + length);
+			memcpy(next + VARHDRSZ, data + offsets[i], length);
+			next += TYPEALIGN(align, (Size) length + VARHDRSZ);
+		}
+	}
+	pfree(data);
+	pfree(offsets);
+}
+
+/* Decode a stored column. */
+static void
+read_column(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
+			const ReaderAttribute *attribute, TsdbColumn *column)
+{
+	uint32		nrows = reader->body.head.nrows;
+	uint32		bytes = stored->vector.bytes;
+	char	   *fetched;
+	const uint8 *src = vector_bytes(reader, &stored->vector, &fetched);
+	TsdbVectorInfo info;
+	TsdbVectorType type;
+	uint32		width;
+	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
+	TsdbVector	vector = {.nulls = nulls};
+
+	inspect(reader, src, bytes, nrows, stored->nnulls, &info);
+	tsdb_column_kind_vector(stored->kind, stored->width, &type, &width);
+	if (info.type != type ||
+		((type == TSDB_VECTOR_INT || type == TSDB_VECTOR_FIXED) && info.width != width))
+		tsdb_chunk_damaged(&reader->source,
+						   "A vector is of another kind than its chunk states.");
+	if (!tsdb_column_reads(attribute->by_value, attribute->length, info.type, info.width))
+		tsdb_chunk_damaged(&reader->source,
+						   "A vector is of another kind than its column.");
+
+	switch (info.type)
+	{
+		case TSDB_VECTOR_INT:
+			StaticAssertStmt(sizeof(Datum) == sizeof(int64), "a Datum is a carrier");
+			vector.ints = (int64 *) column->values;
+			decode(reader, src, bytes, &info, &vector);
+			break;
+		case TSDB_VECTOR_FLOAT8:
+			vector.float8s = (uint64 *) column->values;
+			decode(reader, src, bytes, &info, &vector);
+			break;
+		case TSDB_VECTOR_FLOAT4:
+			{
+				uint32		bits[TSDB_VECTOR_ROWS_MAX];
+
+				vector.float4s = bits;
+				decode(reader, src, bytes, &info, &vector);
+				for (uint32 i = 0; i < nrows; i++)
+					column->values[i] = Int32GetDatum((int32) bits[i]);
+				break;
+			}
+		case TSDB_VECTOR_FIXED:
+			read_fixed(reader, src, bytes, &info, attribute, &vector, column);
+			break;
+		case TSDB_VECTOR_BYTES:
+			read_bytes(reader, src, bytes, &info, attribute, &vector, column);
+			break;
+	}
+	expand_nulls(nulls, info.nnulls, nrows, column->nulls);
+	if (fetched != NULL)
+		pfree(fetched);
+}
+
+/* The same value for all rows. */
+static void
+fill_column(TsdbColumn *column, uint32 nrows, Datum value, bool is_null)
+{
+	for (uint32 i = 0; i < nrows; i++)
+		column->values[i] = value;
+	memset(column->nulls, is_null, nrows * sizeof(bool));
+}
+
+const TsdbColumn *
+tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno)
+{
+	uint32		nrows = reader->body.head.nrows;
+	int			stored = (int) reader->body.head.natts;
+	int			index = attno - 1;
+	TsdbColumn *column;
+
+	if (index < 0 || index >= reader->natts)
+		elog(ERROR, "invalid attribute number %d", attno);
+	if (reader->columns[index] != NULL)
+		return reader->columns[index];
+
+	column = MemoryContextAlloc(reader->context, sizeof(TsdbColumn));
+	column->values = MemoryContextAlloc(reader->context,
+										rounded_rows(nrows) * sizeof(Datum));
+	column->nulls = MemoryContextAlloc(reader->context, nrows * sizeof(bool));
+
+	if (index >= stored)
+	{
+		const ReaderMissing *missing = &reader->missing[index - stored];
+
+		fill_column(column, nrows, missing->value, missing->is_null);
+	}
+	else if (reader->attributes[index].dropped ||
+			 reader->body.columns[index].kind == TSDB_BODY_NULL)
+		fill_column(column, nrows, (Datum) 0, true);
+	else
+		read_column(reader, &reader->body.columns[index],
+					&reader->attributes[index], column);
+
+	/* only now: an error must not leave half a column */
+	reader->columns[index] = column;
+	return column;
+}
+
+/* ---- segments ---- */
+
+/* Decode one of the vectors of integers that describe segments. */
+static int64 *
+read_segment_vector(TsdbChunkReader *reader, const TsdbBodyPlace *place,
+					uint32 width, uint8 *nulls)
+{
+	uint32		nsegments = reader->body.head.nsegments;
+	char	   *fetched;
+	const uint8 *src = vector_bytes(reader, place, &fetched);
+	TsdbVectorInfo info;
+	TsdbVector	vector = {.nulls = nulls};
+
+	if (tsdb_codec_inspect(src, place->bytes, &info) != TSDB_CODEC_OK ||
+		info.type != TSDB_VECTOR_INT || info.width != width || info.nrows != nsegments)
+		tsdb_chunk_damaged(&reader->source, "A vector of the chunk's segments is damaged.");
+	vector.ints = MemoryContextAlloc(reader->context,
+									 rounded_rows(nsegments) * sizeof(int64));
+	decode(reader, src, place->bytes, &info, &vector);
+	if (fetched != NULL)
+		pfree(fetched);
+	return vector.ints;
+}
+
+const TsdbSegments *
+tsdb_chunk_reader_segments(TsdbChunkReader *reader)
+{
+	const TsdbBodyHead *head = &reader->body.head;
+	TsdbSegments *segments = reader->segments;
+	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
+
+	if (segments != NULL)
+		return segments;
+
+	segments = MemoryContextAllocZero(reader->context, sizeof(TsdbSegments));
+	segments->count = head->nsegments;
+	segments->rows = MemoryContextAllocZero(reader->context,
+											(head->nsegments + 1) * sizeof(uint32));
+	segments->rows[head->nsegments] = head->nrows;
+	if (head->nsegments > 1)
+	{
+		int64	   *rows = read_segment_vector(reader, &head->segment_rows, 2, nulls);
+
+		for (uint32 i = 0; i < head->nsegments; i++)
+		{
+			if (i == 0 ? rows[i] != 0 : rows[i] <= rows[i - 1] || rows[i] >= head->nrows)
+				tsdb_chunk_damaged(&reader->source, "The chunk's segments overlap.");
+			segments->rows[i] = (uint32) rows[i];
+		}
+		pfree(rows);
+	}
+	if (head->has_segment_times)
+	{
+		segments->min_time = read_segment_vector(reader, &head->segment_min, 8, nulls);
+		segments->max_time = read_segment_vector(reader, &head->segment_max, 8, nulls);
+		segments->no_time = MemoryContextAlloc(reader->context,
+											   head->nsegments * sizeof(bool));
+		expand_nulls(nulls, 1, head->nsegments, segments->no_time);
+	}
+	reader->segments = segments;
+	return segments;
+}

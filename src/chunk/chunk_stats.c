@@ -1,0 +1,403 @@
+/*
+ * chunk_stats.c
+ *		Statistics of a column: computed from its vector, read back as Datums.
+ *
+ * What is kept is what stays exact: the range in an order that no collation
+ * or setting can change, ends of numbers, sums of integers in 128 bits.  A
+ * value that is reported always is one of the column, to the bit, so that it
+ * can stand for a row in a result.
+ *
+ * This runs over every value that is ever compacted: the loops over numbers
+ * have no calls and no branches but those for nulls, and columns without nulls
+ * have loops of their own.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "chunk/chunk_stats.h"
+#include "utils/datum.h"
+
+static inline bool
+is_null(const TsdbVector *vector, uint32 row)
+{
+	return vector->nulls != NULL && (vector->nulls[row >> 3] & (1 << (row & 7))) != 0;
+}
+
+/* First and last rows that are not null; there is one. */
+static void
+find_ends(const TsdbVector *vector, uint32 *first, uint32 *last)
+{
+	*first = 0;
+	*last = vector->nrows - 1;
+	while (is_null(vector, *first))
+		(*first)++;
+	while (is_null(vector, *last))
+		(*last)--;
+}
+
+/* ---- integers ---- */
+
+/*
+ * Range of integers whose order becomes the signed one by flipping bits of
+ * flip: 0 for signed integers, the sign bit of a carrier for unsigned ones
+ * (sign-extended carriers of narrow unsigned values order alike).
+ */
+static void
+int_range(const TsdbVector *vector, bool any_null, uint32 first, uint64 flip,
+		  TsdbBodyColumn *column)
+{
+	const int64 *ints = vector->ints;
+	int64		min = (int64) ((uint64) ints[first] ^ flip);
+	int64		max = min;
+
+	if (!any_null)
+	{
+		for (uint32 i = 0; i < vector->nrows; i++)
+		{
+			int64		value = (int64) ((uint64) ints[i] ^ flip);
+
+			min = value < min ? value : min;
+			max = value > max ? value : max;
+		}
+	}
+	else
+	{
+		for (uint32 i = first; i < vector->nrows; i++)
+		{
+			int64		value = (int64) ((uint64) ints[i] ^ flip);
+
+			if (is_null(vector, i))
+				continue;
+			min = value < min ? value : min;
+			max = value > max ? value : max;
+		}
+	}
+	column->min.number = (int64) ((uint64) min ^ flip);
+	column->max.number = (int64) ((uint64) max ^ flip);
+}
+
+static void
+int_sum(const TsdbVector *vector, bool any_null, TsdbBodyColumn *column)
+{
+	const int64 *ints = vector->ints;
+
+	if (vector->width < 8)
+	{
+		/* 1024 values of 32 bits fit */
+		int64		sum = 0;
+
+		for (uint32 i = 0; i < vector->nrows; i++)
+			sum += any_null && is_null(vector, i) ? 0 : ints[i];
+		column->sum_low = (uint64) sum;
+		column->sum_high = sum < 0 ? PG_UINT64_MAX : 0;
+	}
+	else
+	{
+		/* sums of the two halves fit, and can be vectorised */
+		int64		high = 0;
+		uint64		low = 0;
+		__extension__ __int128 sum;
+
+		for (uint32 i = 0; i < vector->nrows; i++)
+		{
+			int64		value = any_null && is_null(vector, i) ? 0 : ints[i];
+
+			high += value >> 32;
+			low += (uint32) value;
+		}
+		sum = high;
+		sum = sum * INT64CONST(0x100000000) + low;
+		column->sum_low = (uint64) sum;
+		column->sum_high = (uint64) (sum >> 64);
+	}
+}
+
+/* ---- floats ---- */
+
+/*
+ * A float's bits as an integer that orders as the server orders floats: NaN
+ * above infinity, all NaNs equal, and both zeros equal.
+ */
+static inline int64
+float8_order(uint64 bits)
+{
+	int64		value;
+
+	if ((bits & ~(UINT64CONST(1) << 63)) > UINT64CONST(0x7FF0000000000000))
+		return PG_INT64_MAX;
+	value = (int64) bits;
+	return value < 0 ? -(int64) (bits & ~(UINT64CONST(1) << 63)) : value;
+}
+
+static inline int64
+float4_order(uint32 bits)
+{
+	uint32		magnitude = bits & 0x7FFFFFFF;
+
+	if (magnitude > 0x7F800000)
+		return PG_INT64_MAX;
+	return bits >> 31 ? -(int64) magnitude : (int64) magnitude;
+}
+
+static void
+float_range(const TsdbVector *vector, bool any_null, uint32 first,
+			TsdbBodyColumn *column)
+{
+	bool		wide = vector->type == TSDB_VECTOR_FLOAT8;
+	uint32		min_row = first;
+	uint32		max_row = first;
+	int64		min = PG_INT64_MAX;
+	int64		max = PG_INT64_MIN;
+
+	for (uint32 i = first; i < vector->nrows; i++)
+	{
+		int64		order = wide ? float8_order(vector->float8s[i]) :
+			float4_order(vector->float4s[i]);
+
+		if (any_null && is_null(vector, i))
+			continue;
+		if (order < min)
+		{
+			min = order;
+			min_row = i;
+		}
+		if (order > max)
+		{
+			max = order;
+			max_row = i;
+		}
+	}
+	column->min.number = wide ? (int64) vector->float8s[min_row] :
+		(int64) vector->float4s[min_row];
+	column->max.number = wide ? (int64) vector->float8s[max_row] :
+		(int64) vector->float4s[max_row];
+}
+
+/* ---- strings ---- */
+
+typedef struct StringRef
+{
+	const uint8 *bytes;
+	uint32		length;			/* what is compared */
+	uint32		full_length;	/* what is kept: with trailing blanks */
+} StringRef;
+
+static StringRef
+string_at(const TsdbVector *vector, uint32 row, uint8 order)
+{
+	StringRef	string;
+
+	if (vector->type == TSDB_VECTOR_FIXED)
+	{
+		/* trailing zeros are put back by the reader and do not change the order */
+		string.bytes = vector->data + (Size) row * vector->width;
+		string.length = vector->width;
+		while (string.length > 0 && string.bytes[string.length - 1] == 0)
+			string.length--;
+		string.full_length = string.length;
+	}
+	else
+	{
+		string.bytes = vector->data + vector->offsets[row];
+		string.length = vector->offsets[row + 1] - vector->offsets[row];
+		string.full_length = string.length;
+		if (order == TSDB_ORDER_PADDED)
+		{
+			while (string.length > 0 && string.bytes[string.length - 1] == ' ')
+				string.length--;
+		}
+	}
+	return string;
+}
+
+static int
+string_compare(const StringRef *a, const StringRef *b)
+{
+	int			result = memcmp(a->bytes, b->bytes, Min(a->length, b->length));
+
+	if (result != 0)
+		return result;
+	return a->length < b->length ? -1 : a->length > b->length;
+}
+
+/* False if the range would take too many bytes. */
+static bool
+string_range(const TsdbVector *vector, uint32 first, uint8 order,
+			 TsdbBodyColumn *column)
+{
+	StringRef	min = string_at(vector, first, order);
+	StringRef	max = min;
+	StringRef	previous = min;
+
+	for (uint32 i = first + 1; i < vector->nrows; i++)
+	{
+		StringRef	string;
+
+		if (is_null(vector, i))
+			continue;
+		string = string_at(vector, i, order);
+
+		/* labels repeat */
+		if (string.full_length == previous.full_length &&
+			memcmp(string.bytes, previous.bytes, string.full_length) == 0)
+			continue;
+		previous = string;
+		if (string_compare(&string, &min) < 0)
+			min = string;
+		else if (string_compare(&string, &max) > 0)
+			max = string;
+	}
+	if (min.full_length > TSDB_BODY_STRING_MAX || max.full_length > TSDB_BODY_STRING_MAX)
+		return false;
+	column->min.bytes = min.bytes;
+	column->min.length = min.full_length;
+	column->max.bytes = max.bytes;
+	column->max.length = max.full_length;
+	return true;
+}
+
+/* ---- all together ---- */
+
+void
+tsdb_chunk_stats_compute(const TsdbColumnType *type, const TsdbVector *vector,
+						 uint32 nnulls, TsdbBodyColumn *column)
+{
+	bool		any_null = nnulls > 0;
+	uint32		first;
+	uint32		last;
+
+	Assert(nnulls < vector->nrows);
+	find_ends(vector, &first, &last);
+	column->alternate = tsdb_column_order_is_alternate(type->order);
+
+	switch (vector->type)
+	{
+		case TSDB_VECTOR_INT:
+			column->has_ends = true;
+			column->first.number = vector->ints[first];
+			column->last.number = vector->ints[last];
+			if (type->order != TSDB_ORDER_NONE)
+			{
+				column->has_range = true;
+				int_range(vector, any_null, first,
+						  type->order == TSDB_ORDER_UNSIGNED ? UINT64CONST(1) << 63 : 0,
+						  column);
+			}
+			if (type->summable)
+			{
+				column->has_sum = true;
+				int_sum(vector, any_null, column);
+			}
+			break;
+		case TSDB_VECTOR_FLOAT4:
+		case TSDB_VECTOR_FLOAT8:
+			column->has_ends = true;
+			column->has_range = true;
+			if (vector->type == TSDB_VECTOR_FLOAT8)
+			{
+				column->first.number = (int64) vector->float8s[first];
+				column->last.number = (int64) vector->float8s[last];
+			}
+			else
+			{
+				column->first.number = (int64) vector->float4s[first];
+				column->last.number = (int64) vector->float4s[last];
+			}
+			float_range(vector, any_null, first, column);
+			break;
+		case TSDB_VECTOR_FIXED:
+		case TSDB_VECTOR_BYTES:
+			if (type->order != TSDB_ORDER_NONE)
+				column->has_range = string_range(vector, first, type->order, column);
+			break;
+	}
+}
+
+static Datum
+number_datum(const TsdbBodyValue *value, uint8 kind)
+{
+	/* a float4's Datum is its bit pattern, sign-extended as an int4's is */
+	return kind == TSDB_BODY_FLOAT4 ? Int32GetDatum((int32) value->number) :
+		Int64GetDatum(value->number);
+}
+
+static Datum
+string_datum(const TsdbBodyValue *value, const TsdbColumnType *type)
+{
+	if (type->length > 0)
+	{
+		char	   *fixed = palloc0(type->length);
+
+		memcpy(fixed, value->bytes, value->length);
+		return PointerGetDatum(fixed);
+	}
+	else
+	{
+		struct varlena *varlena = palloc(VARHDRSZ + value->length);
+
+		SET_VARSIZE(varlena, VARHDRSZ + value->length);
+		memcpy(VARDATA(varlena), value->bytes, value->length);
+		return PointerGetDatum(varlena);
+	}
+}
+
+void
+tsdb_chunk_stats_read(const TsdbColumnType *type, const TsdbBodyColumn *column,
+					  TsdbColumnStats *stats)
+{
+	TsdbVectorType vector_type;
+	uint32		width;
+	bool		same_order;
+
+	memset(stats, 0, sizeof(*stats));
+	stats->codec = column->codec;
+	stats->nnulls = column->nnulls;
+	if (column->kind == TSDB_BODY_NULL)
+		return;
+
+	if (column->vector.inlined != NULL)
+		stats->inline_bytes = column->vector.bytes;
+	else
+	{
+		stats->vector_offset = column->vector.offset;
+		stats->vector_bytes = column->vector.bytes;
+	}
+
+	/* statistics of another kind than the type has now mean nothing */
+	tsdb_column_kind_vector(column->kind, column->width, &vector_type, &width);
+	if (type->kind != column->kind ||
+		!tsdb_column_reads(type->by_value, type->length, vector_type, width))
+		return;
+	same_order = type->order != TSDB_ORDER_NONE &&
+		tsdb_column_order_is_alternate(type->order) == column->alternate;
+
+	if (column->kind == TSDB_BODY_FIXED || column->kind == TSDB_BODY_BYTES)
+	{
+		if (column->has_range && same_order && type->length != -2)
+		{
+			stats->has_range = true;
+			stats->min = string_datum(&column->min, type);
+			stats->max = string_datum(&column->max, type);
+		}
+		return;
+	}
+	if (column->has_range && same_order)
+	{
+		stats->has_range = true;
+		stats->min = number_datum(&column->min, column->kind);
+		stats->max = number_datum(&column->max, column->kind);
+	}
+	if (column->has_ends)
+	{
+		stats->has_ends = true;
+		stats->first = number_datum(&column->first, column->kind);
+		stats->last = number_datum(&column->last, column->kind);
+	}
+	if (column->has_sum && type->summable)
+	{
+		stats->has_sum = true;
+		stats->sum_high = (int64) column->sum_high;
+		stats->sum_low = column->sum_low;
+	}
+}
