@@ -1,0 +1,310 @@
+"""Runs one script on a heap side and a tsdb side and says where they first differ.
+
+A side is a database; in it a schema s is made anew for each script, so that both sides run the
+very same text and even the names in their errors agree.
+"""
+
+import collections
+import dataclasses
+import io
+import time
+
+import psycopg2
+from psycopg2.extensions import TRANSACTION_STATUS_INERROR
+
+from model import Step
+from server import Raw
+
+LOCK_NOT_AVAILABLE = "55P03"
+BAD_ROW = ("22", "23")
+MEMBERS = """SELECT c.oid::regclass FROM pg_class c JOIN pg_am a ON a.oid = c.relam
+WHERE a.amname = 'tsdb' AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+AND c.relnamespace = 's'::regnamespace ORDER BY c.relname"""
+REORDERED = """SELECT a.attrelid::regclass, a.attname
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_am m ON m.oid = c.relam
+JOIN pg_opclass o ON o.opcintype = a.atttypid AND o.opcdefault AND o.opcmethod = 403
+WHERE m.amname = 'heap' AND c.relkind = 'r' AND c.relnamespace = 's'::regnamespace
+AND a.attnum > 0 AND NOT a.attisdropped AND c.relpersistence <> 't'
+AND a.attlen BETWEEN 1 AND 16 ORDER BY md5(a.attname || c.relname || c.relfilenode)"""
+OWN_TEMPORARY = """SELECT c.oid::regclass FROM pg_class c JOIN pg_am a ON a.oid = c.relam
+WHERE a.amname = 'tsdb' AND c.relkind = 'r' AND c.relnamespace = pg_my_temp_schema()
+ORDER BY c.relname"""
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a statement did: its SQLSTATE (None: success), command tag and rows."""
+    state: str = None
+    tag: str = None
+    rows: list = None
+    message: str = ""
+    aborted: bool = False
+
+    def __str__(self):
+        if self.state:
+            return f"ERROR {self.state}: {self.message}"
+        return f"{self.tag}, {len(self.rows) if self.rows is not None else 'no'} rows"
+
+
+class Lost(Exception):
+    """The server closed the connection: it crashed."""
+
+
+class Side:
+    """One database and its connections."""
+
+    def __init__(self, server, database, method):
+        self.server, self.database, self.method = server, database, method
+        self.connection = self.helper = None
+        self.options = ""
+
+    def connect(self):
+        options = (f"-c search_path=s,public -c default_table_access_method={self.method} "
+                   "-c statement_timeout=30s -c lock_timeout=10s " + self.options)
+        self.connection = self.server.connect(self.database, name="test", options=options)
+        self.helper = self.server.connect(
+            self.database, name="helper",
+            options="-c search_path=s,public -c statement_timeout=30s -c lock_timeout=100ms")
+
+    def reset(self):
+        """A new schema s, and connections without memory."""
+        self.close()
+        self.connect()
+        with self.helper.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '20s'; SET client_min_messages = error; "
+                           "DROP SCHEMA IF EXISTS s CASCADE; CREATE SCHEMA s; "
+                           "RESET lock_timeout")
+        # the first connection may have had the old schema's OID in its search path
+        self.connection.close()
+        self.helper.close()
+        self.connect()
+
+    def close(self):
+        for connection in (self.connection, self.helper):
+            if connection is not None:
+                try:
+                    connection.close()
+                except psycopg2.Error:
+                    pass
+        self.connection = self.helper = None
+
+    def run(self, sql, data=None):
+        """Execute one statement; never raises for an SQL error."""
+        sql = sql.replace("{side}", self.database)
+        try:
+            with self.connection.cursor() as cursor:
+                if data is not None:
+                    cursor.copy_expert(sql, io.StringIO(data))
+                    rows = None
+                elif sql.startswith("COPY "):
+                    out = io.StringIO()
+                    cursor.copy_expert(sql, out)
+                    rows = out.getvalue().split("\n")
+                else:
+                    cursor.execute(sql)
+                    rows = cursor.fetchall() if cursor.description else None
+                outcome = Outcome(tag=cursor.statusmessage, rows=rows)
+        except psycopg2.Error as error:
+            if self.connection.closed or error.pgcode is None and \
+                    isinstance(error, psycopg2.OperationalError):
+                raise Lost(str(error)) from None
+            outcome = Outcome(state=error.pgcode or type(error).__name__,
+                              message=str(error).strip().split("\n")[0])
+        outcome.aborted = \
+            self.connection.info.transaction_status == TRANSACTION_STATUS_INERROR
+        return outcome
+
+    def compact(self, own=False):
+        """Compact every tsdb table; returns an error or None.  A lock not granted is no error."""
+        if self.method != "tsdb":
+            return self.reorder() if not own else None
+        connection = self.connection if own else self.helper
+        if own and self.connection.info.transaction_status == TRANSACTION_STATUS_INERROR:
+            return None
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(OWN_TEMPORARY if own else MEMBERS)
+                for (name,) in cursor.fetchall():
+                    try:
+                        cursor.execute("SELECT tsdb.compact(%s::regclass)", (name,))
+                    except psycopg2.Error as error:
+                        if connection.closed:
+                            raise Lost(str(error)) from None
+                        if error.pgcode != LOCK_NOT_AVAILABLE or own:
+                            return f"compact({name}): {error.pgcode} {error}".strip()
+        except psycopg2.OperationalError as error:
+            if connection.closed:
+                raise Lost(str(error)) from None
+            return str(error)
+        return None
+
+
+    def reorder(self):
+        """What stands for compaction when both sides are heap: the rows in another order.
+
+        It shows which statements of the generator have an answer that SQL does not define.
+        """
+        if self.database == "dh":
+            return None
+        with self.helper.cursor() as cursor:
+            cursor.execute(REORDERED)
+            for table, column in dict(cursor.fetchall()).items():
+                try:
+                    cursor.execute("BEGIN")
+                    cursor.execute(f"CREATE INDEX zz ON {table} ({column} DESC)")
+                    cursor.execute(f"CLUSTER {table} USING zz")
+                    cursor.execute("DROP INDEX zz")
+                    cursor.execute("COMMIT")
+                except psycopg2.Error:
+                    cursor.execute("ROLLBACK")
+        return None
+
+
+@dataclasses.dataclass
+class Difference:
+    """Where two sides part: the step's number and text, and what each did."""
+    number: int
+    sql: str
+    kind: str
+    heap: str
+    tsdb: str
+
+    def signature(self):
+        return (self.kind, self.sql) if self.kind not in ("lost", "compact") else (self.kind,)
+
+    def __str__(self):
+        return (f"{self.kind} at step {self.number}: {self.sql[:2000]}\n"
+                f"  heap: {self.heap}\n  tsdb: {self.tsdb}")
+
+
+class Pair:
+    """Both sides, stepping together."""
+
+    def __init__(self, heap, tsdb):
+        self.heap, self.tsdb = heap, tsdb
+        self.bags = {}
+
+    def start(self):
+        self.bags = {}
+        self.heap.reset()
+        self.tsdb.reset()
+
+    def step(self, number, step):
+        """Run one Step on both sides: (heap's Outcome or None, Difference or None)."""
+        try:
+            return self.step_or_lost(number, step)
+        except Lost as lost:
+            return None, Difference(number, step.sql or step.how, "lost", "-", str(lost))
+
+    def step_or_lost(self, number, step):
+        if step.how in ("compact", "own"):
+            error = self.tsdb.compact(own=step.how == "own")
+            if error:
+                return None, Difference(number, "", "compact", "-", error)
+            return None, None
+        if step.how == "side":
+            if self.tsdb.method == "tsdb":
+                tsdb = self.tsdb.run(step.sql)
+                if tsdb.state:
+                    return None, Difference(number, step.sql, "side", "-", str(tsdb))
+            return None, None
+        heap, tsdb = self.heap.run(step.sql, step.data), self.tsdb.run(step.sql, step.data)
+        what = self.differ(step, heap, tsdb)
+        if what:
+            return heap, Difference(number, step.sql, what[0], what[1] or str(heap),
+                                    what[2] or str(tsdb))
+        return heap, None
+
+    def differ(self, step, heap, tsdb):
+        """None, or (kind, heap's part, tsdb's part)."""
+        if heap.state or tsdb.state:
+            if heap.state == tsdb.state:
+                return None
+            if step.how == "loose" and heap.state and tsdb.state and \
+                    heap.state[:2] in BAD_ROW and tsdb.state[:2] in BAD_ROW:
+                return None
+            return "sqlstate", None, None
+        if heap.tag != tsdb.tag:
+            return "tag", None, None
+        if heap.aborted != tsdb.aborted:
+            return "transaction", str(heap.aborted), str(tsdb.aborted)
+        if step.how == "count" or heap.rows is None:
+            return None
+        mode, _, name = step.how.partition(":")
+        if mode in ("fetch", "close"):
+            ours = self.bags.setdefault(name, ([], []))
+            ours[0].extend(heap.rows)
+            ours[1].extend(tsdb.rows)
+            return multiset(*ours) if mode == "close" else None
+        if mode == "list":
+            if heap.rows != tsdb.rows:
+                at = next((n for n, pair in enumerate(zip(heap.rows, tsdb.rows))
+                           if pair[0] != pair[1]), min(len(heap.rows), len(tsdb.rows)))
+                return "order", f"{heap.rows[at:at + 2]}"[:600], f"{tsdb.rows[at:at + 2]}"[:600]
+            return None
+        return multiset(heap.rows, tsdb.rows)
+
+
+def multiset(heap, tsdb):
+    """None if equal, else what is only here and what only there."""
+    heap, tsdb = collections.Counter(map(tuple_of, heap)), collections.Counter(map(tuple_of, tsdb))
+    if heap == tsdb:
+        return None
+    return ("rows", f"only here {sum((heap - tsdb).values())}: "
+            + str(list((heap - tsdb).items())[:3])[:700],
+            f"only here {sum((tsdb - heap).values())}: "
+            + str(list((tsdb - heap).items())[:3])[:700])
+
+
+def tuple_of(row):
+    return row if isinstance(row, (tuple, str)) else tuple(row)
+
+
+def replay(pair, steps):
+    """Run a recorded list of steps; the first Difference or None."""
+    pair.start()
+    for number, step in enumerate(steps):
+        _, difference = pair.step(number, step)
+        if difference:
+            return difference
+    return None
+
+
+def minimise(pair, steps, wanted, revive, seconds=40):
+    """The shortest list of steps found in time that still ends in the same Difference."""
+    deadline = time.monotonic() + seconds
+    size = max(1, len(steps) // 2)
+    while size >= 1 and time.monotonic() < deadline:
+        at, shrunk = 0, False
+        while at < len(steps) - 1 and time.monotonic() < deadline:
+            shorter = steps[:at] + steps[min(at + size, len(steps) - 1):]
+            found = replay(pair, shorter)
+            if found and found.kind == "lost":
+                revive()
+            if found and found.signature() == wanted.signature():
+                steps, shrunk = shorter[:found.number + 1], True
+            else:
+                at += size
+        if not shrunk or size > 1:
+            if size == 1:
+                break
+            size = max(1, size // 2)
+    return steps
+
+
+def as_sql(steps):
+    """A script for psql, with the compactions and the moment's data written out."""
+    lines = []
+    for step in steps:
+        if step.how in ("compact", "own"):
+            lines.append("-- from another session:" if step.how == "compact" else "--")
+            lines.append("SELECT tsdb.compact('t');")
+        elif step.data is not None:
+            lines.append(step.sql + ";\n" + step.data + "\\.")
+        else:
+            lines.append(step.sql + ";")
+    return "\n".join(lines) + "\n"
+
+
+__all__ = ["Difference", "Lost", "Outcome", "Pair", "Raw", "Side", "Step", "as_sql", "minimise",
+           "replay"]

@@ -1,0 +1,151 @@
+#!/usr/bin/python3
+"""Differential test: random schemas, data and statements on heap and on tsdb, the same answers.
+
+    run.py --seeds 200                seeds 1 .. 200 on a private server
+    run.py --start 4711 --seeds 1     one seed again
+    run.py --am heap                  heap against heap: the harness itself must raise no alarm
+    run.py --minutes 3.5              as many seeds as fit
+
+Environment: PG_CONFIG, BUILD_DIR.  A failing seed is replayed with fewer and fewer statements;
+the shortest script that still differs is printed and kept in BUILD_DIR/differential.
+"""
+
+import argparse
+import os
+import random
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from compare import Pair, Side, as_sql, minimise            # noqa: E402
+from generate import Script                                 # noqa: E402
+from server import (Server, closing_line, create_extension, note, query,      # noqa: E402
+                    work_directory)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--start", type=int, default=1)
+    parser.add_argument("--length", type=int, default=60, help="statements per seed")
+    parser.add_argument("--minutes", type=float, default=0, help="stop after this time")
+    parser.add_argument("--am", default="tsdb", choices=["tsdb", "heap"])
+    parser.add_argument("--verbose", action="store_true", help="print each statement and outcome")
+    parser.add_argument("--no-minimise", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="leave the server's directory")
+    parser.add_argument("--max-failures", type=int, default=20)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="a line for postgresql.conf")
+    return parser.parse_args()
+
+
+class Runner:
+    """The server, the two databases and the tally."""
+
+    def __init__(self, options):
+        self.options = options
+        self.directory = work_directory("differential")
+        settings = dict(item.split("=", 1) for item in options.set)
+        settings.setdefault("restart_after_crash", "on")
+        self.server = Server(self.directory).new(
+            preload="tsdb" if options.am == "tsdb" else None, settings=settings).start()
+        admin = self.server.connect()
+        for name in ("dh", "dt"):
+            query(admin, f"CREATE DATABASE {name}")
+        admin.close()
+        if options.am == "tsdb":
+            connection = self.server.connect("dt")
+            create_extension(connection)
+            self.settings = [name for (name,) in query(
+                connection, "SELECT name FROM pg_settings WHERE name LIKE 'tsdb.%'")]
+            connection.close()
+        else:
+            self.settings = []
+        self.pair = Pair(Side(self.server, "dh", "heap"), Side(self.server, "dt", options.am))
+        self.failures = []
+        self.passed = 0
+        self.compared = 0
+
+    def revive(self):
+        """After a crash: wait until the server takes connections, or start it again."""
+        for attempt in range(200):
+            try:
+                self.server.connect("dt").close()
+                return
+            except Exception:           # not up yet, whatever the reason it gives
+                if attempt == 150:
+                    self.server.start(check=False)
+                time.sleep(0.1)
+
+    def seed(self, seed):
+        """Run one seed: its Difference and steps, or None."""
+        script = Script(seed, self.options.length)
+        chance = random.Random(seed)
+        self.pair.tsdb.options = ""
+        if "tsdb.compact_always" in self.settings and chance.random() < 0.25:
+            self.pair.tsdb.options = "-c tsdb.compact_always=on"
+        self.pair.start()
+        done = []
+        while (step := script.next()) is not None:
+            done.append(step)
+            heap, difference = self.pair.step(len(done) - 1, step)
+            if self.options.verbose:
+                note(f"{step.how:8} {step.sql[:300]}  -> {heap}")
+            if difference:
+                return difference, done
+            self.compared += heap is not None
+            if heap is not None:
+                script.learn(step, heap.state is None, heap.aborted)
+        return None, done
+
+    def run(self):
+        options = self.options
+        deadline = time.monotonic() + options.minutes * 60 if options.minutes else None
+        said = time.monotonic()
+        for seed in range(options.start, options.start + options.seeds):
+            if deadline and time.monotonic() > deadline:
+                break
+            difference, steps = self.seed(seed)
+            if difference:
+                self.failures.append(seed)
+                self.report(seed, difference, steps)
+                if len(self.failures) >= options.max_failures:
+                    note("too many failures, stopped")
+                    break
+            else:
+                self.passed += 1
+            if time.monotonic() - said > 20:
+                said = time.monotonic()
+                note(f"seed {seed}: {self.passed} equal, {len(self.failures)} different, "
+                     f"{self.compared} statements compared")
+        self.server.stop(check=False)
+        if not options.keep:
+            self.server.destroy()
+
+    def report(self, seed, difference, steps):
+        if difference.kind == "lost":
+            note(self.server.log_tail(15))
+            self.revive()
+        if not self.options.no_minimise:
+            steps = minimise(self.pair, steps, difference, self.revive)
+            self.revive()
+        path = os.path.join(self.directory, f"seed-{seed}.sql")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"-- seed {seed}: {difference.kind}\n-- heap: {difference.heap}\n"
+                       f"-- tsdb: {difference.tsdb}\n".replace("\n", "\n") + as_sql(steps))
+        note(f"--- seed {seed} {self.pair.tsdb.options}\n{difference}\n"
+             f"--- {len(steps)} steps, {path}\n" + as_sql(steps)[-3000:] + "---")
+
+
+def main():
+    runner = Runner(arguments())
+    runner.run()
+    note(f"{runner.compared} statements compared")
+    if runner.failures:
+        note("differing seeds: " + " ".join(map(str, runner.failures)))
+    closing_line(runner.passed, len(runner.failures))
+
+
+if __name__ == "__main__":
+    main()

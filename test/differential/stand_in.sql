@@ -1,0 +1,19 @@
+-- Heap under the name of tsdb, for checking the tests themselves and for making the expected
+-- output of isolation specs: what heap answers is what tsdb has to answer.
+--
+-- The stand-in for compaction takes the locks that compaction takes: the table's, and those of
+-- the rows that it moves (it leaves alone what somebody else has locked).
+
+CREATE ACCESS METHOD tsdb TYPE TABLE HANDLER heap_tableam_handler;
+CREATE SCHEMA tsdb;
+
+CREATE FUNCTION tsdb.compact(relation regclass) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+    EXECUTE format('SELECT count(*) FROM (SELECT 1 FROM %s FOR UPDATE SKIP LOCKED) s', relation);
+    RETURN 0;
+END $$;
+
+CREATE FUNCTION tsdb.table_size(relation regclass) RETURNS bigint
+LANGUAGE sql AS 'SELECT pg_table_size(relation)';
