@@ -1,0 +1,31 @@
+/*
+ * decimal.h
+ *		Floats as integers over a common divisor, bit for bit reversible.
+ *
+ * What people record in floats are mostly printed decimals, float32 values
+ * widened, or quotients of integers.  Each such value is d / M for an integer d
+ * and a divisor M that the vector shares; d is what gets coded.
+ */
+#ifndef TSDB_CODEC_DECIMAL_H
+#define TSDB_CODEC_DECIMAL_H
+
+#include "codec/codec.h"
+#include "codec/codec_format.h"
+#include "codec/wire.h"
+
+/*
+ * Write a DECIMAL or DECIMAL_ULP body for count bit patterns of a float kind,
+ * if a divisor is found under which that can pay.  *written says whether
+ * something was written.
+ */
+extern TsdbCodecStatus tsdb_decimal_encode(TsdbKind kind, const uint64_t *bits,
+										   uint32_t count, TsdbArena arena,
+										   TsdbWriter *out, bool *written);
+
+/* Decode blocks [first, last) of a payload into whole blocks of bit patterns. */
+extern TsdbCodecStatus tsdb_decimal_decode(TsdbKind kind, TsdbCodecId codec,
+										   TsdbReader in, uint32_t count,
+										   uint32_t first, uint32_t last,
+										   TsdbArena arena, uint64_t *out);
+
+#endif							/* TSDB_CODEC_DECIMAL_H */

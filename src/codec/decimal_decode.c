@@ -1,0 +1,198 @@
+/*
+ * decimal_decode.c
+ *		Reads decimal bodies.
+ *
+ * One correctly rounded division per value gives back the float that the
+ * encoder checked; a multiplication by the inverse would not.
+ */
+#include "codec/decimal.h"
+
+#include "codec/decimal_format.h"
+#include "codec/dispatch.h"
+#include "codec/integer.h"
+
+#define BLOCK	TSDB_VECTOR_BLOCK_ROWS
+
+/* 64-bit patterns of d / divisor. */
+static TSDB_CODEC_CLONES void
+divide_double(uint64_t *values, uint32_t count, double divisor)
+{
+	for (uint32_t i = 0; i < count; i++)
+	{
+		double		whole = tsdb_double_of(values[i] + TSDB_DECIMAL_MAGIC_BITS) -
+			TSDB_DECIMAL_MAGIC;
+
+		values[i] = tsdb_bits_of(whole / divisor);
+	}
+}
+
+/* The same without division for integers. */
+static TSDB_CODEC_CLONES void
+convert_double(uint64_t *values, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		values[i] = tsdb_bits_of(tsdb_double_of(values[i] + TSDB_DECIMAL_MAGIC_BITS) -
+								 TSDB_DECIMAL_MAGIC);
+}
+
+static TSDB_CODEC_CLONES void
+divide_wide(uint64_t *values, uint32_t count, double divisor)
+{
+	for (uint32_t i = 0; i < count; i++)
+		values[i] = tsdb_bits_of((double) (int64_t) values[i] / divisor);
+}
+
+/* 32-bit patterns of d / divisor rounded to float32. */
+static TSDB_CODEC_CLONES void
+divide_single(uint64_t *values, uint32_t count, double divisor)
+{
+	for (uint32_t i = 0; i < count; i++)
+	{
+		double		whole = tsdb_double_of(values[i] + TSDB_DECIMAL_MAGIC_BITS) -
+			TSDB_DECIMAL_MAGIC;
+
+		values[i] = tsdb_float_bits_of((float) (whole / divisor));
+	}
+}
+
+static TSDB_CODEC_CLONES void
+add_corrections(uint64_t *values, const int64_t *corrections, uint32_t count, bool single)
+{
+	if (single)
+		for (uint32_t i = 0; i < count; i++)
+			values[i] = (uint32_t) (values[i] + (uint64_t) corrections[i]);
+	else
+		for (uint32_t i = 0; i < count; i++)
+			values[i] += (uint64_t) corrections[i];
+}
+
+static TSDB_CODEC_CLONES void
+widen(uint64_t *values, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		values[i] = tsdb_bits_of((double) tsdb_float_of((uint32_t) values[i]));
+}
+
+/* Read the exceptions and put those of the wanted rows in their places. */
+static TsdbCodecStatus
+place_exceptions(TsdbReader gaps, TsdbReader patterns, uint32_t exceptions,
+				 unsigned width, uint32_t count, uint32_t first, uint32_t last,
+				 uint64_t *out)
+{
+	uint64_t	row = 0;
+
+	for (uint32_t i = 0; i < exceptions; i++)
+	{
+		uint64_t	gap = tsdb_read_varint(&gaps);
+		const uint8_t *pattern = tsdb_read_bytes(&patterns, width);
+
+		if (gap >= count || row + gap >= count)
+			return TSDB_CODEC_CORRUPT;
+		row += gap;
+		if (row >= first * BLOCK && row < last * BLOCK)
+			out[row - first * BLOCK] = tsdb_load_bytes(pattern, width);
+		row++;
+	}
+	return TSDB_CODEC_OK;
+}
+
+/* An integer body: codec id, then payload. */
+static TsdbCodecStatus
+decode_integers(TsdbReader in, uint32_t count, uint32_t first, uint32_t last,
+				int64_t *out)
+{
+	TsdbCodecId codec = (TsdbCodecId) tsdb_read_byte(&in);
+
+	return in.broken ? TSDB_CODEC_CORRUPT :
+		tsdb_integer_decode(codec, in, count, first, last, out);
+}
+
+TsdbCodecStatus
+tsdb_decimal_decode(TsdbKind kind, TsdbCodecId codec, TsdbReader in,
+					uint32_t count, uint32_t first, uint32_t last,
+					TsdbArena arena, uint64_t *out)
+{
+	uint32_t	rows = (last - first) * BLOCK;
+	unsigned	width = tsdb_kind_width(kind);
+	uint8_t		flags = tsdb_read_byte(&in);
+	uint8_t		code = tsdb_read_byte(&in);
+	bool		single = (flags & TSDB_DECIMAL_SINGLE) != 0;
+	double		divisor = tsdb_decimal_divisor(code);
+	uint64_t	exceptions = 0;
+	TsdbReader	gaps = in;
+	TsdbReader	patterns = in;
+	TsdbCodecStatus status;
+
+	if ((flags & ~TSDB_DECIMAL_FLAGS_MASK) != 0 ||
+		(kind == TSDB_KIND_FLOAT4 && !single))
+		return TSDB_CODEC_CORRUPT;
+	if (code == TSDB_DECIMAL_INTEGER)
+	{
+		uint64_t	stored = tsdb_read_varint(&in);
+
+		if (stored > TSDB_DECIMAL_DIVISOR_MAX)
+			return TSDB_CODEC_CORRUPT;
+		divisor = (double) stored;
+	}
+	if (in.broken || divisor < 1)
+		return TSDB_CODEC_CORRUPT;
+
+	if (flags & TSDB_DECIMAL_EXCEPTIONS)
+	{
+		const uint8_t *start;
+
+		exceptions = tsdb_read_varint(&in);
+		if (exceptions > count)
+			return TSDB_CODEC_CORRUPT;
+		gaps = in;
+		for (uint64_t i = 0; i < exceptions; i++)
+			(void) tsdb_read_varint(&in);
+		start = tsdb_read_bytes(&in, (size_t) exceptions * width);
+		if (start == NULL)
+			return TSDB_CODEC_CORRUPT;
+		patterns = tsdb_reader(start, (size_t) exceptions * width);
+	}
+
+	if (codec == TSDB_CODEC_DECIMAL_ULP)
+	{
+		TsdbReader	section = tsdb_read_section(&in);
+		int64_t    *corrections = tsdb_arena_take(&arena, rows * sizeof(int64_t));
+
+		if (in.broken)
+			return TSDB_CODEC_CORRUPT;
+		if (corrections == NULL)
+			return TSDB_CODEC_INVALID;
+		status = decode_integers(section, count, first, last, corrections);
+		if (status == TSDB_CODEC_OK)
+			status = decode_integers(in, count, first, last, (int64_t *) out);
+		if (status != TSDB_CODEC_OK)
+			return status;
+
+		/* Rows past the end were not decoded. */
+		for (uint32_t i = count - first * BLOCK; i < rows; i++)
+			corrections[i] = 0;
+		if (single)
+			divide_single(out, rows, divisor);
+		else
+			divide_double(out, rows, divisor);
+		add_corrections(out, corrections, rows, single);
+	}
+	else
+	{
+		status = decode_integers(in, count, first, last, (int64_t *) out);
+		if (status != TSDB_CODEC_OK)
+			return status;
+		if (single)
+			divide_single(out, rows, divisor);
+		else if (flags & TSDB_DECIMAL_WIDE)
+			divide_wide(out, rows, divisor);
+		else if (code == 0)
+			convert_double(out, rows);
+		else
+			divide_double(out, rows, divisor);
+	}
+	if (single && kind == TSDB_KIND_FLOAT8)
+		widen(out, rows);
+	return place_exceptions(gaps, patterns, (uint32_t) exceptions, width, count,
+							first, last, out);
+}

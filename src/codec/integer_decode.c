@@ -1,0 +1,326 @@
+/*
+ * integer_decode.c
+ *		Reads integer bodies, block by block.
+ *
+ * The header names every block's size, so a block in the middle is found by
+ * adding up and decoded alone: a head (and slope) per block restarts the
+ * differences.  All arithmetic is modulo 2^64, which is what makes any 64-bit
+ * sequence, wrapping differences included, come back exactly.
+ */
+#include "codec/integer.h"
+
+#include "codec/bitpack.h"
+#include "codec/dispatch.h"
+#include "codec/integer_format.h"
+
+#define BLOCK	TSDB_VECTOR_BLOCK_ROWS
+
+/* The header of a FRAME, DELTA or DELTA2 payload, read and checked. */
+typedef struct IntegerHeader
+{
+	unsigned	order;			/* 0, 1 or 2: residuals missing per block */
+	bool		signed_patches;
+	uint64_t	offset;
+	uint64_t	multiplier;
+	uint64_t	reference;
+	uint64_t	heads[TSDB_INTEGER_BLOCKS_MAX];
+	uint64_t	slopes[TSDB_INTEGER_BLOCKS_MAX];
+	uint64_t	block_references[TSDB_INTEGER_BLOCKS_MAX];
+	TsdbPackedBlock blocks[TSDB_INTEGER_BLOCKS_MAX];
+	const uint8_t *start[TSDB_INTEGER_BLOCKS_MAX];
+} IntegerHeader;
+
+/* Values in block k of a sequence of count. */
+static uint32_t
+block_rows(uint32_t count, uint32_t k)
+{
+	return count - k * BLOCK < BLOCK ? count - k * BLOCK : BLOCK;
+}
+
+/* Residuals in a block: its rows less those that the head and slope give. */
+static uint32_t
+block_slots(uint32_t rows, unsigned order)
+{
+	return rows > order ? rows - order : 0;
+}
+
+static void
+read_list(TsdbReader *in, uint32_t entries, uint64_t *out)
+{
+	uint64_t	base = (uint64_t) tsdb_read_signed(in);
+	unsigned	width = tsdb_read_byte(in);
+	const uint8_t *packed;
+
+	if (width > 64)
+	{
+		in->broken = true;
+		return;
+	}
+	packed = tsdb_read_bytes(in, tsdb_bitpack_bytes(entries, width));
+	if (packed == NULL)
+		return;
+	for (uint32_t i = 0; i < entries; i++)
+		out[i] = base + tsdb_bitpack_get(packed, in->end, (size_t) i * width, width);
+}
+
+static void
+read_block_headers(TsdbReader *in, unsigned layout, uint32_t blocks,
+				   TsdbPackedBlock *out)
+{
+	TsdbPackedBlock shared = {0, 0, 0};
+
+	if (layout != TSDB_INTEGER_LAYOUT_EACH)
+		shared.width = tsdb_read_byte(in);
+	if (layout == TSDB_INTEGER_LAYOUT_SHARED)
+		shared.patch_width = tsdb_read_byte(in);
+	for (uint32_t k = 0; k < blocks; k++)
+	{
+		out[k] = shared;
+		if (layout == TSDB_INTEGER_LAYOUT_SHARED)
+			out[k].patches = tsdb_read_byte(in);
+		else if (layout == TSDB_INTEGER_LAYOUT_EACH)
+		{
+			uint8_t		width = tsdb_read_byte(in);
+
+			out[k].width = width & ~TSDB_INTEGER_PATCHED;
+			if (width & TSDB_INTEGER_PATCHED)
+			{
+				out[k].patches = tsdb_read_byte(in);
+				out[k].patch_width = tsdb_read_byte(in);
+			}
+		}
+	}
+}
+
+static TsdbCodecStatus
+read_header(TsdbCodecId codec, TsdbReader *in, uint32_t count, IntegerHeader *header)
+{
+	uint32_t	blocks = (count + BLOCK - 1) / BLOCK;
+	uint8_t		flags = tsdb_read_byte(in);
+	unsigned	layout = flags & TSDB_INTEGER_LAYOUT_MASK;
+
+	header->order = codec == TSDB_CODEC_FRAME ? 0 : codec == TSDB_CODEC_DELTA ? 1 : 2;
+	header->signed_patches = (flags & TSDB_INTEGER_SIGNED) != 0;
+	if ((flags & ~TSDB_INTEGER_FLAGS_MASK) != 0 || layout > TSDB_INTEGER_LAYOUT_EACH)
+		return TSDB_CODEC_CORRUPT;
+
+	header->offset = (uint64_t) tsdb_read_signed(in);
+	header->multiplier = flags & TSDB_INTEGER_MULTIPLIED ? tsdb_read_varint(in) : 1;
+	header->slopes[0] = header->order == 2 ? (uint64_t) tsdb_read_signed(in) : 0;
+	header->reference = header->order > 0 ? (uint64_t) tsdb_read_signed(in) : 0;
+	header->heads[0] = 0;
+	memset(header->block_references, 0, sizeof(header->block_references));
+
+	if (header->order > 0 && blocks > 1)
+	{
+		read_list(in, blocks - 1, header->heads + 1);
+		if (header->order == 2)
+			read_list(in, blocks - 1, header->slopes + 1);
+		if (in->broken)
+			return TSDB_CODEC_CORRUPT;
+
+		/* Stored is by how much each head misses the one before, led on. */
+		for (uint32_t k = 1; k < blocks; k++)
+		{
+			uint64_t	step = header->reference;
+
+			if (header->order == 2)
+			{
+				header->slopes[k] += header->slopes[k - 1];
+				step = header->slopes[k - 1];
+			}
+			header->heads[k] += header->heads[k - 1] + step * BLOCK;
+		}
+	}
+	if (flags & TSDB_INTEGER_REFERENCES)
+		read_list(in, blocks, header->block_references);
+	read_block_headers(in, layout, blocks, header->blocks);
+	if (in->broken)
+		return TSDB_CODEC_CORRUPT;
+
+	for (uint32_t k = 0; k < blocks; k++)
+	{
+		const TsdbPackedBlock *block = &header->blocks[k];
+		uint32_t	slots = block_slots(block_rows(count, k), header->order);
+
+		if (block->width > 64 || block->patch_width > 64 || block->patches > slots)
+			return TSDB_CODEC_CORRUPT;
+		header->start[k] = tsdb_read_bytes(in, tsdb_integer_block_bytes(slots, block->width,
+																		block->patches,
+																		block->patch_width));
+	}
+	return in->broken || in->at != in->end ? TSDB_CODEC_CORRUPT : TSDB_CODEC_OK;
+}
+
+/* Add the patches' high parts to the unpacked slots. */
+static TsdbCodecStatus
+apply_patches(const TsdbPackedBlock *block, const uint8_t *start, const uint8_t *end,
+			  uint32_t slots, bool signed_patches, uint64_t *residuals)
+{
+	size_t		bit = (size_t) slots * block->width;
+	size_t		value_bit = bit + tsdb_integer_position_bits(block->patches, slots);
+	bool		listed = block->patches * TSDB_INTEGER_POSITION_BITS <= slots;
+	unsigned	shift = block->width;
+	uint32_t	slot = 0;
+
+	for (uint32_t i = 0; i < block->patches; i++)
+	{
+		uint64_t	high = tsdb_bitpack_get(start, end, value_bit, block->patch_width);
+
+		value_bit += block->patch_width;
+		if (listed)
+		{
+			slot = (uint32_t) tsdb_bitpack_get(start, end, bit, TSDB_INTEGER_POSITION_BITS);
+			bit += TSDB_INTEGER_POSITION_BITS;
+		}
+		else
+		{
+			while (slot < slots && tsdb_bitpack_get(start, end, bit + slot, 1) == 0)
+				slot++;
+		}
+		if (slot >= slots)
+			return TSDB_CODEC_CORRUPT;
+		if (signed_patches)
+			high = (uint64_t) tsdb_unzigzag(high);
+		if (shift < 64)
+			residuals[slot] += high << shift;
+		if (!listed)
+			slot++;
+	}
+	return TSDB_CODEC_OK;
+}
+
+/* out[i] = scale * in[i] + base, in place. */
+static TSDB_CODEC_CLONES void
+scale_block(uint64_t *values, uint64_t multiplier, uint64_t base)
+{
+	if (multiplier == 1)
+	{
+		if (base != 0)
+			for (int i = 0; i < BLOCK; i++)
+				values[i] += base;
+	}
+	else
+	{
+		for (int i = 0; i < BLOCK; i++)
+			values[i] = values[i] * multiplier + base;
+	}
+}
+
+static TsdbCodecStatus
+decode_block(const IntegerHeader *header, uint32_t k, uint32_t rows,
+			 const uint8_t *end, uint64_t *restrict out)
+{
+	const TsdbPackedBlock *block = &header->blocks[k];
+	uint32_t	slots = block_slots(rows, header->order);
+	uint64_t	residuals[BLOCK];
+	uint64_t   *target = header->order == 0 ? out : residuals;
+	uint64_t	reference = header->reference + header->block_references[k];
+	uint64_t	base = header->offset;
+
+	tsdb_bitpack_unpack(header->start[k], end, slots, block->width, target);
+	if (block->patches > 0)
+	{
+		TsdbCodecStatus status = apply_patches(block, header->start[k], end, slots,
+											   header->signed_patches, target);
+
+		if (status != TSDB_CODEC_OK)
+			return status;
+	}
+	if (header->order == 0)
+		base += header->multiplier * header->block_references[k];
+	else
+	{
+		uint64_t	value = header->heads[k];
+		uint64_t	slope = header->slopes[k];
+
+		/*
+		 * With a multiplier of 1 the offset rides on the head and the scaling
+		 * pass disappears.
+		 */
+		if (header->multiplier == 1)
+		{
+			value += base;
+			base = 0;
+		}
+		out[0] = value;
+		if (header->order == 1)
+		{
+			for (uint32_t i = 0; i < slots; i++)
+				out[i + 1] = value += residuals[i] + reference;
+		}
+		else if (rows > 1)
+		{
+			out[1] = value += slope;
+			for (uint32_t i = 0; i < slots; i++)
+			{
+				slope += residuals[i] + reference;
+				out[i + 2] = value += slope;
+			}
+		}
+		if (header->multiplier != 1)
+			for (uint32_t i = rows; i < BLOCK; i++)
+				out[i] = 0;
+	}
+	if (header->order == 0)
+		for (uint32_t i = (slots + 7) / 8 * 8; i < BLOCK; i++)
+			out[i] = 0;
+	scale_block(out, header->multiplier, base);
+	return TSDB_CODEC_OK;
+}
+
+static TsdbCodecStatus
+decode_step(TsdbReader in, uint32_t first, uint32_t last, int64_t *out)
+{
+	uint64_t	offset = (uint64_t) tsdb_read_signed(&in);
+	uint64_t	step = (uint64_t) tsdb_read_signed(&in);
+
+	if (in.broken || in.at != in.end)
+		return TSDB_CODEC_CORRUPT;
+	for (uint32_t i = first * BLOCK; i < last * BLOCK; i++)
+		*out++ = (int64_t) (offset + step * i);
+	return TSDB_CODEC_OK;
+}
+
+static TsdbCodecStatus
+decode_constant(TsdbReader in, uint32_t first, uint32_t last, int64_t *out)
+{
+	size_t		bytes = tsdb_reader_left(&in);
+	uint64_t	value;
+
+	if (bytes > 8)
+		return TSDB_CODEC_CORRUPT;
+	value = tsdb_load_bytes(in.at, (unsigned) bytes);
+	if (bytes > 0 && bytes < 8 && in.at[bytes - 1] >= 0x80)
+		value |= ~(uint64_t) 0 << (8 * bytes);
+	for (uint32_t i = first * BLOCK; i < last * BLOCK; i++)
+		*out++ = (int64_t) value;
+	return TSDB_CODEC_OK;
+}
+
+TsdbCodecStatus
+tsdb_integer_decode(TsdbCodecId codec, TsdbReader in, uint32_t count,
+					uint32_t first, uint32_t last, int64_t *out)
+{
+	IntegerHeader header;
+	TsdbCodecStatus status;
+
+	switch (codec)
+	{
+		case TSDB_CODEC_CONSTANT:
+			return decode_constant(in, first, last, out);
+		case TSDB_CODEC_STEP:
+			return decode_step(in, first, last, out);
+		case TSDB_CODEC_FRAME:
+		case TSDB_CODEC_DELTA:
+		case TSDB_CODEC_DELTA2:
+			break;
+		default:
+			return TSDB_CODEC_CORRUPT;
+	}
+	status = read_header(codec, &in, count, &header);
+	for (uint32_t k = first; k < last && status == TSDB_CODEC_OK; k++)
+		status = decode_block(&header, k, block_rows(count, k), in.end,
+							  (uint64_t *) out + (size_t) (k - first) * BLOCK);
+	return status;
+}

@@ -1,0 +1,125 @@
+/*
+ * nulls.c
+ *		Null bitmaps, stored as a bitmap or as runs, whichever is shorter.
+ */
+#include "codec/nulls.h"
+
+#define FORM_ALL	0
+#define FORM_BITMAP	1
+#define FORM_RUNS	2
+
+uint32_t
+tsdb_nulls_count(const uint8_t *nulls, uint32_t nrows)
+{
+	uint32_t	count = 0;
+
+	for (uint32_t i = 0; i < nrows / 8; i++)
+		count += (uint32_t) __builtin_popcount(nulls[i]);
+	if (nrows % 8 != 0)
+		count += (uint32_t) __builtin_popcount(nulls[nrows / 8] & ((1u << nrows % 8) - 1));
+	return count;
+}
+
+/* Set bits [from, to). */
+static void
+set_range(uint8_t *nulls, uint32_t from, uint32_t to)
+{
+	for (uint32_t row = from; row < to; row++)
+		nulls[row / 8] |= (uint8_t) (1 << row % 8);
+}
+
+void
+tsdb_nulls_write(const uint8_t *nulls, uint32_t nrows, TsdbWriter *out)
+{
+	uint32_t	bitmap_bytes = (nrows + 7) / 8;
+	uint32_t	runs = 0;
+	size_t		bytes = 0;
+	uint32_t	start = 0;
+
+	/* Runs end where the sort of row changes; the last needs no entry. */
+	for (uint32_t row = 0; row < nrows; row++)
+	{
+		bool		before = row > 0 && tsdb_is_null(nulls, row - 1);
+
+		if (tsdb_is_null(nulls, row) != before)
+		{
+			bytes += tsdb_varint_bytes(row - start);
+			start = row;
+			runs++;
+		}
+	}
+	if (runs == 1 && tsdb_is_null(nulls, 0))
+	{
+		tsdb_write_byte(out, FORM_ALL);
+		return;
+	}
+	if (bytes + tsdb_varint_bytes(runs) >= bitmap_bytes)
+	{
+		tsdb_write_byte(out, FORM_BITMAP);
+		tsdb_write_bytes(out, nulls, bitmap_bytes - 1);
+		tsdb_write_byte(out, nulls[bitmap_bytes - 1] &
+						(uint8_t) (nrows % 8 == 0 ? 0xff : (1 << nrows % 8) - 1));
+		return;
+	}
+	tsdb_write_byte(out, FORM_RUNS);
+	tsdb_write_varint(out, runs);
+	start = 0;
+	for (uint32_t row = 0; row < nrows; row++)
+	{
+		bool		before = row > 0 && tsdb_is_null(nulls, row - 1);
+
+		if (tsdb_is_null(nulls, row) != before)
+		{
+			tsdb_write_varint(out, row - start);
+			start = row;
+		}
+	}
+}
+
+void
+tsdb_nulls_read(TsdbReader *in, uint32_t nrows, uint8_t *nulls)
+{
+	uint32_t	bitmap_bytes = (nrows + 7) / 8;
+	const uint8_t *stored;
+	uint64_t	runs;
+	uint32_t	row = 0;
+	bool		null = false;
+
+	memset(nulls, 0, TSDB_VECTOR_NULL_BYTES);
+	switch (tsdb_read_byte(in))
+	{
+		case FORM_ALL:
+			set_range(nulls, 0, nrows);
+			break;
+		case FORM_BITMAP:
+			stored = tsdb_read_bytes(in, bitmap_bytes);
+			if (stored != NULL)
+				memcpy(nulls, stored, bitmap_bytes);
+			if (nrows % 8 != 0 && nulls[nrows / 8] >> nrows % 8 != 0)
+				in->broken = true;
+			break;
+		case FORM_RUNS:
+			runs = tsdb_read_varint(in);
+			if (runs > nrows)
+				in->broken = true;
+			for (uint64_t i = 0; i < runs && !in->broken; i++)
+			{
+				uint64_t	length = tsdb_read_varint(in);
+
+				if (length > nrows - row)
+				{
+					in->broken = true;
+					break;
+				}
+				if (null)
+					set_range(nulls, row, row + (uint32_t) length);
+				row += (uint32_t) length;
+				null = !null;
+			}
+			if (null && !in->broken)
+				set_range(nulls, row, nrows);
+			break;
+		default:
+			in->broken = true;
+	}
+}
