@@ -11,6 +11,9 @@ CREATE FUNCTION tsdb.compact(relation regclass) RETURNS bigint
 LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+    IF NOT EXISTS (SELECT FROM pg_class WHERE oid = relation) THEN
+        RETURN 0;
+    END IF;
     EXECUTE format('SELECT count(*) FROM (SELECT 1 FROM %s FOR UPDATE SKIP LOCKED) s', relation);
     RETURN 0;
 END $$;
