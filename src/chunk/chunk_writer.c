@@ -264,8 +264,11 @@ append_payload(TsdbChunkWriter *writer, WriterColumn *column, Datum value)
 {
 	Pointer		pointer = DatumGetPointer(value);
 
-	if (column->type.length == -1 && VARATT_IS_SHORT(pointer))
-		append_data(writer, column, VARDATA_SHORT(pointer), VARSIZE_SHORT(pointer) - VARHDRSZ_SHORT);
+	/* a toast pointer has a short header, too */
+	if (column->type.length == -1 && VARATT_IS_SHORT(pointer) &&
+		!VARATT_IS_EXTERNAL(pointer))
+		append_data(writer, column, VARDATA_SHORT(pointer),
+					VARSIZE_SHORT(pointer) - VARHDRSZ_SHORT);
 	else
 	{
 		uint32		length;
