@@ -10,6 +10,9 @@ CREATE SCHEMA tsdb;
 CREATE FUNCTION tsdb.compact(relation regclass) RETURNS bigint
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF (SELECT relkind FROM pg_class WHERE oid = relation) = 'm' THEN
+        RETURN 0;
+    END IF;
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
     IF NOT EXISTS (SELECT FROM pg_class WHERE oid = relation) THEN
         RETURN 0;

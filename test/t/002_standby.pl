@@ -1,0 +1,108 @@
+
+# A streaming standby reads row store and chunks, keeps or cancels old snapshots as heap does,
+# and takes over.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TsdbNode;
+
+my $primary = tsdb_start(tsdb_node('primary', allows_streaming => 1));
+tsdb_fill($primary, 'm', 3000);
+tsdb_compact($primary, 'm');
+$primary->backup('base');
+
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->append_conf('postgresql.conf',
+	"hot_standby_feedback = on\nmax_standby_streaming_delay = 60s\n");
+$standby->start;
+
+sub same
+{
+	my ($what) = @_;
+	$primary->wait_for_catchup($standby);
+	my $wanted = tsdb_digest($primary, 'm');
+	is(tsdb_digest($standby, 'm'), $wanted, "standby equal: $what");
+	return;
+}
+
+same('chunks of the base backup');
+$primary->safe_psql('postgres',
+	q(INSERT INTO m SELECT timestamptz '2025-01-01', 'new', i, i FROM generate_series(5001, 6500) i));
+same('rows of the row store');
+tsdb_compact($primary, 'm');
+same('rows that a compaction moved');
+$primary->safe_psql('postgres',
+	'DELETE FROM m WHERE id % 10 = 0; UPDATE m SET v = v + 1 WHERE id % 10 = 1');
+same('compacted rows changed');
+tsdb_compact($primary, 'm');
+$primary->safe_psql('postgres', 'VACUUM m');
+same('compacted again, vacuumed');
+$primary->safe_psql('postgres',
+	q(ALTER TABLE m ADD COLUMN extra int DEFAULT 7; CREATE INDEX ON m (v);));
+same('column added, index built');
+
+# a snapshot of the standby outlives changes, compaction and vacuum
+my $reader = $standby->background_psql('postgres');
+my $query = 'SELECT count(*), sum(id) FROM m';
+my $old = $reader->query_safe("BEGIN ISOLATION LEVEL REPEATABLE READ; $query");
+$primary->poll_query_until('postgres',
+	'SELECT backend_xmin IS NOT NULL FROM pg_stat_replication');
+$primary->safe_psql('postgres', 'DELETE FROM m WHERE id % 2 = 0');
+tsdb_compact($primary, 'm');
+$primary->safe_psql('postgres', 'VACUUM m');
+tsdb_compact($primary, 'm');
+$primary->wait_for_catchup($standby);
+is($reader->query_safe($query), $old, 'an old snapshot of the standby sees its rows');
+$reader->query_safe('COMMIT');
+$reader->quit;
+same('after the old snapshot');
+
+# without feedback the old snapshot is cancelled: never a wrong answer
+$standby->append_conf('postgresql.conf',
+	"hot_standby_feedback = off\nmax_standby_streaming_delay = 0\n");
+$standby->reload;
+$reader = $standby->background_psql('postgres', on_error_stop => 0);
+$old = $reader->query_safe("BEGIN ISOLATION LEVEL REPEATABLE READ; $query");
+$primary->safe_psql('postgres', 'DELETE FROM m WHERE id % 3 = 0; VACUUM m');
+tsdb_compact($primary, 'm');
+$primary->safe_psql('postgres', 'VACUUM m');
+$primary->wait_for_catchup($standby);
+my $answer = eval { $reader->query($query) } // '';
+ok($answer eq $old || $answer eq '', 'an old snapshot answers rightly or is cancelled');
+eval { $reader->quit };
+
+# writing is refused on the standby, compaction too
+my ($code, $out, $err) = $standby->psql('postgres', 'DELETE FROM m WHERE id = 1');
+like($err, qr/read-only transaction/, 'the standby refuses DELETE');
+($code, $out, $err) = $standby->psql('postgres', q(SELECT tsdb.compact('m')));
+like($err, qr/recovery|read-only/, 'the standby refuses compaction');
+($code, $out, $err) =
+  $standby->psql('postgres', 'SELECT count(*) > 0 FROM m TABLESAMPLE SYSTEM (100)');
+is($out, 't', 'the standby samples');
+
+# promotion: the new primary has the rows and works on
+$primary->safe_psql('postgres',
+	q(INSERT INTO m (ts, device, id) SELECT now(), 'last', i FROM generate_series(8001, 8100) i));
+$primary->wait_for_catchup($standby);
+my $last = tsdb_digest($primary, 'm');
+$primary->stop('immediate');
+$standby->promote;
+is(tsdb_digest($standby, 'm'), $last, 'the promoted standby has every row');
+tsdb_compact($standby, 'm');
+is(tsdb_digest($standby, 'm'), $last, 'the promoted standby compacts');
+$standby->safe_psql('postgres',
+	'UPDATE m SET v = 0 WHERE id < 100; DELETE FROM m WHERE id > 8050; VACUUM m');
+is( $standby->safe_psql('postgres',
+		'SELECT count(*), (SELECT count(*) FROM m WHERE id > 8050) FROM m WHERE v = 0'),
+	$standby->safe_psql('postgres', 'SELECT count(*), 0 FROM m WHERE v = 0'),
+	'the promoted standby changes compacted rows');
+
+$standby->stop;
+done_testing();
