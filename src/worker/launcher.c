@@ -135,7 +135,10 @@ database_listed(List *databases, Oid dboid)
 	return false;
 }
 
-/* Has each database looked at for work, but templates, which nobody fills. */
+/*
+ * Has each database looked at for work, but templates, which nobody fills.  If
+ * there is no room for that, the launcher tries again when it wakes next.
+ */
 static void
 scan_all_databases(void)
 {
@@ -146,8 +149,13 @@ scan_all_databases(void)
 	{
 		DatabaseInfo *info = lfirst(lc);
 
-		if (!info->is_template)
-			(void) tsdb_schedule_scan_database(info->dboid);
+		if (info->is_template)
+			continue;
+		if (!tsdb_schedule_scan_database(info->dboid))
+		{
+			tsdb_schedule_scan_everything();
+			break;
+		}
 	}
 }
 

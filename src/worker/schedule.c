@@ -27,7 +27,8 @@
  *		entry->rows, ->noted_at		atomics: shared is enough to add a note;
  *									exclusive to take or give back
  *		all else in an entry		read: shared; write: exclusive
- *		shared->launcher, ->wake	read: shared; write: exclusive
+ *		shared->launcher, ->wake,	read: shared; write: exclusive
+ *			->full
  *		shared->scan_wanted			atomic flag, no lock
  *
  * So a note costs one shared acquisition and one atomic addition.  Nothing is
@@ -83,6 +84,7 @@ typedef struct TsdbSchedule
 	pg_atomic_flag scan_wanted; /* clear: every database is to be looked at */
 	Latch	   *launcher;		/* or NULL */
 	TimestampTz wake;			/* the launcher wakes then without being told */
+	bool		full;			/* no entry can be made until a task ends */
 } TsdbSchedule;
 
 int			tsdb_compact_rows = TSDB_COMPACT_ROWS_DEFAULT;
@@ -184,6 +186,9 @@ evict_entry(void)
 	HASH_SEQ_STATUS scan;
 	TsdbWorkEntry *entry;
 
+	if (shared->full)
+		return false;
+
 	hash_seq_init(&scan, entries);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
@@ -194,6 +199,7 @@ evict_entry(void)
 			return true;
 		}
 	}
+	shared->full = true;
 	return false;
 }
 
@@ -260,7 +266,7 @@ tsdb_work_note(Oid dboid, Oid relid, int64 rows)
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	entry = hash_search(entries, &key, HASH_FIND, NULL);
-	if (entry == NULL)
+	if (entry == NULL && !shared->full)
 	{
 		LWLockRelease(shared->lock);
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
@@ -271,7 +277,7 @@ tsdb_work_note(Oid dboid, Oid relid, int64 rows)
 	LWLockRelease(shared->lock);
 
 	if (entry == NULL && !tsdb_schedule_scan_database(dboid))
-		pg_atomic_clear_flag(&shared->scan_wanted);
+		tsdb_schedule_scan_everything();
 }
 
 /*
@@ -281,7 +287,19 @@ tsdb_work_note(Oid dboid, Oid relid, int64 rows)
 bool
 tsdb_schedule_scan_database(Oid dboid)
 {
+	TsdbWorkKey key = {dboid, InvalidOid};
 	TsdbWorkEntry *entry;
+	bool		known;
+	bool		full;
+
+	/* the usual case when there is no room: somebody has asked before */
+	LWLockAcquire(shared->lock, LW_SHARED);
+	entry = hash_search(entries, &key, HASH_FIND, NULL);
+	known = entry != NULL && pg_atomic_read_u64(&entry->rows) > 0;
+	full = entry == NULL && shared->full;
+	LWLockRelease(shared->lock);
+	if (known || full)
+		return known;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	entry = enter_entry(dboid, InvalidOid);
@@ -320,6 +338,13 @@ tsdb_schedule_wake_launcher(void)
 	LWLockAcquire(shared->lock, LW_SHARED);
 	wake_launcher_before(DT_NOBEGIN);
 	LWLockRelease(shared->lock);
+}
+
+/* Asks for a look at all databases. */
+void
+tsdb_schedule_scan_everything(void)
+{
+	pg_atomic_clear_flag(&shared->scan_wanted);
 }
 
 /* True, once, if all databases are to be looked at: after a start, or if notes were lost. */
@@ -414,8 +439,10 @@ tsdb_schedule_forget_database(Oid dboid)
 	hash_seq_init(&scan, entries);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
-		if (entry->key.dboid == dboid && !entry->claimed)
-			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
+		if (entry->key.dboid != dboid || entry->claimed)
+			continue;
+		shared->full = false;
+		(void) hash_search(entries, &entry->key, HASH_REMOVE, NULL);
 	}
 	LWLockRelease(shared->lock);
 }
@@ -449,6 +476,7 @@ release_claim(TsdbWorkOutcome outcome, int64 rows_moved, int64 rows_left,
 	if (entry == NULL)
 		return;
 	entry->claimed = false;
+	shared->full = false;
 
 	if (outcome == TSDB_WORK_GONE)
 	{

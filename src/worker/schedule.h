@@ -68,6 +68,7 @@ extern void tsdb_work_note(Oid dboid, Oid relid, int64 rows);
 /* For the launcher. */
 extern void tsdb_schedule_attach_launcher(void);
 extern bool tsdb_schedule_scan_wanted(void);
+extern void tsdb_schedule_scan_everything(void);
 extern bool tsdb_schedule_scan_database(Oid dboid);
 extern int	tsdb_schedule_survey(TsdbWorkDatabase *dbs, TimestampTz now,
 								 TimestampTz *wake);
