@@ -17,6 +17,7 @@
 #define ZSTD_FAST_LEVEL	3
 #define ZSTD_COLD_LEVEL	12
 #define ZSTD_BYTES_MIN	64		/* shorter data is not worth a frame */
+#define HEAD_BYTES_MAX	(2 * TSDB_NUMBER_BYTES_MAX + 32)
 
 /* The distinct values of a vector. */
 typedef struct Entries
@@ -34,7 +35,7 @@ size_t
 tsdb_bytes_scratch(size_t data_bytes)
 {
 	return sizeof(Entries) + 4 * TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t) +
-		2 * data_bytes + TSDB_NUMBER_SCRATCH + 256;
+		3 * data_bytes + 2 * HEAD_BYTES_MAX + TSDB_NUMBER_SCRATCH + 256;
 }
 
 static uint64_t
@@ -123,48 +124,97 @@ squeeze(const uint8_t *data, size_t bytes, TsdbCodecLevel level, uint8_t *frame)
 	return ZSTD_isError(size) ? 0 : size;
 }
 
-static TsdbCodecStatus
-write_dictionary(const Entries *entries, uint32_t count, bool fixed, const uint8_t *joined,
-				 const uint8_t *frame, size_t frame_bytes, TsdbArena arena,
-				 TsdbWriter *out)
+/*
+ * A body in two parts: a head in a scratch buffer of its own, and the bytes of
+ * values or entries, as they are or as a frame.
+ */
+typedef struct Body
 {
+	uint8_t    *head;
+	size_t		head_bytes;
+	const uint8_t *tail;
+	size_t		tail_bytes;
+} Body;
+
+static size_t
+body_bytes(const Body *body)
+{
+	return body->head_bytes + body->tail_bytes;
+}
+
+/* Join the pieces in order; returns their total size. */
+static size_t
+join(const TsdbByteValues *values, const uint32_t *starts, const int64_t *lengths,
+	 uint32_t count, uint8_t *joined)
+{
+	size_t		at = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+	{
+		if (lengths[i] > 0)
+			memcpy(joined + at, values->data + starts[i], (size_t) lengths[i]);
+		at += (size_t) lengths[i];
+	}
+	return at;
+}
+
+static void
+set_tail(Body *body, const uint8_t *joined, size_t bytes, const uint8_t *frame,
+		 size_t frame_bytes)
+{
+	body->tail = frame_bytes > 0 ? frame : joined;
+	body->tail_bytes = frame_bytes > 0 ? frame_bytes : bytes;
+}
+
+static TsdbCodecStatus
+make_dictionary(const TsdbByteValues *values, const Entries *entries, bool fixed,
+				TsdbCodecLevel level, uint8_t *joined, uint8_t *frame, TsdbArena arena,
+				Body *body)
+{
+	TsdbWriter	head = tsdb_writer(body->head, HEAD_BYTES_MAX);
+	size_t		bytes = join(values, entries->starts, entries->lengths, entries->count, joined);
+	size_t		frame_bytes = squeeze(joined, bytes, level, frame);
 	TsdbCodecStatus status;
 
-	tsdb_write_byte(out, TSDB_CODEC_DICTIONARY);
-	tsdb_write_varint(out, entries->count);
-	status = write_section(entries->codes, count, arena, out);
-	tsdb_write_byte(out, frame_bytes > 0);
+	set_tail(body, joined, bytes, frame, frame_bytes);
+	tsdb_write_byte(&head, TSDB_CODEC_DICTIONARY);
+	tsdb_write_varint(&head, entries->count);
+	status = write_section(entries->codes, values->count, arena, &head);
+	tsdb_write_byte(&head, frame_bytes > 0);
 	if (status == TSDB_CODEC_OK && !fixed)
-		status = write_section(entries->lengths, entries->count, arena, out);
-	if (frame_bytes > 0)
-		tsdb_write_bytes(out, frame, frame_bytes);
-	else
-		tsdb_write_bytes(out, joined, entries->bytes);
+		status = write_section(entries->lengths, entries->count, arena, &head);
+	body->head_bytes = (size_t) (head.at - body->head);
 	return status;
 }
 
 static TsdbCodecStatus
-write_whole(const TsdbByteValues *values, bool fixed, const uint8_t *joined,
-			const uint8_t *frame, size_t frame_bytes, TsdbArena arena, TsdbWriter *out)
+make_whole(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level,
+		   uint8_t *joined, uint8_t *frame, TsdbArena arena, Body *body)
 {
+	TsdbWriter	head = tsdb_writer(body->head, HEAD_BYTES_MAX);
+	int64_t    *lengths = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
+	size_t		frame_bytes;
 	TsdbCodecStatus status = TSDB_CODEC_OK;
 
-	tsdb_write_byte(out, frame_bytes > 0 ? TSDB_CODEC_ZSTD : TSDB_CODEC_RAW);
+	if (lengths == NULL)
+		return TSDB_CODEC_INVALID;
+	for (uint32_t i = 0; i < values->count; i++)
+		lengths[i] = values->lengths[i];
+	(void) join(values, values->starts, lengths, values->count, joined);
+	frame_bytes = squeeze(joined, values->bytes, level, frame);
+	set_tail(body, joined, values->bytes, frame, frame_bytes);
+	tsdb_write_byte(&head, frame_bytes > 0 ? TSDB_CODEC_ZSTD : TSDB_CODEC_RAW);
 	if (!fixed)
-	{
-		int64_t    *lengths = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
-
-		if (lengths == NULL)
-			return TSDB_CODEC_INVALID;
-		for (uint32_t i = 0; i < values->count; i++)
-			lengths[i] = values->lengths[i];
-		status = write_section(lengths, values->count, arena, out);
-	}
-	if (frame_bytes > 0)
-		tsdb_write_bytes(out, frame, frame_bytes);
-	else
-		tsdb_write_bytes(out, joined, values->bytes);
+		status = write_section(lengths, values->count, arena, &head);
+	body->head_bytes = (size_t) (head.at - body->head);
 	return status;
+}
+
+static void
+write_body(const Body *body, TsdbWriter *out)
+{
+	tsdb_write_bytes(out, body->head, body->head_bytes);
+	tsdb_write_bytes(out, body->tail, body->tail_bytes);
 }
 
 TsdbCodecStatus
@@ -174,13 +224,16 @@ tsdb_bytes_encode(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level
 	Entries    *entries = tsdb_arena_take(&arena, sizeof(Entries));
 	uint8_t    *joined = tsdb_arena_take(&arena, values->bytes);
 	uint8_t    *frame = tsdb_arena_take(&arena, values->bytes);
-	TsdbWriter	start = *out;
-	TsdbWriter	dictionary;
+	uint8_t    *entry_frame = tsdb_arena_take(&arena, values->bytes);
+	Body		dictionary = {0};
+	Body		whole = {0};
+	bool		repeats;
 	TsdbCodecStatus status;
-	size_t		frame_bytes;
-	size_t		at = 0;
 
-	if (entries == NULL || joined == NULL || frame == NULL)
+	dictionary.head = tsdb_arena_take(&arena, HEAD_BYTES_MAX);
+	whole.head = tsdb_arena_take(&arena, HEAD_BYTES_MAX);
+	if (entries == NULL || joined == NULL || frame == NULL || entry_frame == NULL ||
+		dictionary.head == NULL || whole.head == NULL)
 		return TSDB_CODEC_INVALID;
 	find_entries(values, entries);
 	if (entries->count == 1)
@@ -190,50 +243,31 @@ tsdb_bytes_encode(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level
 		return TSDB_CODEC_OK;
 	}
 
-	dictionary = start;
-	dictionary.full = true;
-	if (entries->count <= values->count - values->count / 4)
+	repeats = entries->count <= values->count - values->count / 4;
+	if (repeats)
 	{
-		for (uint32_t i = 0; i < entries->count; i++)
-		{
-			if (entries->lengths[i] > 0)
-				memcpy(joined + at, values->data + entries->starts[i],
-					   (size_t) entries->lengths[i]);
-			at += (size_t) entries->lengths[i];
-		}
-		frame_bytes = squeeze(joined, at, level, frame);
-		dictionary = start;
-		status = write_dictionary(entries, values->count, fixed, joined, frame,
-								  frame_bytes, arena, &dictionary);
+		status = make_dictionary(values, entries, fixed, level, joined, entry_frame, arena,
+								 &dictionary);
 		if (status != TSDB_CODEC_OK)
 			return status;
 
 		/* Few entries: zstd over the whole would find no more. */
-		if (!dictionary.full && entries->count <= values->count / 16)
+		if (entries->count <= values->count / 16)
 		{
-			*out = dictionary;
+			write_body(&dictionary, out);
 			return TSDB_CODEC_OK;
 		}
 	}
-
-	at = 0;
-	for (uint32_t i = 0; i < values->count; i++)
+	status = make_whole(values, fixed, level, joined, frame, arena, &whole);
+	if (status != TSDB_CODEC_OK)
+		return status;
+	if (!repeats || body_bytes(&whole) < body_bytes(&dictionary))
+		write_body(&whole, out);
+	else
 	{
-		if (values->lengths[i] > 0)
-			memcpy(joined + at, values->data + values->starts[i], values->lengths[i]);
-		at += values->lengths[i];
+		/* joined now holds all values; entries are joined once more. */
+		(void) join(values, entries->starts, entries->lengths, entries->count, joined);
+		write_body(&dictionary, out);
 	}
-	frame_bytes = squeeze(joined, at, level, frame);
-	if (!dictionary.full)
-	{
-		size_t		whole = frame_bytes > 0 ? frame_bytes : values->bytes;
-
-		/* The lengths cost something too: an estimate settles what is close. */
-		if ((size_t) (dictionary.at - start.at) <= whole + (fixed ? 0 : values->count / 4))
-		{
-			*out = dictionary;
-			return TSDB_CODEC_OK;
-		}
-	}
-	return write_whole(values, fixed, joined, frame, frame_bytes, arena, out);
+	return TSDB_CODEC_OK;
 }
