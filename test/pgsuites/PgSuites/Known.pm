@@ -1,11 +1,12 @@
-# PgSuites::Known: the list of known differences, as the file known_differences holds it.
+# PgSuites::Known: the list of known differences, as the file known_differences holds it
+# and as a page of docs/ shows it, between two marks.
 
 package PgSuites::Known;
 
 use strict;
 use warnings;
 
-my %verbs = map { $_ => 1 } qw(plans output rows lines replace);
+my %verbs = map { $_ => 1 } qw(plans output omit rows lines replace);
 
 # Reads FILE; dies with the line of a mistake.
 sub read
@@ -26,7 +27,7 @@ sub read
 		}
 		if ($line =~ m{^test:\s*(\S.*)$})
 		{
-			$entry = { tests => [ split ' ', $1 ], modes => [qw(tsdb compact)], directives => [], reason => '' };
+			$entry = { tests => [ split ' ', $1 ], modes => [qw(tsdb compact parallel)], directives => [], reason => '' };
 			push @{ $self->{entries} }, $entry;
 		}
 		elsif (!$entry) { die "$file:$.: no test named before\n" }
@@ -52,6 +53,45 @@ sub entries
 		(grep { $_ eq $mode } @{ $entry->{modes} })
 		  && grep { $_ eq "$suite/$test" || $_ eq "$suite/*" } @{ $entry->{tests} };
 	} @{ $self->{entries} };
+}
+
+# Whether FILE has the list.
+sub table_is_in
+{
+	my ($self, $file) = @_;
+	my ($before, $table, $after) = split_page($file);
+	return $table eq $self->table;
+}
+
+# Puts the list into FILE.
+sub write_table
+{
+	my ($self, $file) = @_;
+	my ($before, undef, $after) = split_page($file);
+	open(my $out, '>', $file) or die "$file: $!";
+	print $out $before, $self->table, $after;
+	close $out;
+	return;
+}
+
+# The list as a table in Markdown.
+sub table
+{
+	my ($self) = @_;
+	return join("\n", '| test | modes | what differs, and why |', '| --- | --- | --- |',
+		map { sprintf '| %s | %s | %s |', join(', ', @{ $_->{tests} }), join(', ', @{ $_->{modes} }), $_->{reason} }
+		  @{ $self->{entries} })
+	  . "\n";
+}
+
+# What is before, between and after the marks of a page.
+sub split_page
+{
+	my ($file) = @_;
+	open(my $in, '<', $file) or die "$file: $!";
+	local $/;
+	<$in> =~ /^(.*<!-- known differences -->\n)(.*)(<!-- end -->\n.*)$/s or die "$file: no marks\n";
+	return ($1, $2, $3);
 }
 
 1;

@@ -67,6 +67,22 @@ sub apply
 		{
 			@{ $self->{parts} } = grep { $_->{kind} eq 'echo' or $_->{statement} !~ $pattern } @{ $self->{parts} };
 		}
+		elsif ($verb eq 'omit')
+		{
+			for my $part (@{ $self->{parts} })
+			{
+				if ($part->{kind} eq 'text')
+				{
+					@{ $part->{lines} } = grep { $_ !~ $pattern } @{ $part->{lines} };
+				}
+				elsif ($part->{kind} eq 'table')
+				{
+					@{ $part->{rows} } = grep { $_ !~ $pattern } @{ $part->{rows} };
+					my $n = @{ $part->{rows} };
+					$part->{foot} = sprintf '(%d row%s)', $n, $n == 1 ? '' : 's' if $part->{foot} ne '';
+				}
+			}
+		}
 		elsif ($verb eq 'rows')
 		{
 			sort_table($_) for grep { $_->{statement} =~ $pattern } tables($self);
