@@ -16,10 +16,11 @@
  *		     └──── finish: all ──┴── finish: rows left, busy, failed ────┘
  *
  * An entry with an invalid relid stands for its database: look for tables that
- * have rows.  Every database gets one after a start of the server, since notes
- * do not survive it, and a database whose notes found the hash table full.  The
- * first look waits for tsdb.compact_age too: should compaction ever take the
- * server down, there is a minute after each restart to set tsdb.workers to 0.
+ * have rows.  That is wanted after a start of the server, since notes do not
+ * survive it; with the first note of a database, which may be a copy; and when
+ * the hash table had no room for a note.  It waits for tsdb.compact_age too:
+ * should compaction ever take the server down, there is a minute after each
+ * restart to set tsdb.workers to 0.
  *
  * Locking: one LWLock, shared->lock, never held over anything that can wait or
  * raise an error.
@@ -250,7 +251,31 @@ add_rows(TsdbWorkEntry *entry, int64 rows)
 }
 
 /*
+ * Sees to it that all tables of a database are looked at, tsdb.compact_age from
+ * now.  Returns false if there is no room to remember that.  The lock is held
+ * exclusively.
+ */
+static bool
+enter_database(Oid dboid)
+{
+	TsdbWorkEntry *entry = enter_entry(dboid, InvalidOid);
+
+	if (entry == NULL)
+		return false;
+	if (pg_atomic_read_u64(&entry->rows) == 0)
+	{
+		entry->not_before =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), tsdb_compact_age);
+		add_rows(entry, 1);
+	}
+	return true;
+}
+
+/*
  * Notes that rows came into a table's row store.
+ *
+ * The first note from a database also has it looked at: it may be the copy of
+ * one that had rows waiting.
  *
  * If there is no room for one more table, its database is noted instead, and
  * if there is none even for that, all databases.
@@ -259,6 +284,7 @@ void
 tsdb_work_note(Oid dboid, Oid relid, int64 rows)
 {
 	TsdbWorkKey key = {dboid, relid};
+	TsdbWorkKey database = {dboid, InvalidOid};
 	TsdbWorkEntry *entry;
 
 	if (shared == NULL || rows <= 0)
@@ -270,6 +296,8 @@ tsdb_work_note(Oid dboid, Oid relid, int64 rows)
 	{
 		LWLockRelease(shared->lock);
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		if (hash_search(entries, &database, HASH_FIND, NULL) == NULL)
+			(void) enter_database(dboid);
 		entry = enter_entry(dboid, relid);
 	}
 	if (entry != NULL)
@@ -302,15 +330,9 @@ tsdb_schedule_scan_database(Oid dboid)
 		return known;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	entry = enter_entry(dboid, InvalidOid);
-	if (entry != NULL && pg_atomic_read_u64(&entry->rows) == 0)
-	{
-		entry->not_before =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), tsdb_compact_age);
-		add_rows(entry, 1);
-	}
+	known = enter_database(dboid);
 	LWLockRelease(shared->lock);
-	return entry != NULL;
+	return known;
 }
 
 static void
