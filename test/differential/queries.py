@@ -155,6 +155,9 @@ def predicate_of(alias, key, rng):
 
 
 def by_tid(table, rng):
+    if table.partitioned:       # a ctid is one partition's
+        return (f"SELECT a.*, a.xmin IS NULL FROM {table.name} a JOIN {table.name} b "
+                "ON a.ctid = b.ctid AND a.tableoid = b.tableoid"), "bag"
     return rng.choice([
         f"SELECT a.* FROM {table.name} a WHERE ctid = (SELECT ctid FROM {table.name} b "
         f"WHERE {predicate(table, rng)} ORDER BY b::text LIMIT 1)",
