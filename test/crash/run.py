@@ -4,6 +4,7 @@
     run.py                  short: about three minutes
     run.py --rounds 100     or TEST_LONG=1
     run.py --seed 7         another run of dice
+    run.py --kinds none     nobody dies: a stress test of the same promises
 
 A round lets writers, a compactor and the background workers run, ends some of them with force,
 lets the server recover, and compares every row with what the writers were promised.  A streaming
@@ -23,12 +24,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import psycopg2                                                         # noqa: E402
 
 from server import (STAND_IN, Server, closing_line, create_extension, note,     # noqa: E402
-                    query, work_directory)
+                    query, remove_directory, work_directory)
 from writers import SCHEMA, Compactor, Writer                           # noqa: E402
 
 STOP_POINTS = ["compact_after_mark", "compact_after_write", "compact_after_index",
                "compact_before_commit", "mark_after_stub", "vacuum_after_index",
                "vacuum_after_directory"]
+WORKERS = {"tsdb.workers": "2", "tsdb.compact_rows": "300", "tsdb.compact_age": "'200ms'",
+           "tsdb.compact_duty": "100", "tsdb.worker_idle_timeout": "'1s'"}
 KINDS = ["postmaster", "backend", "worker", "compactor", "immediate"]
 CHECKSUM = ("SELECT count(*), sum(hashtextextended(x::text, 0)::numeric), "
             "(SELECT count(*) FROM log), (SELECT sum(hashtextextended(l::text, 0)::numeric) "
@@ -45,7 +48,8 @@ class Crash:
         self.primary = Server(self.directory, "primary").new(settings={
             "wal_level": "replica", "max_wal_senders": "5", "wal_keep_size": "'2GB'",
             "restart_after_crash": "on", "autovacuum": "on", "autovacuum_naptime": "1s",
-            "checkpoint_timeout": "30s", "deadlock_timeout": "200ms"}).start()
+            "checkpoint_timeout": "30s", "deadlock_timeout": "200ms",
+            **({} if STAND_IN else WORKERS)}).start()
         connection = self.primary.connect()
         create_extension(connection)
         connection.close()
@@ -196,6 +200,8 @@ class Crash:
 
     def kill(self, kind):
         """End something with force; says what it was."""
+        if kind == "none":
+            return kind
         if kind == "postmaster":
             self.primary.kill_postmaster()
             return kind
@@ -225,7 +231,8 @@ class Crash:
         time.sleep(self.rng.uniform(0.3, self.options.seconds))
         killed = []
         for _ in range(self.rng.choice([1, 1, 2])):
-            kind = KINDS[number % len(KINDS)] if not killed else self.rng.choice(KINDS)
+            kinds = self.options.kinds
+            kind = kinds[number % len(kinds)] if not killed else self.rng.choice(kinds)
             try:
                 killed.append(self.kill(kind))
             except psycopg2.Error as error:
@@ -278,6 +285,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=3 if long else 1.5)
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--kinds", nargs="*", default=KINDS, choices=[*KINDS, "none"])
     parser.add_argument("--only", choices=["rounds", "stops"])
     parser.add_argument("--points", nargs="*", default=STOP_POINTS)
     options = parser.parse_args()
@@ -297,6 +305,8 @@ def main():
     finally:
         crash.detach_standby()
         crash.primary.destroy()
+        if not crash.failed:
+            remove_directory(crash.directory)
     closing_line(crash.passed, crash.failed)
 
 

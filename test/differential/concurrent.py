@@ -8,8 +8,9 @@ a statement that waits for a lock is noted as waiting, and the script goes on wi
 sessions.  On the tsdb side the table is compacted between steps, at random.  Who waits, who
 fails with which SQLSTATE, every answer and the rows in the end must be the same.
 
-Left out of the comparison is what is not the same on heap either: the victim of a deadlock, and
-serialization failures that SERIALIZABLE raises on suspicion (those are counted).
+Left out of the comparison is what is not the same on heap either: the victim of a deadlock, the
+winner when one step sets two sessions free, and serialization failures that SERIALIZABLE raises
+on suspicion.  Those are counted.
 """
 
 import argparse
@@ -26,9 +27,10 @@ import psycopg2
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from server import (Server, closing_line, create_extension, note, query,      # noqa: E402
-                    work_directory)
+                    remove_directory, work_directory)
 
 COMPACT = "tsdb.compact"
+FINE = (None, "deadlock", "suspicion", "race")      # outcomes of a comparison that raise no alarm
 ROWS = 8
 
 
@@ -252,27 +254,46 @@ def statement(rng, hot, key, inside):
 
 
 def compare(heap, tsdb, script):
-    """None, 'deadlock', 'suspicion' or a description of the first difference."""
+    """None, another of FINE, or a description of the first difference."""
     (heap, heap_final), (tsdb, tsdb_final) = heap, tsdb
     states = [{event[2] for event in events} for events in (heap, tsdb)]
     if "lost" in states[1]:
         return "the tsdb server closed a connection"
     if "40P01" in states[0] and "40P01" in states[1]:
         return "deadlock"
-    # rank: the order in which two sessions answer after one step is left to the scheduler
+    # two sessions that one step sets free race each other: what follows is the scheduler's choice
+    race = min(first_race(heap), first_race(tsdb))
     order = (lambda events: sorted(events, key=lambda e: (e[0], e[1])))
     for one, two in zip(order(heap), order(tsdb)):
         if one[:4] != two[:4]:
+            if min(one[0], two[0]) >= race:
+                return "race"
             serializable = any("SERIALIZABLE" in sql for who, sql in script if who == one[1])
             if serializable and "40001" in (one[2], two[2]):
                 return "suspicion"
             step = script[one[0]] if one[0] < len(script) else "the end"
             return f"at step {one[0]} {step}\n  heap: {one}\n  tsdb: {two}"
     if len(heap) != len(tsdb):
+        if race < sys.maxsize:
+            return "race"
         return f"heap has {len(heap)} events, tsdb {len(tsdb)}"
     if heap_final != tsdb_final:
+        if race < sys.maxsize:
+            return "race"
         return f"rows in the end\n  heap: {heap_final}\n  tsdb: {tsdb_final}"
     return None
+
+
+def first_race(events):
+    """The first step after which two sessions go on that had waited."""
+    waiting, freed = set(), collections.Counter()
+    for event in events:
+        if event[2] == "waits":
+            waiting.add(event[1])
+        elif event[1] in waiting and not event[2].startswith("skipped"):
+            waiting.discard(event[1])
+            freed[event[0]] += 1
+    return min((step for step, count in freed.items() if count > 1), default=sys.maxsize)
 
 
 def shrink(runners, setup, script, sessions, seconds=30):
@@ -286,7 +307,7 @@ def shrink(runners, setup, script, sessions, seconds=30):
         except psycopg2.Error:
             time.sleep(3)
             found = None
-        if found and found not in ("deadlock", "suspicion"):
+        if found and found not in FINE:
             script = shorter
         else:
             at += 1
@@ -329,7 +350,7 @@ def main():
         if options.verbose:
             for event in results[1][0]:
                 note(f"{event} {script[event[0]] if event[0] < len(script) else ''}")
-        if found in (None, "deadlock", "suspicion"):
+        if found in FINE:
             tally[found or "equal"] += 1
         else:
             failed.append(seed)
@@ -347,6 +368,8 @@ def main():
             note(f"seed {seed}: {dict(tally)}, {len(failed)} different")
     server.stop(check=False)
     server.destroy()
+    if not failed:
+        remove_directory(server.directory)
     note(f"{dict(tally)}")
     if failed:
         note("differing seeds: " + " ".join(map(str, failed)))

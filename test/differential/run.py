@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from compare import Pair, Side, as_sql, minimise            # noqa: E402
 from generate import Script                                 # noqa: E402
 from server import (Server, closing_line, create_extension, note, query,      # noqa: E402
-                    work_directory)
+                    remove_directory, work_directory)
 
 
 def arguments():
@@ -122,6 +122,8 @@ class Runner:
         self.server.stop(check=False)
         if not options.keep:
             self.server.destroy()
+            if not self.failures:
+                remove_directory(self.directory)
 
     def report(self, seed, difference, steps):
         if difference.kind == "lost":

@@ -62,6 +62,11 @@ def work_directory(name):
     return path
 
 
+def remove_directory(path):
+    """Remove what work_directory() made."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def enterable(path):
     """Whether the servers' account may pass every directory on the way to path."""
     if not account():

@@ -23,7 +23,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "differential"))
 
 from server import (Server, closing_line, create_extension, note, query,      # noqa: E402
-                    work_directory)
+                    remove_directory, work_directory)
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 DATA = os.environ.get("TSDB_DATA_DIR") or os.path.join(ROOT, "..", "shared", "data")
@@ -163,6 +163,7 @@ class Compare:
         self.connection.close()
         self.server.stop(check=False)
         self.server.destroy()
+        remove_directory(self.server.directory)
 
 
 def binary_copy(cursor, table, rows):
