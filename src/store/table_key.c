@@ -1,0 +1,575 @@
+/*
+ * table_key.c
+ *		Which columns order a table: labels read, checked and written.
+ *
+ * Reading never fails: a label that does not fit the table as it is now counts
+ * as absent.  Writing checks everything, whether it comes from SECURITY LABEL
+ * or from tsdb_table_key_set().  Whoever writes a label holds
+ * ShareUpdateExclusiveLock on the table, as compaction does, so a compaction
+ * sees one key from its beginning to its end.
+ */
+#include "postgres.h"
+
+#include "store/table_key.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/objectaddress.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_seclabel.h"
+#include "commands/seclabel.h"
+#include "store/table_key_infer.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+
+/* ---- the words of labels ---- */
+
+typedef enum LabelRole
+{
+	LABEL_UNKNOWN,
+	LABEL_NOTHING,
+	LABEL_TIME,
+	LABEL_SERIES
+} LabelRole;
+
+/* What a column's label says; *position is 0 if none is stated. */
+static LabelRole
+parse_column_label(const char *label, int *position)
+{
+	static const char *const series_words[] = {"series", "segmentby"};
+
+	*position = 0;
+	if (pg_strcasecmp(label, "time") == 0 || pg_strcasecmp(label, "partition_column") == 0)
+		return LABEL_TIME;
+	if (pg_strncasecmp(label, "orderby", 7) == 0 && (label[7] == '\0' || label[7] == ' '))
+		return LABEL_NOTHING;
+	for (int i = 0; i < lengthof(series_words); i++)
+	{
+		int			length = strlen(series_words[i]);
+		const char *number = label + length;
+		size_t		digits;
+
+		if (pg_strncasecmp(label, series_words[i], length) != 0)
+			continue;
+		if (*number == '\0')
+			return LABEL_SERIES;
+		if (*number++ != ' ')
+			break;
+		digits = strspn(number, "0123456789");
+		if (digits < 1 || digits > 4 || number[digits] != '\0' || atoi(number) == 0)
+			break;
+		*position = atoi(number);
+		return LABEL_SERIES;
+	}
+	return LABEL_UNKNOWN;
+}
+
+/* What a table's own label says; false if it is none of ours. */
+static bool
+parse_table_label(const char *label, bool *no_time, bool *no_series)
+{
+	*no_time = pg_strcasecmp(label, "no time") == 0 ||
+		pg_strcasecmp(label, "no time, no series") == 0;
+	*no_series = pg_strcasecmp(label, "no series") == 0 ||
+		pg_strcasecmp(label, "no time, no series") == 0;
+	return *no_time || *no_series;
+}
+
+/* ---- reading ---- */
+
+/* All labels of one table, as they stand there. */
+typedef struct ColumnLabel
+{
+	AttrNumber	attno;
+	LabelRole	role;
+	int			position;
+} ColumnLabel;
+
+typedef struct TableLabels
+{
+	bool		has_table_label;
+	bool		no_time;
+	bool		no_series;
+	int			ncolumns;
+	ColumnLabel *columns;		/* by attribute number */
+} TableLabels;
+
+static void
+read_labels(Oid relid, TableLabels *labels)
+{
+	Relation	catalog = table_open(SecLabelRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	int			room = 8;
+
+	memset(labels, 0, sizeof(*labels));
+	labels->columns = palloc(sizeof(ColumnLabel) * room);
+
+	ScanKeyInit(&keys[0], Anum_pg_seclabel_objoid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	ScanKeyInit(&keys[1], Anum_pg_seclabel_classoid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	scan = systable_beginscan(catalog, SecLabelObjectIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		FormData_pg_seclabel *form = (FormData_pg_seclabel *) GETSTRUCT(tuple);
+		bool		isnull;
+		Datum		datum;
+		char	   *text;
+
+		datum = heap_getattr(tuple, Anum_pg_seclabel_provider, RelationGetDescr(catalog),
+							 &isnull);
+		text = TextDatumGetCString(datum);
+		if (strcmp(text, TSDB_LABEL_PROVIDER) != 0)
+			continue;
+		datum = heap_getattr(tuple, Anum_pg_seclabel_label, RelationGetDescr(catalog),
+							 &isnull);
+		text = TextDatumGetCString(datum);
+
+		if (form->objsubid == 0)
+		{
+			labels->has_table_label = true;
+			parse_table_label(text, &labels->no_time, &labels->no_series);
+			continue;
+		}
+		if (labels->ncolumns == room)
+		{
+			room *= 2;
+			labels->columns = repalloc(labels->columns, sizeof(ColumnLabel) * room);
+		}
+		labels->columns[labels->ncolumns].attno = form->objsubid;
+		labels->columns[labels->ncolumns].role =
+			parse_column_label(text, &labels->columns[labels->ncolumns].position);
+		labels->ncolumns++;
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+}
+
+/* Columns with a stated place first, then by attribute number. */
+static int
+compare_labels(const void *left, const void *right)
+{
+	const ColumnLabel *a = left;
+	const ColumnLabel *b = right;
+	int			place_a = a->position > 0 ? a->position : PG_INT16_MAX;
+	int			place_b = b->position > 0 ? b->position : PG_INT16_MAX;
+
+	if (place_a != place_b)
+		return place_a < place_b ? -1 : 1;
+	return a->attno < b->attno ? -1 : 1;
+}
+
+/* A key as stated, and which sides of it are. */
+typedef struct StatedKey
+{
+	bool		time_stated;
+	bool		series_stated;
+	TsdbSortKey key;
+} StatedKey;
+
+/* Add what the labels of relation "relid" say about sides that are not stated
+ * yet; relid is the table or one of its partitioned ancestors. */
+static void
+add_stated(Relation table, Oid relid, StatedKey *stated)
+{
+	TupleDesc	tupdesc = RelationGetDescr(table);
+	bool		want_time = !stated->time_stated;
+	bool		want_series = !stated->series_stated;
+	TableLabels labels;
+
+	read_labels(relid, &labels);
+	qsort(labels.columns, labels.ncolumns, sizeof(ColumnLabel), compare_labels);
+
+	stated->time_stated |= labels.no_time;
+	stated->series_stated |= labels.no_series;
+	for (int i = 0; i < labels.ncolumns; i++)
+	{
+		const ColumnLabel *label = &labels.columns[i];
+		AttrNumber	attno = label->attno;
+
+		if (relid != RelationGetRelid(table))
+		{
+			char	   *name = get_attname(relid, attno, true);
+
+			attno = name == NULL ? 0 : get_attnum(RelationGetRelid(table), name);
+		}
+		if (attno <= 0 || attno > tupdesc->natts)
+			continue;
+		if (label->role == LABEL_TIME && want_time && stated->key.time == 0 &&
+			tsdb_key_countable(TupleDescAttr(tupdesc, attno - 1)))
+		{
+			stated->time_stated = true;
+			stated->key.time = attno;
+		}
+		else if (label->role == LABEL_SERIES && want_series &&
+				 stated->key.nseries < INDEX_MAX_KEYS &&
+				 tsdb_key_sortable(TupleDescAttr(tupdesc, attno - 1)))
+		{
+			stated->series_stated = true;
+			stated->key.series[stated->key.nseries++] = attno;
+		}
+	}
+	pfree(labels.columns);
+}
+
+/* Nothing keeps a parent's column out of both sides. */
+static void
+drop_time_from_series(TsdbSortKey *key)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < key->nseries; i++)
+	{
+		if (key->series[i] != key->time)
+			key->series[kept++] = key->series[i];
+	}
+	key->nseries = kept;
+}
+
+void
+tsdb_table_key(Relation table, TsdbSortKey *key)
+{
+	StatedKey	stated;
+	Oid			relid = RelationGetRelid(table);
+	bool		is_partition = table->rd_rel->relispartition;
+
+	memset(&stated, 0, sizeof(stated));
+	for (;;)
+	{
+		add_stated(table, relid, &stated);
+		if ((stated.time_stated && stated.series_stated) || !is_partition)
+			break;
+		relid = get_partition_parent(relid, true);
+		is_partition = get_rel_relispartition(relid);
+	}
+
+	*key = stated.key;
+	if (!stated.time_stated)
+		tsdb_key_infer_time(table, key);
+	drop_time_from_series(key);
+	if (!stated.series_stated)
+		tsdb_key_infer_series(table, key);
+}
+
+/* ---- checking ---- */
+
+static void
+check_time_column(Relation table, Form_pg_attribute att)
+{
+	if (!tsdb_key_countable(att))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table \"%s\" cannot be the time column",
+						NameStr(att->attname), RelationGetRelationName(table)),
+				 errdetail("It is of type %s.", format_type_be(att->atttypid)),
+				 errhint("A time column is of type timestamp with or without time zone, date or an integer type.")));
+}
+
+static void
+check_series_column(Relation table, Form_pg_attribute att)
+{
+	if (!tsdb_key_sortable(att))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table \"%s\" cannot be part of the series key",
+						NameStr(att->attname), RelationGetRelationName(table)),
+				 errdetail("Data type %s has no default operator class for access method \"btree\".",
+						   format_type_be(att->atttypid)),
+				 errhint("Use a column whose values can be sorted, for instance a generated one.")));
+}
+
+static void
+check_label_of_table(Relation table, const char *label)
+{
+	bool		no_time;
+	bool		no_series;
+
+	if (!parse_table_label(label, &no_time, &no_series))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized tsdb label \"%s\" for table \"%s\"",
+						label, RelationGetRelationName(table)),
+				 errhint("A table's label is 'no time', 'no series' or 'no time, no series'; 'time' and 'series' are labels of columns.")));
+}
+
+static void
+check_label_of_column(Relation table, AttrNumber attno, const char *label)
+{
+	Form_pg_attribute att;
+	LabelRole	role;
+	int			position;
+	TableLabels labels;
+	int			nseries = 1;
+
+	if (attno < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("a system column cannot be part of the key of table \"%s\"",
+						RelationGetRelationName(table)),
+				 errhint("Use a column of the table.")));
+	att = TupleDescAttr(RelationGetDescr(table), attno - 1);
+	role = parse_column_label(label, &position);
+	if (role == LABEL_UNKNOWN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized tsdb label \"%s\" for column \"%s\" of table \"%s\"",
+						label, NameStr(att->attname), RelationGetRelationName(table)),
+				 errhint("A column's label is 'time', 'series', or 'series 2' for the second column of the series key.")));
+	if (role == LABEL_TIME)
+		check_time_column(table, att);
+	else if (role == LABEL_SERIES)
+		check_series_column(table, att);
+
+	read_labels(RelationGetRelid(table), &labels);
+	for (int i = 0; i < labels.ncolumns; i++)
+	{
+		const ColumnLabel *other = &labels.columns[i];
+
+		if (other->attno == attno)
+			continue;
+		if (role == LABEL_TIME && other->role == LABEL_TIME)
+		{
+			const char *name = NameStr(TupleDescAttr(RelationGetDescr(table),
+													 other->attno - 1)->attname);
+
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("table \"%s\" already has a time column", RelationGetRelationName(table)),
+					 errdetail("Column \"%s\" is labelled 'time'.", name),
+					 errhint("Remove that label first: SECURITY LABEL FOR tsdb ON COLUMN %s IS NULL.",
+							 quote_qualified_identifier(RelationGetRelationName(table), name))));
+		}
+		if (other->role == LABEL_SERIES)
+			nseries++;
+	}
+	if (role == LABEL_SERIES && nseries > INDEX_MAX_KEYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("the series key of table \"%s\" would have more than %d columns",
+						RelationGetRelationName(table), INDEX_MAX_KEYS)));
+}
+
+/* Only what may be a tsdb table has a key.  Heap tables may be labelled too:
+ * a dump states labels whatever the access method is. */
+static void
+check_relkind(Relation rel)
+{
+	if (rel->rd_rel->relkind != RELKIND_RELATION &&
+		rel->rd_rel->relkind != RELKIND_MATVIEW &&
+		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" cannot have a time column or a series key",
+						RelationGetRelationName(rel)),
+				 errdetail_relkind_not_supported(rel->rd_rel->relkind)));
+}
+
+/* The label provider's check, called by SECURITY LABEL before it writes. */
+static void
+check_label(const ObjectAddress *object, const char *label)
+{
+	Relation	table;
+
+	if (object->classId != RelationRelationId)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("tsdb labels apply to tables and their columns"),
+				 errhint("Use SECURITY LABEL FOR tsdb ON COLUMN.")));
+
+	table = relation_open(object->objectId, NoLock);
+	if (label != NULL)
+	{
+		check_relkind(table);
+		if (object->objectSubId == 0)
+			check_label_of_table(table, label);
+		else
+			check_label_of_column(table, object->objectSubId, label);
+	}
+	CacheInvalidateRelcache(table);
+	relation_close(table, NoLock);
+}
+
+/* ---- writing ---- */
+
+static AttrNumber
+find_column(Relation table, const char *name)
+{
+	AttrNumber	attno = get_attnum(RelationGetRelid(table), name);
+
+	if (attno <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\" does not exist",
+						name, RelationGetRelationName(table)),
+				 errhint("The time column and the series key name columns of the table.")));
+	return attno;
+}
+
+static void
+write_label(Relation table, AttrNumber attno, const char *label)
+{
+	ObjectAddress object;
+
+	ObjectAddressSubSet(object, RelationRelationId, RelationGetRelid(table), attno);
+	SetSecurityLabel(&object, TSDB_LABEL_PROVIDER, label);
+}
+
+/* The columns of a stated series key, checked. */
+static void
+find_series_columns(Relation table, List *names, TsdbSortKey *key)
+{
+	ListCell   *cell;
+
+	if (list_length(names) > INDEX_MAX_KEYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("a series key cannot have more than %d columns", INDEX_MAX_KEYS)));
+	foreach(cell, names)
+	{
+		AttrNumber	attno = find_column(table, lfirst(cell));
+
+		for (int i = 0; i < key->nseries; i++)
+		{
+			if (key->series[i] == attno)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("column \"%s\" appears twice in the series key",
+								(char *) lfirst(cell))));
+		}
+		check_series_column(table, TupleDescAttr(RelationGetDescr(table), attno - 1));
+		key->series[key->nseries++] = attno;
+	}
+}
+
+/* Write the labels that make up a key; sides not stated lose theirs. */
+static void
+write_labels(Relation table, const StatedKey *stated)
+{
+	const TsdbSortKey *key = &stated->key;
+	int			natts = RelationGetNumberOfAttributes(table);
+	const char **wanted = palloc0(sizeof(char *) * (natts + 1));
+	bool		in_order = true;
+	bool		no_time = stated->time_stated && key->time == 0;
+	bool		no_series = stated->series_stated && key->nseries == 0;
+	TableLabels labels;
+
+	for (int i = 1; i < key->nseries; i++)
+		in_order &= key->series[i - 1] < key->series[i];
+	for (int i = 0; i < key->nseries; i++)
+		wanted[key->series[i]] = in_order ? "series" : psprintf("series %d", i + 1);
+	if (key->time != 0)
+		wanted[key->time] = "time";
+	if (no_time)
+		wanted[0] = no_series ? "no time, no series" : "no time";
+	else if (no_series)
+		wanted[0] = "no series";
+
+	/* Remove what is there and not wanted, then write the rest, each once. */
+	read_labels(RelationGetRelid(table), &labels);
+	for (int i = 0; i < labels.ncolumns; i++)
+	{
+		AttrNumber	attno = labels.columns[i].attno;
+
+		if (attno <= natts && wanted[attno] == NULL)
+			write_label(table, attno, NULL);
+	}
+	if (labels.has_table_label && wanted[0] == NULL)
+		write_label(table, 0, NULL);
+	for (int attno = 0; attno <= natts; attno++)
+	{
+		if (wanted[attno] != NULL)
+			write_label(table, attno, wanted[attno]);
+	}
+
+	CacheInvalidateRelcache(table);
+	CommandCounterIncrement();
+}
+
+void
+tsdb_table_key_set(Oid relid, const TsdbKeyStatement *statement)
+{
+	Relation	table = relation_open(relid, ShareUpdateExclusiveLock);
+	StatedKey	stated;
+
+	check_relkind(table);
+	memset(&stated, 0, sizeof(stated));
+	add_stated(table, relid, &stated);
+
+	if (statement->time_part != TSDB_KEY_KEEP)
+	{
+		stated.time_stated = statement->time_part != TSDB_KEY_INFER;
+		stated.key.time = 0;
+	}
+	if (statement->time_part == TSDB_KEY_COLUMNS)
+	{
+		stated.key.time = find_column(table, statement->time);
+		check_time_column(table, TupleDescAttr(RelationGetDescr(table), stated.key.time - 1));
+	}
+	if (statement->series_part != TSDB_KEY_KEEP)
+	{
+		stated.series_stated = statement->series_part != TSDB_KEY_INFER;
+		stated.key.nseries = 0;
+	}
+	if (statement->series_part == TSDB_KEY_COLUMNS)
+		find_series_columns(table, statement->series, &stated.key);
+
+	for (int i = 0; i < stated.key.nseries; i++)
+	{
+		if (stated.key.time != 0 && stated.key.series[i] == stated.key.time)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_COLUMN_DEFINITION),
+					 errmsg("column \"%s\" cannot be both the time column and part of the series key",
+							get_attname(relid, stated.key.time, false)),
+					 errhint("Within a series, rows are ordered by the time column anyway.")));
+	}
+	write_labels(table, &stated);
+	relation_close(table, NoLock);
+}
+
+void
+tsdb_table_key_recheck(Oid relid)
+{
+	Relation	table = relation_open(relid, ShareUpdateExclusiveLock);
+	TupleDesc	tupdesc = RelationGetDescr(table);
+	TableLabels labels;
+	bool		changed = false;
+
+	read_labels(relid, &labels);
+	for (int i = 0; i < labels.ncolumns; i++)
+	{
+		const ColumnLabel *label = &labels.columns[i];
+		Form_pg_attribute att = TupleDescAttr(tupdesc, label->attno - 1);
+
+		if ((label->role == LABEL_TIME && !tsdb_key_countable(att)) ||
+			(label->role == LABEL_SERIES && !tsdb_key_sortable(att)))
+		{
+			ereport(NOTICE,
+					(errmsg("column \"%s\" is no longer part of the key of table \"%s\"",
+							NameStr(att->attname), RelationGetRelationName(table)),
+					 errdetail("Its type is now %s.", format_type_be(att->atttypid))));
+			write_label(table, label->attno, NULL);
+			changed = true;
+		}
+	}
+	if (changed)
+	{
+		CacheInvalidateRelcache(table);
+		CommandCounterIncrement();
+	}
+	relation_close(table, NoLock);
+}
+
+void
+tsdb_table_key_init(void)
+{
+	register_label_provider(TSDB_LABEL_PROVIDER, check_label);
+}
