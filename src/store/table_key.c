@@ -123,21 +123,21 @@ read_labels(Oid relid, TableLabels *labels)
 		FormData_pg_seclabel *form = (FormData_pg_seclabel *) GETSTRUCT(tuple);
 		bool		isnull;
 		Datum		datum;
-		char	   *text;
+		char	   *word;
 
 		datum = heap_getattr(tuple, Anum_pg_seclabel_provider, RelationGetDescr(catalog),
 							 &isnull);
-		text = TextDatumGetCString(datum);
-		if (strcmp(text, TSDB_LABEL_PROVIDER) != 0)
+		word = TextDatumGetCString(datum);
+		if (strcmp(word, TSDB_LABEL_PROVIDER) != 0)
 			continue;
 		datum = heap_getattr(tuple, Anum_pg_seclabel_label, RelationGetDescr(catalog),
 							 &isnull);
-		text = TextDatumGetCString(datum);
+		word = TextDatumGetCString(datum);
 
 		if (form->objsubid == 0)
 		{
 			labels->has_table_label = true;
-			parse_table_label(text, &labels->no_time, &labels->no_series);
+			parse_table_label(word, &labels->no_time, &labels->no_series);
 			continue;
 		}
 		if (labels->ncolumns == room)
@@ -147,7 +147,7 @@ read_labels(Oid relid, TableLabels *labels)
 		}
 		labels->columns[labels->ncolumns].attno = form->objsubid;
 		labels->columns[labels->ncolumns].role =
-			parse_column_label(text, &labels->columns[labels->ncolumns].position);
+			parse_column_label(word, &labels->columns[labels->ncolumns].position);
 		labels->ncolumns++;
 	}
 	systable_endscan(scan);
