@@ -145,6 +145,9 @@ typedef struct TsdbColumnStats
 	bool		has_sum;		/* exact integer sum (integer columns) */
 	int64		sum_high;		/* 128 bits: high, low */
 	uint64		sum_low;
+	bool		has_scaled_sum; /* the same of a numeric column: sum_high and
+								 * sum_low count 10^-sum_scale */
+	int			sum_scale;
 	bool		has_ends;		/* first and last non-null value in row order */
 	Datum		first;
 	Datum		last;

@@ -223,7 +223,7 @@ fits_width(int64_t value, uint32_t width)
 static uint32_t
 int_width(uint8_t kind)
 {
-	return UINT32_C(1) << (kind - TSDB_BODY_INT1);
+	return kind == TSDB_BODY_DECIMAL ? 8 : UINT32_C(1) << (kind - TSDB_BODY_INT1);
 }
 
 static int64_t
@@ -303,6 +303,26 @@ get_strings(BodyCursor *cursor, TsdbBodyColumn *column)
 	{
 		column->max.length = get_count(cursor, 0, limit);
 		column->max.bytes = get_bytes(cursor, column->max.length);
+	}
+}
+
+/* The scales of the statistics of a decimal column. */
+static void
+get_scales(BodyCursor *cursor, TsdbBodyColumn *column)
+{
+	column->min.scale = column->max.scale = column->scale;
+	column->first.scale = column->last.scale = column->scale;
+	if (!column->own_scales)
+		return;
+	if (column->has_range)
+	{
+		column->min.scale = get_count(cursor, 0, column->scale);
+		column->max.scale = get_count(cursor, 0, column->scale);
+	}
+	if (column->has_ends)
+	{
+		column->first.scale = get_count(cursor, 0, column->scale);
+		column->last.scale = get_count(cursor, 0, column->scale);
 	}
 }
 
@@ -410,6 +430,13 @@ parse_column(BodyCursor *cursor, const TsdbBodyHead *head, uint32_t attno,
 	column->has_sum = (flags & TSDB_BODY_HAS_SUM) != 0;
 	if (column->kind == TSDB_BODY_FIXED)
 		column->width = (uint16_t) get_count(cursor, 1, TSDB_BODY_WIDTH_MAX);
+	else if (column->kind == TSDB_BODY_DECIMAL)
+	{
+		uint32_t	scale = get_count(cursor, 0, TSDB_BODY_SCALE_MAX * 2 + 1);
+
+		column->scale = (uint8_t) (scale >> 1);
+		column->own_scales = scale & 1;
+	}
 	if (flags & TSDB_BODY_HAS_NULLS)
 	{
 		if (head->nrows < 2)
@@ -417,6 +444,8 @@ parse_column(BodyCursor *cursor, const TsdbBodyHead *head, uint32_t attno,
 		column->nnulls = get_count(cursor, 1, head->nrows - 1);
 	}
 	get_place(cursor, stream_offset, &column->vector);
+	if (column->own_scales)
+		get_place(cursor, stream_offset, &column->scales);
 
 	switch (column->kind)
 	{
@@ -424,6 +453,7 @@ parse_column(BodyCursor *cursor, const TsdbBodyHead *head, uint32_t attno,
 		case TSDB_BODY_INT2:
 		case TSDB_BODY_INT4:
 		case TSDB_BODY_INT8:
+		case TSDB_BODY_DECIMAL:
 			{
 				bool		known_range = column->has_range &&
 					head->has_time && attno == head->time;
@@ -445,6 +475,8 @@ parse_column(BodyCursor *cursor, const TsdbBodyHead *head, uint32_t attno,
 						return "A column has a sum but no range.";
 					get_sum(cursor, column, head->nrows - column->nnulls);
 				}
+				if (column->kind == TSDB_BODY_DECIMAL)
+					get_scales(cursor, column);
 				if (!fits_width(column->min.number, width) ||
 					!fits_width(column->max.number, width) ||
 					!fits_width(column->first.number, width) ||

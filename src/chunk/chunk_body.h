@@ -29,6 +29,7 @@ typedef enum TsdbBodyKind
 	TSDB_BODY_FLOAT8 = 6,
 	TSDB_BODY_FIXED = 7,
 	TSDB_BODY_BYTES = 8,
+	TSDB_BODY_DECIMAL = 9,		/* numeric as an integer over 10^scale */
 	TSDB_BODY_KINDS
 } TsdbBodyKind;
 
@@ -42,8 +43,8 @@ typedef struct TsdbBodyPlace
 
 /*
  * A value of the statistics.  Integers are sign-extended carriers, floats are
- * their bit pattern (FLOAT4: the low half); bytes point into the parsed buffer
- * and are used by kinds FIXED and BYTES only.
+ * their bit pattern (FLOAT4: the low half); decimals are integers at the scale
+ * of the column.  Bytes, of kinds FIXED and BYTES, point into the parsed buffer.
  */
 typedef struct TsdbBodyValue
 {
@@ -52,7 +53,8 @@ typedef struct TsdbBodyValue
 		int64_t		number;
 		const uint8_t *bytes;
 	};
-	uint32_t	length;
+	uint32_t	length;			/* of bytes */
+	uint32_t	scale;			/* DECIMAL: the value's own one */
 } TsdbBodyValue;
 
 typedef struct TsdbBodyColumn
@@ -63,9 +65,12 @@ typedef struct TsdbBodyColumn
 	bool		has_ends;
 	bool		has_sum;
 	bool		alternate;		/* the range is in the kind's other order */
+	bool		own_scales;		/* DECIMAL: rows differ in scale */
+	uint8_t		scale;			/* DECIMAL: the largest of all rows */
 	uint16_t	width;			/* FIXED: bytes of a value */
 	uint32_t	nnulls;
 	TsdbBodyPlace vector;
+	TsdbBodyPlace scales;		/* with own_scales */
 	TsdbBodyValue min;
 	TsdbBodyValue max;
 	TsdbBodyValue first;

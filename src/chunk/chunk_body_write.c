@@ -274,6 +274,22 @@ put_strings(uint8_t *dst, const TsdbBodyColumn *column)
 	return dst;
 }
 
+static uint8_t *
+put_scales(uint8_t *dst, const TsdbBodyColumn *column)
+{
+	if (column->has_range)
+	{
+		*dst++ = (uint8_t) column->min.scale;
+		*dst++ = (uint8_t) column->max.scale;
+	}
+	if (column->has_ends)
+	{
+		*dst++ = (uint8_t) column->first.scale;
+		*dst++ = (uint8_t) column->last.scale;
+	}
+	return dst;
+}
+
 size_t
 tsdb_body_write_head(const TsdbBodyHead *head, uint8_t *dst)
 {
@@ -344,9 +360,13 @@ tsdb_body_write_columns(const TsdbBodyHead *head, const TsdbBodyColumn *columns,
 							(column->alternate ? TSDB_BODY_ORDER_ALTERNATE : 0));
 		if (column->kind == TSDB_BODY_FIXED)
 			dst = put_varint(dst, column->width);
+		else if (column->kind == TSDB_BODY_DECIMAL)
+			dst = put_varint(dst, (uint32_t) column->scale << 1 | column->own_scales);
 		if (column->nnulls > 0)
 			dst = put_varint(dst, column->nnulls);
 		dst = put_place(dst, &column->vector);
+		if (column->own_scales)
+			dst = put_place(dst, &column->scales);
 
 		switch (column->kind)
 		{
@@ -354,12 +374,13 @@ tsdb_body_write_columns(const TsdbBodyHead *head, const TsdbBodyColumn *columns,
 			case TSDB_BODY_INT2:
 			case TSDB_BODY_INT4:
 			case TSDB_BODY_INT8:
+			case TSDB_BODY_DECIMAL:
 				{
 					bool		known_range = column->has_range &&
 						head->has_time && i + 1 == head->time;
 					uint64_t	unit = 1;
 
-					if (column->kind == TSDB_BODY_INT8 &&
+					if (column->kind >= TSDB_BODY_INT8 &&
 						(column->has_ends || (column->has_range && !known_range)))
 					{
 						unit = common_unit(column, known_range);
@@ -375,6 +396,8 @@ tsdb_body_write_columns(const TsdbBodyHead *head, const TsdbBodyColumn *columns,
 							(head->nrows - column->nnulls);
 						dst = put_varint128(dst, sum);
 					}
+					if (column->own_scales)
+						dst = put_scales(dst, column);
 					break;
 				}
 			case TSDB_BODY_FLOAT4:

@@ -42,14 +42,20 @@
  *					        NULL: nothing follows, every row is null
  *					u8      codec in the low seven bits, then ORDER_ALTERNATE
  *		[FIXED]		varint  width
+ *		[DECIMAL]	varint  scale * 2 + (1 if rows have scales of their own)
  *		[NULLS]		varint  null rows, 1 to rows - 1
  *					place   of the vector
+ *		[own scales] place  of the vector of scales (INT, width 1)
  *		[RANGE]		min, max of the non-null values
  *		[ENDS]		first, last non-null value in row order
  *		[SUM]		varint  sum of (value - min), to 128 bits
+ *		[own scales] u8     scale of each of min, max, first, last that is there
  *
- * Numbers are coded as integers n[i].  INT8 is preceded by a unit u, values
- * are n * 10^u (times in whole seconds).  FLOAT4 and FLOAT8 are preceded by a
+ * DECIMAL is a numeric column as integers (INT, width 8): value * 10^scale.
+ * Rows of different scales are all raised to the largest one.
+ *
+ * Numbers are coded as integers n[i].  INT8 and DECIMAL are preceded by a unit
+ * u, values are n * 10^u (times in whole seconds).  FLOAT4 and FLOAT8 are preceded by a
  * unit u as well, values are n / 10^u (measurements are decimals), provided
  * that this gives back the very bits; if it does not, u is TSDB_BODY_UNIT_RAW
  * and the bit patterns follow, little end first.
@@ -104,6 +110,7 @@
 #define TSDB_BODY_ATTS_MAX			1600
 #define TSDB_BODY_KEYS_MAX			32	/* columns of a series key */
 #define TSDB_BODY_WIDTH_MAX			32767	/* of a FIXED value */
+#define TSDB_BODY_SCALE_MAX			18	/* of a DECIMAL column */
 #define TSDB_BODY_INLINE_MAX		24	/* vectors up to this size are inlined */
 
 /* Segment times pay for themselves from this mean length of a segment on;

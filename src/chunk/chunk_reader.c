@@ -21,6 +21,7 @@
 
 #include "access/htup_details.h"
 #include "chunk/chunk.h"
+#include "chunk/chunk_decimal.h"
 #include "chunk/chunk_load.h"
 #include "chunk/chunk_type.h"
 #include "utils/datum.h"
@@ -270,6 +271,77 @@ read_bytes(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
 	pfree(offsets);
 }
 
+/* Decode a vector of integers into an array of its own. */
+static int64 *
+read_integers(TsdbChunkReader *reader, const TsdbBodyPlace *place, uint32 width,
+			  uint32 nrows, uint8 *nulls)
+{
+	char	   *fetched;
+	const uint8 *src = vector_bytes(reader, place, &fetched);
+	TsdbVectorInfo info;
+	TsdbVector	vector = {.nulls = nulls};
+
+	if (tsdb_codec_inspect(src, place->bytes, &info) != TSDB_CODEC_OK ||
+		info.type != TSDB_VECTOR_INT || info.width != width || info.nrows != nrows)
+		tsdb_chunk_damaged(&reader->source,
+						   "A vector of integers is not what its chunk states.");
+	vector.ints = MemoryContextAlloc(reader->context,
+									 rounded_rows(nrows) * sizeof(int64));
+	decode(reader, src, place->bytes, &info, &vector);
+	if (fetched != NULL)
+		pfree(fetched);
+	return vector.ints;
+}
+
+/* A numeric column that is stored as integers. */
+static void
+read_decimal(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
+			 const ReaderAttribute *attribute, TsdbColumn *column)
+{
+	Size		stride = INTALIGN(VARHDRSZ + TSDB_DECIMAL_PAYLOAD_MAX);
+	uint32		nrows = reader->body.head.nrows;
+	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
+	int64	   *unscaled;
+	int64	   *scales = NULL;
+	char	   *next;
+
+	if (attribute->length != -1)
+		tsdb_chunk_damaged(&reader->source,
+						   "A vector is of another kind than its column.");
+	if (stored->own_scales)
+		scales = read_integers(reader, &stored->scales, 1, nrows, nulls);
+	unscaled = read_integers(reader, &stored->vector, 8, nrows, nulls);
+	expand_nulls(nulls, 1, nrows, column->nulls);
+
+	next = MemoryContextAlloc(reader->context, stride * nrows);
+	for (uint32 i = 0; i < nrows; i++)
+	{
+		uint32		scale = stored->scale;
+		uint32		length;
+
+		column->values[i] = PointerGetDatum(next);
+		if (column->nulls[i])
+		{
+			column->values[i] = (Datum) 0;
+			continue;
+		}
+		if (scales != NULL)
+		{
+			if (!tsdb_decimal_lower(&unscaled[i], stored->scale, scales[i]))
+				tsdb_chunk_damaged(&reader->source, "A numeric value has an impossible scale.");
+			scale = (uint32) scales[i];
+		}
+		length = tsdb_decimal_format(unscaled[i], scale, (uint8 *) next + VARHDRSZ);
+		if (length == 0)
+			tsdb_chunk_damaged(&reader->source, "A numeric value has too many digits.");
+		SET_VARSIZE(next, VARHDRSZ + length);
+		next += INTALIGN(VARHDRSZ + length);
+	}
+	pfree(unscaled);
+	if (scales != NULL)
+		pfree(scales);
+}
+
 /* Decode a stored column. */
 static void
 read_column(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
@@ -364,6 +436,9 @@ tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno)
 	else if (reader->attributes[index].dropped ||
 			 reader->body.columns[index].kind == TSDB_BODY_NULL)
 		fill_column(column, nrows, (Datum) 0, true);
+	else if (reader->body.columns[index].kind == TSDB_BODY_DECIMAL)
+		read_decimal(reader, &reader->body.columns[index],
+					 &reader->attributes[index], column);
 	else
 		read_column(reader, &reader->body.columns[index],
 					&reader->attributes[index], column);
@@ -374,28 +449,6 @@ tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno)
 }
 
 /* ---- segments ---- */
-
-/* Decode one of the vectors of integers that describe segments. */
-static int64 *
-read_segment_vector(TsdbChunkReader *reader, const TsdbBodyPlace *place,
-					uint32 width, uint8 *nulls)
-{
-	uint32		nsegments = reader->body.head.nsegments;
-	char	   *fetched;
-	const uint8 *src = vector_bytes(reader, place, &fetched);
-	TsdbVectorInfo info;
-	TsdbVector	vector = {.nulls = nulls};
-
-	if (tsdb_codec_inspect(src, place->bytes, &info) != TSDB_CODEC_OK ||
-		info.type != TSDB_VECTOR_INT || info.width != width || info.nrows != nsegments)
-		tsdb_chunk_damaged(&reader->source, "A vector of the chunk's segments is damaged.");
-	vector.ints = MemoryContextAlloc(reader->context,
-									 rounded_rows(nsegments) * sizeof(int64));
-	decode(reader, src, place->bytes, &info, &vector);
-	if (fetched != NULL)
-		pfree(fetched);
-	return vector.ints;
-}
 
 const TsdbSegments *
 tsdb_chunk_reader_segments(TsdbChunkReader *reader)
@@ -414,7 +467,7 @@ tsdb_chunk_reader_segments(TsdbChunkReader *reader)
 	segments->rows[head->nsegments] = head->nrows;
 	if (head->nsegments > 1)
 	{
-		int64	   *rows = read_segment_vector(reader, &head->segment_rows, 2, nulls);
+		int64	   *rows = read_integers(reader, &head->segment_rows, 2, head->nsegments, nulls);
 
 		for (uint32 i = 0; i < head->nsegments; i++)
 		{
@@ -426,8 +479,10 @@ tsdb_chunk_reader_segments(TsdbChunkReader *reader)
 	}
 	if (head->has_segment_times)
 	{
-		segments->min_time = read_segment_vector(reader, &head->segment_min, 8, nulls);
-		segments->max_time = read_segment_vector(reader, &head->segment_max, 8, nulls);
+		segments->min_time = read_integers(reader, &head->segment_min, 8,
+										   head->nsegments, nulls);
+		segments->max_time = read_integers(reader, &head->segment_max, 8,
+										   head->nsegments, nulls);
 		segments->no_time = MemoryContextAlloc(reader->context,
 											   head->nsegments * sizeof(bool));
 		expand_nulls(nulls, 1, head->nsegments, segments->no_time);

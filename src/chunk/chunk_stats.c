@@ -3,7 +3,8 @@
  *		Statistics of a column: computed from its vector, read back as Datums.
  *
  * What is kept is what stays exact: the range in an order that no collation
- * or setting can change, ends of numbers, sums of integers in 128 bits.  A
+ * or setting can change, ends of numbers, sums of integers and numerics in 128
+ * bits.  A
  * value that is reported always is one of the column, to the bit, so that it
  * can stand for a row in a result.
  *
@@ -13,10 +14,9 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
+#include "catalog/pg_type_d.h"
+#include "chunk/chunk_decimal.h"
 #include "chunk/chunk_stats.h"
-#include "utils/datum.h"
 
 static inline bool
 is_null(const TsdbVector *vector, uint32 row)
@@ -314,12 +314,86 @@ tsdb_chunk_stats_compute(const TsdbColumnType *type, const TsdbVector *vector,
 	}
 }
 
+/* The scale of a row that has that value. */
+static uint32
+scale_of(const TsdbVector *vector, const int64 *scales, int64 value)
+{
+	uint32		row = 0;
+
+	while (vector->ints[row] != value || is_null(vector, row))
+		row++;
+	return (uint32) scales[row];
+}
+
+void
+tsdb_chunk_stats_decimal(const TsdbVector *vector, const int64 *scales,
+						 uint32 nnulls, TsdbBodyColumn *column)
+{
+	static const TsdbColumnType integer = {
+		.kind = TSDB_BODY_INT8,.order = TSDB_ORDER_SIGNED,.summable = true
+	};
+	uint32		first;
+	uint32		last;
+
+	tsdb_chunk_stats_compute(&integer, vector, nnulls, column);
+	if (scales == NULL)
+		return;
+	find_ends(vector, &first, &last);
+	column->min.scale = scale_of(vector, scales, column->min.number);
+	column->max.scale = scale_of(vector, scales, column->max.number);
+	column->first.scale = (uint32) scales[first];
+	column->last.scale = (uint32) scales[last];
+}
+
 static Datum
 number_datum(const TsdbBodyValue *value, uint8 kind)
 {
 	/* a float4's Datum is its bit pattern, sign-extended as an int4's is */
 	return kind == TSDB_BODY_FLOAT4 ? Int32GetDatum((int32) value->number) :
 		Int64GetDatum(value->number);
+}
+
+/* A numeric; the null Datum if its parts contradict each other. */
+static Datum
+decimal_datum(const TsdbBodyValue *value, uint32 scale)
+{
+	int64		unscaled = value->number;
+	uint8		payload[TSDB_DECIMAL_PAYLOAD_MAX];
+	uint32		length;
+	struct varlena *numeric;
+
+	if (!tsdb_decimal_lower(&unscaled, scale, value->scale) ||
+		(length = tsdb_decimal_format(unscaled, value->scale, payload)) == 0)
+		return (Datum) 0;
+	numeric = palloc(VARHDRSZ + length);
+	SET_VARSIZE(numeric, VARHDRSZ + length);
+	memcpy(VARDATA(numeric), payload, length);
+	return PointerGetDatum(numeric);
+}
+
+/* Statistics of a numeric column; what cannot be a numeric is left out. */
+static void
+read_decimal(const TsdbBodyColumn *column, TsdbColumnStats *stats)
+{
+	if (column->has_range)
+	{
+		stats->min = decimal_datum(&column->min, column->scale);
+		stats->max = decimal_datum(&column->max, column->scale);
+		stats->has_range = stats->min != (Datum) 0 && stats->max != (Datum) 0;
+	}
+	if (column->has_ends)
+	{
+		stats->first = decimal_datum(&column->first, column->scale);
+		stats->last = decimal_datum(&column->last, column->scale);
+		stats->has_ends = stats->first != (Datum) 0 && stats->last != (Datum) 0;
+	}
+	if (column->has_sum)
+	{
+		stats->has_scaled_sum = true;
+		stats->sum_scale = column->scale;
+		stats->sum_high = (int64) column->sum_high;
+		stats->sum_low = column->sum_low;
+	}
 }
 
 static Datum
@@ -362,6 +436,13 @@ tsdb_chunk_stats_read(const TsdbColumnType *type, const TsdbBodyColumn *column,
 	{
 		stats->vector_offset = column->vector.offset;
 		stats->vector_bytes = column->vector.bytes;
+	}
+
+	if (column->kind == TSDB_BODY_DECIMAL)
+	{
+		if (type->base == NUMERICOID)
+			read_decimal(column, stats);
+		return;
 	}
 
 	/* statistics of another kind than the type has now mean nothing */

@@ -19,6 +19,13 @@ extern void tsdb_chunk_stats_compute(const TsdbColumnType *type,
 									 TsdbBodyColumn *column);
 
 /*
+ * The same for a numeric column: vector holds integers at column->scale,
+ * scales (NULL if all rows have that one) the scale of each row.
+ */
+extern void tsdb_chunk_stats_decimal(const TsdbVector *vector, const int64 *scales,
+									 uint32 nnulls, TsdbBodyColumn *column);
+
+/*
  * Convert what a body says of a column for a column that is of type now, which
  * may not be the type that it was written under: what then makes no sense is
  * left out.  By-reference Datums are palloc'd in the current context.

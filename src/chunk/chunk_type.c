@@ -7,6 +7,7 @@
  *		by reference, fixed length			FIXED: interval, uuid, point, name …
  *		varlena								BYTES, the payload without its header
  *		cstring								BYTES without the final zero
+ *		numeric								as a varlena, or DECIMAL: the writer sees
  *
  * Domains, enums, arrays, ranges and composites need no rule of their own.
  * Values come back bit for bit: -0, NaN payloads, and the bytes of a varlena,
@@ -156,6 +157,10 @@ tsdb_column_kind_vector(uint8 kind, uint32 fixed_width,
 		case TSDB_BODY_FIXED:
 			*type = TSDB_VECTOR_FIXED;
 			*width = fixed_width;
+			break;
+		case TSDB_BODY_DECIMAL:
+			*type = TSDB_VECTOR_INT;
+			*width = 8;
 			break;
 		default:
 			*type = TSDB_VECTOR_BYTES;

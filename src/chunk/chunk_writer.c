@@ -14,8 +14,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type_d.h"
 #include "chunk/chunk.h"
 #include "chunk/chunk_body.h"
+#include "chunk/chunk_decimal.h"
 #include "chunk/chunk_stats.h"
 #include "chunk/chunk_type.h"
 #include "chunk/series_hash.h"
@@ -39,6 +41,8 @@ typedef struct WriterColumn
 								 * always set; nrows set when finished */
 	WriterBuffer data;			/* FIXED, BYTES: behind vector.data */
 	uint32		data_bytes;		/* used of it */
+	int64	   *unscaled;		/* numeric: TSDB_CHUNK_ROWS integers, scales */
+	int64	   *scales;
 	uint32		nnulls;
 	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
 } WriterColumn;
@@ -57,7 +61,8 @@ struct TsdbChunkWriter
 	/* serialising */
 	TsdbBodyHead head;
 	TsdbBodyColumn *body_columns;	/* natts entries */
-	uint8	   *inlined;		/* TSDB_BODY_INLINE_MAX for each vector */
+	uint8	   *inlined;		/* TSDB_BODY_INLINE_MAX for each vector:
+								 * three of segments, two of a column */
 	uint8	   *next_inlined;
 	WriterBuffer body;
 	WriterBuffer stream;
@@ -166,7 +171,7 @@ tsdb_chunk_writer_create(TupleDesc tupdesc, const TsdbSortKey *key)
 	writer->body_columns = MemoryContextAlloc(context,
 											  Max(writer->natts, 1) * sizeof(TsdbBodyColumn));
 	writer->inlined = MemoryContextAlloc(context,
-										 (writer->natts + 3) * TSDB_BODY_INLINE_MAX);
+										 (2 * writer->natts + 3) * TSDB_BODY_INLINE_MAX);
 	if (key->nseries > 0)
 	{
 		writer->starts = MemoryContextAlloc(context, TSDB_CHUNK_ROWS * sizeof(bool));
@@ -351,6 +356,7 @@ tsdb_chunk_writer_add(TsdbChunkWriter *writer, const Datum *values, const bool *
 					column->nnulls++;
 				}
 				break;
+			case TSDB_BODY_DECIMAL:
 			case TSDB_BODY_KINDS:
 				pg_unreachable();
 		}
@@ -435,6 +441,7 @@ same_as_last(const TsdbChunkWriter *writer, const WriterColumn *column,
 			}
 		case TSDB_BODY_NULL:
 			return true;
+		case TSDB_BODY_DECIMAL:
 		case TSDB_BODY_KINDS:
 			break;
 	}
@@ -608,6 +615,39 @@ complete_vector(TsdbChunkWriter *writer, WriterColumn *column)
 	column->vector.nulls = column->nnulls > 0 ? column->nulls : NULL;
 }
 
+/* A column's vector as integers, once describe_decimal() has found them. */
+static TsdbVector
+decimal_vector(const WriterColumn *column, int64 *ints, uint32 width)
+{
+	return (TsdbVector) {
+		.type = TSDB_VECTOR_INT,.width = width,.nrows = column->vector.nrows,
+		.nulls = column->vector.nulls,.ints = ints
+	};
+}
+
+/* Describe a numeric column as integers; false if it has to be bytes. */
+static bool
+describe_decimal(TsdbChunkWriter *writer, WriterColumn *column, TsdbBodyColumn *body)
+{
+	TsdbVector	vector;
+
+	if (column->unscaled == NULL)
+	{
+		Size		bytes = TSDB_CHUNK_ROWS * sizeof(int64);
+
+		column->unscaled = MemoryContextAlloc(writer->context, bytes);
+		column->scales = MemoryContextAlloc(writer->context, bytes);
+	}
+	if (!tsdb_decimal_convert(&column->vector, column->unscaled, column->scales,
+							  &body->scale, &body->own_scales))
+		return false;
+	body->kind = TSDB_BODY_DECIMAL;
+	vector = decimal_vector(column, column->unscaled, 8);
+	tsdb_chunk_stats_decimal(&vector, body->own_scales ? column->scales : NULL,
+							 column->nnulls, body);
+	return true;
+}
+
 /* Everything about a column but its vector's place. */
 static void
 describe_column(TsdbChunkWriter *writer, WriterColumn *column, TsdbBodyColumn *body)
@@ -623,7 +663,30 @@ describe_column(TsdbChunkWriter *writer, WriterColumn *column, TsdbBodyColumn *b
 	if (body->kind == TSDB_BODY_FIXED)
 		body->width = (uint16) column->vector.width;
 	complete_vector(writer, column);
+	if (column->type.base == NUMERICOID && describe_decimal(writer, column, body))
+		return;
 	tsdb_chunk_stats_compute(&column->type, &column->vector, column->nnulls, body);
+}
+
+static void
+encode_column(TsdbChunkWriter *writer, const WriterColumn *column,
+			  TsdbCodecLevel level, TsdbBodyColumn *body)
+{
+	if (body->kind == TSDB_BODY_DECIMAL)
+	{
+		TsdbVector	vector = decimal_vector(column, column->unscaled, 8);
+		uint8		codec;
+
+		encode(writer, &vector, 0, level, &body->vector, &body->codec);
+		if (body->own_scales)
+		{
+			vector = decimal_vector(column, column->scales, 1);
+			encode(writer, &vector, 0, level, &body->scales, &codec);
+		}
+	}
+	else if (body->kind != TSDB_BODY_NULL)
+		encode(writer, &column->vector, column->data_bytes, level, &body->vector,
+			   &body->codec);
 }
 
 /* Put head and columns together; columns that make a body too large go to the
@@ -704,13 +767,7 @@ tsdb_chunk_writer_finish(TsdbChunkWriter *writer, TsdbCodecLevel level)
 			encode_segments(writer, head->nsegments, level);
 	}
 	for (int i = 0; i < writer->natts; i++)
-	{
-		TsdbBodyColumn *body = &writer->body_columns[i];
-
-		if (body->kind != TSDB_BODY_NULL)
-			encode(writer, &writer->columns[i].vector, writer->columns[i].data_bytes,
-				   level, &body->vector, &body->codec);
-	}
+		encode_column(writer, &writer->columns[i], level, &writer->body_columns[i]);
 	assemble_body(writer);
 
 	image->nrows = writer->nrows;

@@ -140,6 +140,12 @@ draw_string(TsdbBodyValue *value, uint32_t limit)
 	value->length = draw_below(limit);
 }
 
+static uint32_t
+draw_scale(const TsdbBodyColumn *column)
+{
+	return column->own_scales ? draw_below(column->scale + 1) : column->scale;
+}
+
 static void
 draw_column(TsdbBodyColumn *column, const TsdbBodyHead *head, bool is_time,
 			uint32_t *stream)
@@ -155,6 +161,17 @@ draw_column(TsdbBodyColumn *column, const TsdbBodyHead *head, bool is_time,
 	column->alternate = draw_below(2);
 	column->nnulls = draw_below(3) ? 0 : draw_below(head->nrows);
 	draw_place(&column->vector, stream);
+	if (column->kind == TSDB_BODY_DECIMAL)
+	{
+		column->scale = (uint8_t) draw_below(TSDB_BODY_SCALE_MAX + 1);
+		column->own_scales = draw_below(2);
+		if (column->own_scales)
+			draw_place(&column->scales, stream);
+		column->min.scale = draw_scale(column);
+		column->max.scale = draw_scale(column);
+		column->first.scale = draw_scale(column);
+		column->last.scale = draw_scale(column);
+	}
 	column->has_range = draw_below(4) != 0;
 	if (column->kind == TSDB_BODY_FIXED || column->kind == TSDB_BODY_BYTES)
 	{
@@ -192,7 +209,8 @@ draw_column(TsdbBodyColumn *column, const TsdbBodyHead *head, bool is_time,
 	}
 	else
 	{
-		uint32_t	width = 1u << (column->kind - TSDB_BODY_INT1);
+		uint32_t	width = column->kind == TSDB_BODY_DECIMAL ? 8 :
+			1u << (column->kind - TSDB_BODY_INT1);
 
 		if (column->has_range)
 		{
@@ -227,7 +245,8 @@ same_value(const TsdbBodyColumn *column, const TsdbBodyValue *a, const TsdbBodyV
 	if (column->kind == TSDB_BODY_FIXED || column->kind == TSDB_BODY_BYTES)
 		return a->length == b->length &&
 			(a->length == 0 || memcmp(a->bytes, b->bytes, a->length) == 0);
-	return a->number == b->number;
+	return a->number == b->number &&
+		(column->kind != TSDB_BODY_DECIMAL || a->scale == b->scale);
 }
 
 static bool
@@ -236,7 +255,8 @@ same_column(const TsdbBodyColumn *a, const TsdbBodyColumn *b)
 	return a->kind == b->kind && a->codec == b->codec && a->has_range == b->has_range &&
 		a->has_ends == b->has_ends && a->has_sum == b->has_sum &&
 		a->alternate == b->alternate && a->width == b->width && a->nnulls == b->nnulls &&
-		same_place(&a->vector, &b->vector) &&
+		a->own_scales == b->own_scales && a->scale == b->scale &&
+		same_place(&a->vector, &b->vector) && same_place(&a->scales, &b->scales) &&
 		(!a->has_range || (same_value(a, &a->min, &b->min) && same_value(a, &a->max, &b->max))) &&
 		(!a->has_ends || (same_value(a, &a->first, &b->first) && same_value(a, &a->last, &b->last))) &&
 		(!a->has_sum || (a->sum_low == b->sum_low && a->sum_high == b->sum_high));
