@@ -314,17 +314,8 @@ def shrink(runners, setup, script, sessions, seconds=30):
     return script
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=200)
-    parser.add_argument("--start", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=0)
-    parser.add_argument("--am", default="tsdb", choices=["tsdb", "heap"])
-    parser.add_argument("--max-failures", type=int, default=10)
-    parser.add_argument("--verbose", action="store_true")
-    options = parser.parse_args()
-    server = Server(work_directory("concurrent")).new(
-        preload="tsdb" if options.am == "tsdb" else None).start()
+def run_seeds(server, options):
+    """Run every seed; the tally of outcomes and the seeds that differ."""
     admin = server.connect()
     for name in ("dh", "dt"):
         query(admin, f"CREATE DATABASE {name}")
@@ -366,8 +357,25 @@ def main():
         if time.monotonic() - said > 20:
             said = time.monotonic()
             note(f"seed {seed}: {dict(tally)}, {len(failed)} different")
-    server.stop(check=False)
-    server.destroy()
+    return tally, failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--start", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=0)
+    parser.add_argument("--am", default="tsdb", choices=["tsdb", "heap"])
+    parser.add_argument("--max-failures", type=int, default=10)
+    parser.add_argument("--verbose", action="store_true")
+    options = parser.parse_args()
+    server = Server(work_directory("concurrent")).new(
+        preload="tsdb" if options.am == "tsdb" else None).start()
+    try:
+        tally, failed = run_seeds(server, options)
+    finally:
+        server.stop("immediate", check=False)
+        server.destroy()
     if not failed:
         remove_directory(server.directory)
     note(f"{dict(tally)}")

@@ -100,6 +100,16 @@ class Runner:
         return None, done
 
     def run(self):
+        try:
+            self.run_seeds()
+        finally:
+            self.server.stop("immediate", check=False)
+            if not self.options.keep:
+                self.server.destroy()
+        if not self.failures:
+            remove_directory(self.directory)
+
+    def run_seeds(self):
         options = self.options
         deadline = time.monotonic() + options.minutes * 60 if options.minutes else None
         said = time.monotonic()
@@ -119,11 +129,6 @@ class Runner:
                 said = time.monotonic()
                 note(f"seed {seed}: {self.passed} equal, {len(self.failures)} different, "
                      f"{self.compared} statements compared")
-        self.server.stop(check=False)
-        if not options.keep:
-            self.server.destroy()
-            if not self.failures:
-                remove_directory(self.directory)
 
     def report(self, seed, difference, steps):
         if difference.kind == "lost":
