@@ -22,6 +22,7 @@
 #include <math.h>
 
 #include "codec/decimal_format.h"
+#include "codec/dispatch.h"
 #include "codec/integer.h"
 
 #define SAMPLE_MAX		64
@@ -97,22 +98,43 @@ take_sample(TsdbKind kind, const uint64_t *bits, uint32_t count, Sample *sample)
 	}
 }
 
-/* The least power of ten that gives a value back exactly, or -1. */
-static int
-exact_ten(double value, bool single, int from)
+static inline bool
+is_exact_ten(double value, int k, bool single)
 {
-	for (int k = from; k <= TEN_TRIED_MAX; k++)
-	{
-		double		divisor = tsdb_decimal_divisor((uint8_t) k);
-		double		scaled = value * divisor;
+	double		divisor = tsdb_decimal_divisor((uint8_t) k);
 
-		if (!(fabs(scaled) < TSDB_DECIMAL_NARROW))
-			return k == 0 && fabs(value) < 0x1p63 ? 0 : -1;
-		if (pattern_of(round_narrow(scaled), divisor, single) ==
-			pattern_of_value(value, single))
-			return k;
+	return pattern_of(round_narrow(value * divisor), divisor, single) ==
+		pattern_of_value(value, single);
+}
+
+/*
+ * The least power of ten that gives a value back exactly, or -1.  A power that
+ * does is followed by others that do, so the search starts from a guess, the
+ * answer for the value before, and walks.
+ */
+static int
+exact_ten(double value, bool single, int guess)
+{
+	int			most = 0;
+
+	if (!(fabs(value) < TSDB_DECIMAL_NARROW))
+		return fabs(value) < 0x1p63 ? 0 : -1;
+	while (most < TEN_TRIED_MAX &&
+		   fabs(value) * tsdb_decimal_divisor((uint8_t) (most + 1)) < TSDB_DECIMAL_NARROW)
+		most++;
+	guess = guess < 0 || guess > most ? most : guess;
+	if (is_exact_ten(value, guess, single))
+	{
+		while (guess > 0 && is_exact_ten(value, guess - 1, single))
+			guess--;
+		return guess;
 	}
-	return -1;
+	if (!is_exact_ten(value, most, single))
+		return -1;
+	do
+		guess++;
+	while (!is_exact_ten(value, guess, single));
+	return guess;
 }
 
 /* The power of ten that costs least over the sample; false if none serves. */
@@ -123,9 +145,15 @@ find_ten(const Sample *sample, bool single, Scale *scale)
 	uint32_t	left = sample->count;
 	double		best = 1e9;
 	double		exception = single ? 44 : 76;
+	int			last = 2;
 
 	for (uint32_t i = 0; i < sample->count; i++)
-		needing[exact_ten(sample->values[i], single, 0) + 1]++;
+	{
+		int			ten = exact_ten(sample->values[i], single, last);
+
+		needing[ten + 1]++;
+		last = ten < 0 ? last : ten;
+	}
 	for (int k = 0; k <= TEN_TRIED_MAX; k++)
 	{
 		double		bits;
@@ -147,15 +175,20 @@ find_ten(const Sample *sample, bool single, Scale *scale)
 
 /*
  * What a divisor with corrections costs beside log2 of the values themselves:
- * its own log2 and the mean length of the corrections.
+ * its own log2 and the mean length of the corrections.  Gives up, with a
+ * number above limit, once that is certain.
  */
 static double
-corrected_bits(const Sample *sample, double divisor, bool single)
+corrected_bits(const Sample *sample, double divisor, bool single, double limit)
 {
+	double		own = log2(divisor);
 	double		sum = 0;
 
 	for (uint32_t i = 0; i < sample->count; i++)
 	{
+		if (i % 8 == 0 && own + sum / sample->count > limit)
+			break;
+
 		double		value = sample->values[i];
 		double		scaled = value * divisor;
 		int64_t		correction;
@@ -169,14 +202,14 @@ corrected_bits(const Sample *sample, double divisor, bool single)
 								pattern_of(round_narrow(scaled), divisor, single));
 		sum += tsdb_bit_length(tsdb_zigzag(correction));
 	}
-	return log2(divisor) + sum / sample->count;
+	return own + sum / sample->count;
 }
 
 static void
 try_divisor(const Sample *sample, double divisor, uint8_t code, uint64_t integer,
 			bool single, Scale *best)
 {
-	double		bits = corrected_bits(sample, divisor, single);
+	double		bits = corrected_bits(sample, divisor, single, best->bits);
 
 	if (bits < best->bits)
 		*best = (Scale) {divisor, integer, code, single, true, bits};
@@ -296,53 +329,81 @@ typedef struct Exceptions
 	uint16_t	rows[TSDB_VECTOR_ROWS_MAX];
 } Exceptions;
 
-/* Convert all values; corrections may be NULL if the scale has none. */
-static void
-convert(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *scale,
-		int64_t *integers, int64_t *corrections, Exceptions *exceptions, bool *wide)
-{
-	int64_t		last = 0;
-	int64_t		last_correction = 0;
+/* By how much a value misses, where it is out of the reach of any integer. */
+#define OUT_OF_REACH	INT64_MIN
 
-	*wide = false;
-	exceptions->count = 0;
+/* Nearest integers of float8 patterns over a divisor, and what they miss by. */
+static TSDB_CODEC_CLONES void
+scale_doubles(const uint64_t *restrict bits, uint32_t count, double divisor,
+			  int64_t *restrict integers, int64_t *restrict misses)
+{
+	for (uint32_t i = 0; i < count; i++)
+	{
+		double		scaled = tsdb_double_of(bits[i]) * divisor;
+		double		magic = scaled + TSDB_DECIMAL_MAGIC;
+		uint64_t	missed = bits[i] - tsdb_bits_of((magic - TSDB_DECIMAL_MAGIC) / divisor);
+
+		integers[i] = (int64_t) (tsdb_bits_of(magic) - TSDB_DECIMAL_MAGIC_BITS);
+		misses[i] = fabs(scaled) < TSDB_DECIMAL_NARROW ? (int64_t) missed : OUT_OF_REACH;
+	}
+}
+
+/* The same for values that are single. */
+static void
+scale_singles(TsdbKind kind, const uint64_t *bits, uint32_t count, double divisor,
+			  int64_t *integers, int64_t *misses)
+{
 	for (uint32_t i = 0; i < count; i++)
 	{
 		double		value = value_of(kind, bits[i]);
-		double		scaled = value * scale->divisor;
-		bool		fits = fabs(scaled) < TSDB_DECIMAL_NARROW;
-		int64_t		correction = 0;
+		double		scaled = value * divisor;
 
-		if (fits)
-			integers[i] = round_narrow(scaled);
-		else if (scale->divisor == 1 && !scale->corrected && !scale->single &&
-				 fabs(value) < 0x1p63)
+		integers[i] = round_narrow(scaled);
+		misses[i] = OUT_OF_REACH;
+		if (fabs(scaled) < TSDB_DECIMAL_NARROW && (kind == TSDB_KIND_FLOAT4 || is_single(value)))
+			misses[i] = (int64_t) (pattern_of_value(value, true) -
+								   pattern_of(integers[i], divisor, true));
+	}
+}
+
+/*
+ * Convert all values: misses become corrections, or zero if the scale has
+ * none.  A value that does not come back is an exception and takes the integer
+ * of the one before.
+ */
+static void
+convert(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *scale,
+		int64_t *integers, int64_t *misses, Exceptions *exceptions, bool *wide)
+{
+	int64_t		reach = scale->corrected ? CORRECTION_MAX : 0;
+
+	*wide = false;
+	exceptions->count = 0;
+	if (scale->single)
+		scale_singles(kind, bits, count, scale->divisor, integers, misses);
+	else
+		scale_doubles(bits, count, scale->divisor, integers, misses);
+	for (uint32_t i = 0; i < count; i++)
+	{
+		if (misses[i] <= reach && misses[i] >= -reach)
+			continue;
+		if (scale->code == 0 && !scale->corrected && !scale->single)
 		{
-			integers[i] = (int64_t) value;
-			*wide = true;
-			fits = true;
+			double		value = tsdb_double_of(bits[i]);
+
+			/* Integers of 2^51 and above need no rounding. */
+			if (fabs(value) < 0x1p63 &&
+				tsdb_bits_of((double) (int64_t) value) == bits[i])
+			{
+				integers[i] = (int64_t) value;
+				misses[i] = 0;
+				*wide = true;
+				continue;
+			}
 		}
-		else
-			integers[i] = 0;
-		if (scale->single && kind == TSDB_KIND_FLOAT8 && !is_single(value))
-			fits = false;
-		if (fits)
-		{
-			correction = (int64_t) (pattern_of_value(value, scale->single) -
-									pattern_of(integers[i], scale->divisor, scale->single));
-			fits = scale->corrected ? correction < CORRECTION_MAX && correction > -CORRECTION_MAX :
-				correction == 0;
-		}
-		if (!fits)
-		{
-			exceptions->rows[exceptions->count++] = (uint16_t) i;
-			integers[i] = last;
-			correction = last_correction;
-		}
-		if (corrections != NULL)
-			corrections[i] = correction;
-		last = integers[i];
-		last_correction = correction;
+		exceptions->rows[exceptions->count++] = (uint16_t) i;
+		integers[i] = i > 0 ? integers[i - 1] : 0;
+		misses[i] = i > 0 ? misses[i - 1] : 0;
 	}
 }
 

@@ -20,7 +20,8 @@
 #include "codec/integer_format.h"
 
 #define BLOCK		TSDB_VECTOR_BLOCK_ROWS
-#define SAMPLE_MAX	128
+#define SAMPLE_MAX	64
+#define SAMPLE_ERROR_BITS	0.75
 
 /* How many residuals of a block have which bit length. */
 typedef struct LengthHistogram
@@ -136,6 +137,7 @@ sort_sample(int64_t *sample, uint32_t count)
 typedef struct Window
 {
 	int64_t		low;
+	int64_t		high;
 	double		bits;			/* per value, patches included */
 } Window;
 
@@ -146,13 +148,14 @@ typedef struct Window
 static Window
 best_window(const int64_t *sample, uint32_t count)
 {
-	Window		best = {0, 0};
+	Window		best = {0, 0, 0};
 	unsigned	full;
 
 	if (count == 0)
 		return best;
 	full = tsdb_bit_length((uint64_t) sample[count - 1] - (uint64_t) sample[0]);
 	best.low = sample[0];
+	best.high = sample[count - 1];
 	best.bits = full;
 	for (unsigned width = full, worse = 0; width-- > 0 && worse < 4;)
 	{
@@ -184,6 +187,7 @@ best_window(const int64_t *sample, uint32_t count)
 			/* Centre the window over what it holds of the sample. */
 			best.bits = bits;
 			best.low = (int64_t) ((uint64_t) sample[at_most] - (reach - 1 - spread) / 2);
+			best.high = (int64_t) ((uint64_t) best.low + (reach - 1));
 			worse = 0;
 		}
 		else
@@ -482,6 +486,22 @@ try_block_references(const uint64_t *residuals, uint32_t count,
 		*best = plan;
 }
 
+/* The least residual of all; 0 if there is none. */
+static int64_t
+least_residual(const uint64_t *residuals, uint32_t count, unsigned order)
+{
+	int64_t		low = INT64_MAX;
+
+	for (uint32_t k = 0; k < block_count(count); k++)
+		for (uint32_t i = 0; i < block_slots(count, k, order); i++)
+		{
+			int64_t		value = (int64_t) residuals[k * BLOCK + i];
+
+			low = value < low ? value : low;
+		}
+	return low == INT64_MAX ? 0 : low;
+}
+
 /* CONSTANT and STEP cost a few bytes and end the search. */
 static bool
 plan_trivial(const int64_t *values, uint32_t count, TsdbIntegerPlan *plan)
@@ -552,26 +572,18 @@ tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbArena arena,
 	plan->bytes = SIZE_MAX;
 	for (int p = 0; p < 3; p++)
 	{
-		int64_t		low = INT64_MAX;
+		int64_t		low;
 		TsdbIntegerPlan mine = common;
 
-		/* A sample errs by less than a bit, but for short or odd sequences. */
-		if (windows[p].bits > least + 1.0 && plan->bytes != SIZE_MAX)
+		/* A sample errs by less than this. */
+		if (windows[p].bits > least + SAMPLE_ERROR_BITS)
 			continue;
-		if (windows[p].bits > least + 1.5)
-			continue;
-		mine.slope = p == 2 && count > 1 ? x[1] - x[0] : 0;
-		for (uint32_t k = 0; k < block_count(count); k++)
-			for (uint32_t i = 0; i < block_slots(count, k, (unsigned) p); i++)
-			{
-				int64_t		value = (int64_t) residuals[p][k * BLOCK + i];
-
-				low = value < low ? value : low;
-			}
-		if (low == INT64_MAX)
-			low = 0;
-		try_reference(x, residuals[p], count, predictions[p], (uint64_t) low, false,
-					  &mine, plan);
+		mine.slope = p == 2 ? x[1] - x[0] : 0;
+		low = least_residual(residuals[p], count, (unsigned) p);
+		if (windows[p].low <= low || windows[p].bits + 2 * SAMPLE_ERROR_BITS >
+			tsdb_bit_length((uint64_t) windows[p].high - (uint64_t) low))
+			try_reference(x, residuals[p], count, predictions[p], (uint64_t) low, false,
+						  &mine, plan);
 		if (windows[p].low > low)
 			try_reference(x, residuals[p], count, predictions[p],
 						  (uint64_t) windows[p].low, true, &mine, plan);

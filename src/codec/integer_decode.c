@@ -152,45 +152,125 @@ read_header(TsdbCodecId codec, TsdbReader *in, uint32_t count, IntegerHeader *he
 	return in->broken || in->at != in->end ? TSDB_CODEC_CORRUPT : TSDB_CODEC_OK;
 }
 
+/* One value at a bit position; eight bytes from there are readable, and the
+ * width is at most 57. */
+static inline uint64_t
+peek(const uint8_t *src, size_t bit, uint64_t mask)
+{
+	return tsdb_load64(src + bit / 8) >> (bit % 8) & mask;
+}
+
+/*
+ * Unpack patch positions into slots; false if one is not below slots.  A
+ * bitmap must have exactly as many bits set as there are patches.
+ */
+static bool
+read_positions(const uint8_t *start, size_t bit, uint32_t slots, uint32_t patches,
+			   uint8_t *positions)
+{
+	uint32_t	found = 0;
+	uint8_t		greatest = 0;
+
+	if (patches * TSDB_INTEGER_POSITION_BITS <= slots)
+	{
+		for (uint32_t i = 0; i < patches; i++, bit += TSDB_INTEGER_POSITION_BITS)
+		{
+			positions[i] = (uint8_t) peek(start, bit, (1 << TSDB_INTEGER_POSITION_BITS) - 1);
+			greatest = positions[i] > greatest ? positions[i] : greatest;
+		}
+		return greatest < slots;
+	}
+	for (uint32_t from = 0; from < slots; from += 56, bit += 56)
+	{
+		uint32_t	some = slots - from < 56 ? slots - from : 56;
+		uint64_t	marks = peek(start, bit, ((uint64_t) 1 << some) - 1);
+
+		for (; marks != 0; marks &= marks - 1)
+		{
+			if (found == patches)
+				return false;
+			positions[found++] = (uint8_t) (from + (unsigned) __builtin_ctzll(marks));
+		}
+	}
+	return found == patches;
+}
+
 /* Add the patches' high parts to the unpacked slots. */
 static TsdbCodecStatus
 apply_patches(const TsdbPackedBlock *block, const uint8_t *start, const uint8_t *end,
 			  uint32_t slots, bool signed_patches, uint64_t *residuals)
 {
-	size_t		bit = (size_t) slots * block->width;
-	size_t		value_bit = bit + tsdb_integer_position_bits(block->patches, slots);
-	bool		listed = block->patches * TSDB_INTEGER_POSITION_BITS <= slots;
+	uint8_t		copy[2 * BLOCK * 8 + BLOCK / 8 + 8];
+	uint8_t		positions[BLOCK];
+	uint32_t	patches = block->patches;
+	unsigned	width = block->patch_width;
 	unsigned	shift = block->width;
-	uint32_t	slot = 0;
+	size_t		bit = (size_t) slots * block->width;
+	size_t		value_bit = bit + tsdb_integer_position_bits(patches, slots);
+	size_t		bytes = tsdb_integer_block_bytes(slots, block->width, patches, width);
 
-	for (uint32_t i = 0; i < block->patches; i++)
+	/* Loads reach eight bytes on: at the end of the buffer, read from a copy. */
+	if ((size_t) (end - start) < bytes + 8)
 	{
-		uint64_t	high = tsdb_bitpack_get(start, end, value_bit, block->patch_width);
+		memcpy(copy, start, bytes);
+		memset(copy + bytes, 0, 8);
+		start = copy;
+	}
+	if (!read_positions(start, bit, slots, patches, positions))
+		return TSDB_CODEC_CORRUPT;
+	if (shift == 64)
+		return TSDB_CODEC_OK;	/* nothing is above the slots */
+	if (width > 57)
+	{
+		for (uint32_t i = 0; i < patches; i++, value_bit += width)
+		{
+			uint64_t	high = tsdb_bitpack_get(start, start + bytes, value_bit, width);
 
-		value_bit += block->patch_width;
-		if (listed)
-		{
-			slot = (uint32_t) tsdb_bitpack_get(start, end, bit, TSDB_INTEGER_POSITION_BITS);
-			bit += TSDB_INTEGER_POSITION_BITS;
+			if (signed_patches)
+				high = (uint64_t) tsdb_unzigzag(high);
+			residuals[positions[i]] += high << shift;
 		}
-		else
-		{
-			while (slot < slots && tsdb_bitpack_get(start, end, bit + slot, 1) == 0)
-				slot++;
-		}
-		if (slot >= slots)
-			return TSDB_CODEC_CORRUPT;
+	}
+	else
+	{
+		uint64_t	mask = ((uint64_t) 1 << width) - 1;
+
 		if (signed_patches)
-			high = (uint64_t) tsdb_unzigzag(high);
-		if (shift < 64)
-			residuals[slot] += high << shift;
-		if (!listed)
-			slot++;
+			for (uint32_t i = 0; i < patches; i++, value_bit += width)
+				residuals[positions[i]] += (uint64_t) tsdb_unzigzag(peek(start, value_bit,
+																		 mask)) << shift;
+		else
+			for (uint32_t i = 0; i < patches; i++, value_bit += width)
+				residuals[positions[i]] += peek(start, value_bit, mask) << shift;
 	}
 	return TSDB_CODEC_OK;
 }
 
-/* out[i] = scale * in[i] + base, in place. */
+/* Undo differences: out[i + 1] = out[i] + residuals[i] + reference. */
+static TSDB_CODEC_CLONES void
+add_up(uint64_t *restrict out, const uint64_t *restrict residuals, uint32_t slots,
+	   uint64_t value, uint64_t reference)
+{
+	*out++ = value;
+	for (uint32_t i = 0; i < slots; i++)
+		out[i] = value += residuals[i] + reference;
+}
+
+/* Undo differences of differences; the slope leads from the first value on. */
+static TSDB_CODEC_CLONES void
+add_up_twice(uint64_t *restrict out, const uint64_t *restrict residuals, uint32_t slots,
+			 uint64_t value, uint64_t slope, uint64_t reference)
+{
+	*out++ = value;
+	*out++ = value += slope;
+	for (uint32_t i = 0; i < slots; i++)
+	{
+		slope += residuals[i] + reference;
+		out[i] = value += slope;
+	}
+}
+
+/* values[i] * multiplier + base, in place, of a whole block. */
 static TSDB_CODEC_CLONES void
 scale_block(uint64_t *values, uint64_t multiplier, uint64_t base)
 {
@@ -243,21 +323,12 @@ decode_block(const IntegerHeader *header, uint32_t k, uint32_t rows,
 			value += base;
 			base = 0;
 		}
-		out[0] = value;
 		if (header->order == 1)
-		{
-			for (uint32_t i = 0; i < slots; i++)
-				out[i + 1] = value += residuals[i] + reference;
-		}
+			add_up(out, residuals, slots, value, reference);
 		else if (rows > 1)
-		{
-			out[1] = value += slope;
-			for (uint32_t i = 0; i < slots; i++)
-			{
-				slope += residuals[i] + reference;
-				out[i + 2] = value += slope;
-			}
-		}
+			add_up_twice(out, residuals, slots, value, slope, reference);
+		else
+			out[0] = value;
 		if (header->multiplier != 1)
 			for (uint32_t i = rows; i < BLOCK; i++)
 				out[i] = 0;

@@ -8,15 +8,29 @@
 #define FORM_BITMAP	1
 #define FORM_RUNS	2
 
+/* Set bits of a word: sums over pairs, nibbles and bytes. */
+static uint32_t
+count_bits(uint64_t word)
+{
+	word -= word >> 1 & UINT64_C(0x5555555555555555);
+	word = (word & UINT64_C(0x3333333333333333)) +
+		(word >> 2 & UINT64_C(0x3333333333333333));
+	word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+	return (uint32_t) (word * UINT64_C(0x0101010101010101) >> 56);
+}
+
 uint32_t
 tsdb_nulls_count(const uint8_t *nulls, uint32_t nrows)
 {
 	uint32_t	count = 0;
+	uint32_t	row = 0;
 
-	for (uint32_t i = 0; i < nrows / 8; i++)
-		count += (uint32_t) __builtin_popcount(nulls[i]);
-	if (nrows % 8 != 0)
-		count += (uint32_t) __builtin_popcount(nulls[nrows / 8] & ((1u << nrows % 8) - 1));
+	for (; row + 64 <= nrows; row += 64)
+		count += count_bits(tsdb_load64(nulls + row / 8));
+	for (; row + 8 <= nrows; row += 8)
+		count += count_bits(nulls[row / 8]);
+	if (row < nrows)
+		count += count_bits(nulls[row / 8] & ((1u << (nrows - row)) - 1));
 	return count;
 }
 
@@ -85,7 +99,6 @@ tsdb_nulls_read(TsdbReader *in, uint32_t nrows, uint8_t *nulls)
 	uint32_t	row = 0;
 	bool		null = false;
 
-	memset(nulls, 0, TSDB_VECTOR_NULL_BYTES);
 	switch (tsdb_read_byte(in))
 	{
 		case FORM_ALL:

@@ -23,8 +23,8 @@ extern uint32_t tsdb_nulls_count(const uint8_t *nulls, uint32_t nrows);
 extern void tsdb_nulls_write(const uint8_t *nulls, uint32_t nrows, TsdbWriter *out);
 
 /*
- * Read into a bitmap of TSDB_VECTOR_NULL_BYTES, bits past nrows zero.  A
- * reader broken afterwards means corrupt bytes.
+ * Read into a bitmap of TSDB_VECTOR_NULL_BYTES that is all zero.  A reader
+ * broken afterwards means corrupt bytes.
  */
 extern void tsdb_nulls_read(TsdbReader *in, uint32_t nrows, uint8_t *nulls);
 

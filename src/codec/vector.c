@@ -258,11 +258,13 @@ read_header(const uint8_t *src, size_t src_bytes, Header *header)
 	header->nrows = (uint32_t) nrows;
 	header->width = (uint32_t) width;
 	header->raw_bytes = (size_t) raw_bytes;
+	memset(header->nulls, 0, sizeof(header->nulls));
+	header->nnulls = 0;
 	if (first & TSDB_FORMAT_NULLS)
+	{
 		tsdb_nulls_read(&in, header->nrows, header->nulls);
-	else
-		memset(header->nulls, 0, sizeof(header->nulls));
-	header->nnulls = tsdb_nulls_count(header->nulls, header->nrows);
+		header->nnulls = tsdb_nulls_count(header->nulls, header->nrows);
+	}
 	header->body = in;
 
 	/* There is a body exactly if there is a value. */
@@ -413,13 +415,16 @@ decode_rows(const Header *header, uint32_t first, uint32_t count, void *scratch,
 			size_t scratch_bytes, TsdbVector *out)
 {
 	TsdbArena	arena = {scratch, (uint8_t *) scratch + scratch_bytes};
-	uint32_t	from;
-	uint32_t	to;
+	uint32_t	from = first;
+	uint32_t	to = first + count;
 
 	if (((uintptr_t) scratch & 15) != 0)
 		return TSDB_CODEC_INVALID;
-	from = first - tsdb_nulls_count(header->nulls, first);
-	to = first + count - tsdb_nulls_count(header->nulls, first + count);
+	if (header->nnulls > 0)
+	{
+		from -= tsdb_nulls_count(header->nulls, first);
+		to -= tsdb_nulls_count(header->nulls, first + count);
+	}
 	out->type = type_of(header->kind);
 	out->width = header->kind == TSDB_KIND_FIXED ? header->width :
 		header->kind == TSDB_KIND_BYTES ? 0 : tsdb_kind_width(header->kind);
