@@ -122,56 +122,85 @@ int_sum(const TsdbVector *vector, bool any_null, TsdbBodyColumn *column)
 static inline int64
 float8_order(uint64 bits)
 {
-	int64		value;
+	int64		sign = (int64) bits >> 63;
+	int64		magnitude = (int64) (bits & (uint64) PG_INT64_MAX);
 
-	if ((bits & ~(UINT64CONST(1) << 63)) > UINT64CONST(0x7FF0000000000000))
+	if (magnitude > INT64CONST(0x7FF0000000000000))
 		return PG_INT64_MAX;
-	value = (int64) bits;
-	return value < 0 ? -(int64) (bits & ~(UINT64CONST(1) << 63)) : value;
+	return (magnitude ^ sign) - sign;
 }
 
 static inline int64
 float4_order(uint32 bits)
 {
-	uint32		magnitude = bits & 0x7FFFFFFF;
+	int64		magnitude = bits & 0x7FFFFFFF;
 
 	if (magnitude > 0x7F800000)
 		return PG_INT64_MAX;
-	return bits >> 31 ? -(int64) magnitude : (int64) magnitude;
+	return bits >> 31 ? -magnitude : magnitude;
+}
+
+static inline int64
+float_order(const TsdbVector *vector, uint32 row)
+{
+	return vector->type == TSDB_VECTOR_FLOAT8 ? float8_order(vector->float8s[row]) :
+		float4_order(vector->float4s[row]);
+}
+
+/* The bits of a value of that order: of the first one in row order, since
+ * zeros and NaNs have several. */
+static int64
+float_of_order(const TsdbVector *vector, uint32 first, int64 order)
+{
+	uint32		row = first;
+
+	while (float_order(vector, row) != order || is_null(vector, row))
+		row++;
+	return vector->type == TSDB_VECTOR_FLOAT8 ? (int64) vector->float8s[row] :
+		(int64) vector->float4s[row];
 }
 
 static void
 float_range(const TsdbVector *vector, bool any_null, uint32 first,
 			TsdbBodyColumn *column)
 {
-	bool		wide = vector->type == TSDB_VECTOR_FLOAT8;
-	uint32		min_row = first;
-	uint32		max_row = first;
-	int64		min = PG_INT64_MAX;
-	int64		max = PG_INT64_MIN;
+	int64		min = float_order(vector, first);
+	int64		max = min;
 
-	for (uint32 i = first; i < vector->nrows; i++)
+	if (any_null)
 	{
-		int64		order = wide ? float8_order(vector->float8s[i]) :
-			float4_order(vector->float4s[i]);
+		for (uint32 i = first; i < vector->nrows; i++)
+		{
+			int64		order = float_order(vector, i);
 
-		if (any_null && is_null(vector, i))
-			continue;
-		if (order < min)
-		{
-			min = order;
-			min_row = i;
-		}
-		if (order > max)
-		{
-			max = order;
-			max_row = i;
+			if (is_null(vector, i))
+				continue;
+			min = order < min ? order : min;
+			max = order > max ? order : max;
 		}
 	}
-	column->min.number = wide ? (int64) vector->float8s[min_row] :
-		(int64) vector->float4s[min_row];
-	column->max.number = wide ? (int64) vector->float8s[max_row] :
-		(int64) vector->float4s[max_row];
+	else if (vector->type == TSDB_VECTOR_FLOAT8)
+	{
+		for (uint32 i = 0; i < vector->nrows; i++)
+		{
+			int64		order = float8_order(vector->float8s[i]);
+
+			min = order < min ? order : min;
+			max = order > max ? order : max;
+		}
+	}
+	else
+	{
+		for (uint32 i = 0; i < vector->nrows; i++)
+		{
+			int64		order = float4_order(vector->float4s[i]);
+
+			min = order < min ? order : min;
+			max = order > max ? order : max;
+		}
+	}
+	column->min.number = float_of_order(vector, first, min);
+	column->max.number = float_of_order(vector, first, max);
 }
 
 /* ---- strings ---- */
