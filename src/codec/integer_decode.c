@@ -340,6 +340,14 @@ decode_block(const IntegerHeader *header, uint32_t k, uint32_t rows,
 	return TSDB_CODEC_OK;
 }
 
+/* value, value + step, ... */
+static TSDB_CODEC_CLONES void
+fill_steps(uint64_t *out, uint32_t count, uint64_t value, uint64_t step)
+{
+	for (uint32_t i = 0; i < count; i++)
+		out[i] = value + step * i;
+}
+
 static TsdbCodecStatus
 decode_step(TsdbReader in, uint32_t first, uint32_t last, int64_t *out)
 {
@@ -348,8 +356,7 @@ decode_step(TsdbReader in, uint32_t first, uint32_t last, int64_t *out)
 
 	if (in.broken || in.at != in.end)
 		return TSDB_CODEC_CORRUPT;
-	for (uint32_t i = first * BLOCK; i < last * BLOCK; i++)
-		*out++ = (int64_t) (offset + step * i);
+	fill_steps((uint64_t *) out, (last - first) * BLOCK, offset + step * first * BLOCK, step);
 	return TSDB_CODEC_OK;
 }
 
@@ -364,8 +371,7 @@ decode_constant(TsdbReader in, uint32_t first, uint32_t last, int64_t *out)
 	value = tsdb_load_bytes(in.at, (unsigned) bytes);
 	if (bytes > 0 && bytes < 8 && in.at[bytes - 1] >= 0x80)
 		value |= ~(uint64_t) 0 << (8 * bytes);
-	for (uint32_t i = first * BLOCK; i < last * BLOCK; i++)
-		*out++ = (int64_t) value;
+	fill_steps((uint64_t *) out, (last - first) * BLOCK, value, 0);
 	return TSDB_CODEC_OK;
 }
 

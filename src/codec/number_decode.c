@@ -14,6 +14,13 @@
 
 #define BLOCK	TSDB_VECTOR_BLOCK_ROWS
 
+static TSDB_CODEC_CLONES void
+fill(uint64_t *out, uint32_t count, uint64_t value)
+{
+	for (uint32_t i = 0; i < count; i++)
+		out[i] = value;
+}
+
 /* A float constant stores the high bytes of its pattern, to the last not zero. */
 static TsdbCodecStatus
 decode_float_constant(TsdbKind kind, TsdbReader in, uint32_t rows, uint64_t *out)
@@ -26,8 +33,7 @@ decode_float_constant(TsdbKind kind, TsdbReader in, uint32_t rows, uint64_t *out
 		return TSDB_CODEC_CORRUPT;
 	value = bytes == 0 ? 0 :
 		tsdb_load_bytes(in.at, (unsigned) bytes) << (8 * (width - bytes));
-	for (uint32_t i = 0; i < rows; i++)
-		out[i] = value;
+	fill(out, rows, value);
 	return TSDB_CODEC_OK;
 }
 

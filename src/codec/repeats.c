@@ -9,6 +9,7 @@
  */
 #include "codec/repeats.h"
 
+#include "codec/dispatch.h"
 #include "codec/integer.h"
 #include "codec/number.h"
 #include "codec/number_format.h"
@@ -221,6 +222,23 @@ tsdb_dictionary_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
 	return tsdb_number_encode(kind, entries, distinct->count, depth + 1, arena, out);
 }
 
+/* Replace codes by entries; false if a code has no entry. */
+static TSDB_CODEC_CLONES bool
+look_up(uint64_t *restrict codes, uint32_t count, const uint64_t *restrict entries,
+		uint64_t count_entries)
+{
+	uint64_t	wrong = 0;
+
+	/* The sign of either is set if the code is negative or too great. */
+	for (uint32_t i = 0; i < count; i++)
+		wrong |= (count_entries - 1 - codes[i]) | codes[i];
+	if ((int64_t) wrong < 0)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		codes[i] = entries[codes[i]];
+	return true;
+}
+
 TsdbCodecStatus
 tsdb_dictionary_decode(TsdbKind kind, TsdbReader in, uint32_t count, uint32_t first,
 					   uint32_t last, unsigned depth, TsdbArena arena, uint64_t *out)
@@ -246,11 +264,5 @@ tsdb_dictionary_decode(TsdbKind kind, TsdbReader in, uint32_t count, uint32_t fi
 
 	if (first * BLOCK + rows > count)
 		rows = count - first * BLOCK;
-	for (uint32_t i = 0; i < rows; i++)
-	{
-		if (out[i] >= count_entries)
-			return TSDB_CODEC_CORRUPT;
-		out[i] = entries[out[i]];
-	}
-	return TSDB_CODEC_OK;
+	return look_up(out, rows, entries, count_entries) ? TSDB_CODEC_OK : TSDB_CODEC_CORRUPT;
 }

@@ -1,0 +1,158 @@
+/* tsdb 0.1.0 */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION tsdb" to load this file. \quit
+
+CREATE SCHEMA tsdb;
+COMMENT ON SCHEMA tsdb IS 'administration of tsdb tables';
+GRANT USAGE ON SCHEMA tsdb TO PUBLIC;
+
+CREATE SCHEMA _tsdb;
+COMMENT ON SCHEMA _tsdb IS 'internal relations of tsdb tables: chunks live here';
+
+-- access methods
+
+CREATE FUNCTION _tsdb.table_handler(internal)
+RETURNS table_am_handler
+LANGUAGE C STRICT
+AS 'MODULE_PATHNAME', 'tsdb_table_handler';
+COMMENT ON FUNCTION _tsdb.table_handler(internal) IS 'handler of access method tsdb';
+
+CREATE ACCESS METHOD tsdb TYPE TABLE HANDLER _tsdb.table_handler;
+COMMENT ON ACCESS METHOD tsdb IS 'tables that keep time series compressed';
+
+CREATE FUNCTION _tsdb.internal_handler(internal)
+RETURNS table_am_handler
+LANGUAGE C STRICT
+AS 'MODULE_PATHNAME', 'tsdb_internal_handler';
+COMMENT ON FUNCTION _tsdb.internal_handler(internal) IS 'handler of access method tsdb_internal';
+
+CREATE ACCESS METHOD tsdb_internal TYPE TABLE HANDLER _tsdb.internal_handler;
+COMMENT ON ACCESS METHOD tsdb_internal IS 'relations behind tsdb tables; not for tables of users';
+
+-- administration
+
+CREATE FUNCTION tsdb.compact("table" regclass)
+RETURNS bigint
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tsdb_compact';
+COMMENT ON FUNCTION tsdb.compact(regclass) IS
+	'move the rows of the row store to chunks and merge chunks, in this transaction; returns rows moved';
+
+CREATE FUNCTION tsdb.table_size("table" regclass)
+RETURNS bigint
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tsdb_table_size';
+COMMENT ON FUNCTION tsdb.table_size(regclass) IS
+	'bytes of a tsdb table on disk: row store, chunks and out-of-line values, without indexes';
+
+CREATE FUNCTION tsdb.table_info(
+	"table" regclass,
+	OUT time_column name, OUT series_columns name[], OUT chunks bigint,
+	OUT chunk_rows bigint, OUT row_store_bytes bigint, OUT total_bytes bigint)
+RETURNS record
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tsdb_table_info';
+COMMENT ON FUNCTION tsdb.table_info(regclass) IS
+	'how a tsdb table is ordered and what it consists of';
+
+CREATE FUNCTION tsdb.column_info(
+	"table" regclass,
+	OUT "column" name, OUT codec text, OUT chunks bigint, OUT "values" bigint,
+	OUT bytes bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tsdb_column_info';
+COMMENT ON FUNCTION tsdb.column_info(regclass) IS
+	'encoded size of each column of a tsdb table, by codec';
+
+CREATE FUNCTION tsdb.chunk_info(
+	"table" regclass,
+	OUT chunk bigint, OUT shard integer, OUT level integer, OUT "rows" integer,
+	OUT segments integer, OUT min_time bigint, OUT max_time bigint,
+	OUT stream_bytes integer, OUT body_bytes integer)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tsdb_chunk_info';
+COMMENT ON FUNCTION tsdb.chunk_info(regclass) IS
+	'the chunks of a tsdb table; times in the time column''s own unit, microseconds or days since 2000-01-01';
+
+CREATE VIEW tsdb.tables AS
+SELECT c.oid::regclass AS "table", i.*
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_am a ON a.oid = c.relam
+CROSS JOIN LATERAL tsdb.table_info(c.oid) i
+WHERE a.amname = 'tsdb' AND c.relkind IN ('r', 'm')
+	AND NOT pg_catalog.pg_is_other_temp_schema(c.relnamespace)
+	AND pg_catalog.has_table_privilege(c.oid, 'SELECT');
+COMMENT ON VIEW tsdb.tables IS
+	'tsdb tables that you may read: order, chunks, rows in chunks, bytes on disk';
+
+CREATE VIEW tsdb.columns AS
+SELECT c.oid::regclass AS "table", i."column", i.codec, i.chunks, i."values", i.bytes,
+	pg_catalog.round(8.0 * i.bytes / NULLIF(i."values", 0), 2) AS bits_per_value
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_am a ON a.oid = c.relam
+CROSS JOIN LATERAL tsdb.column_info(c.oid) i
+WHERE a.amname = 'tsdb' AND c.relkind IN ('r', 'm')
+	AND NOT pg_catalog.pg_is_other_temp_schema(c.relnamespace)
+	AND pg_catalog.has_table_privilege(c.oid, 'SELECT');
+COMMENT ON VIEW tsdb.columns IS
+	'codecs and encoded sizes of the columns of tsdb tables that you may read';
+
+CREATE VIEW tsdb.chunks AS
+SELECT c.oid::regclass AS "table", i.*
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_am a ON a.oid = c.relam
+CROSS JOIN LATERAL tsdb.chunk_info(c.oid) i
+WHERE a.amname = 'tsdb' AND c.relkind IN ('r', 'm')
+	AND NOT pg_catalog.pg_is_other_temp_schema(c.relnamespace)
+	AND pg_catalog.has_table_privilege(c.oid, 'SELECT');
+COMMENT ON VIEW tsdb.chunks IS
+	'chunks of the tsdb tables that you may read';
+
+GRANT SELECT ON tsdb.tables, tsdb.columns, tsdb.chunks TO PUBLIC;
+
+-- background workers
+
+CREATE FUNCTION tsdb.get_progress_compaction(
+	OUT pid integer, OUT datid oid, OUT relid oid, OUT phase text,
+	OUT rows_done bigint, OUT rows_total bigint, OUT chunks_written bigint,
+	OUT started_at timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'tsdb_progress_compaction';
+COMMENT ON FUNCTION tsdb.get_progress_compaction() IS
+	'what each running compaction is doing, in all databases';
+
+CREATE VIEW tsdb.progress_compaction AS
+SELECT p.pid, p.datid, d.datname, p.relid, p.phase, p.rows_done, p.rows_total,
+	p.chunks_written, p.started_at
+FROM tsdb.get_progress_compaction() p
+LEFT JOIN pg_catalog.pg_database d ON d.oid = p.datid;
+COMMENT ON VIEW tsdb.progress_compaction IS
+	'one row per running compaction, by a background worker or by tsdb.compact()';
+
+CREATE FUNCTION tsdb.get_stat_workers(
+	OUT worker integer, OUT pid integer, OUT datid oid, OUT relid oid,
+	OUT state text, OUT started_at timestamptz, OUT tables bigint,
+	OUT batches bigint, OUT rows_moved bigint, OUT vacuums bigint,
+	OUT errors bigint, OUT last_error text, OUT last_error_at timestamptz,
+	OUT last_error_datid oid, OUT last_error_relid oid)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'tsdb_stat_workers';
+COMMENT ON FUNCTION tsdb.get_stat_workers() IS
+	'what each background worker does and has done since the server started';
+
+CREATE VIEW tsdb.stat_workers AS
+SELECT w.worker, w.pid, w.datid, d.datname, w.relid, w.state, w.started_at,
+	w.tables, w.batches, w.rows_moved, w.vacuums, w.errors, w.last_error,
+	w.last_error_at, e.datname AS last_error_datname, w.last_error_relid
+FROM tsdb.get_stat_workers() w
+LEFT JOIN pg_catalog.pg_database d ON d.oid = w.datid
+LEFT JOIN pg_catalog.pg_database e ON e.oid = w.last_error_datid;
+COMMENT ON VIEW tsdb.stat_workers IS
+	'one row per background worker of the pool that has ever run; counters outlive the process';
+
+GRANT SELECT ON tsdb.progress_compaction, tsdb.stat_workers TO PUBLIC;

@@ -1,0 +1,247 @@
+/*
+ * fetch.c
+ *		Access to rows by TID: index scans, TID scans, row versions.
+ */
+#include "postgres.h"
+
+#include "am/fetch.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "am/row_slot.h"
+#include "am/scan.h"
+#include "cache/chunk_cache.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "storage/predicate.h"
+#include "storage/procarray.h"
+#include "store/chunk_tid.h"
+#include "store/directory.h"
+#include "store/marks.h"
+#include "store/moves.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+bool
+tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
+					 TupleTableSlot *slot)
+{
+	uint32		row = tsdb_tid_row(tid);
+	TsdbChunkEntry entry;
+	MemoryContext memory;
+	MemoryContext old;
+
+	/* The entry and the row's pointers are needed for this row only. */
+	memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb row fetch",
+								   ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(memory);
+	if (!tsdb_directory_fetch(storage, tsdb_tid_chunk(tid), snapshot, &entry) ||
+		row >= entry.nrows || !tsdb_marks_row_visible(storage, tid, snapshot))
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(memory);
+		return false;
+	}
+	if (IsMVCCSnapshot(snapshot))
+		PredicateLockTID(storage->table, tid, snapshot, entry.xmin);
+	if (slot != NULL)
+	{
+		TsdbChunkReader *reader = tsdb_chunk_cache_get(storage, &entry);
+		TsdbRowSource rows;
+
+		tsdb_row_source_open(&rows, storage, &entry, reader);
+		tsdb_row_slot_store(slot, &rows, row);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(memory);
+	return true;
+}
+
+bool
+tsdb_fetch_is_buried(TsdbStorage *storage, TupleTableSlot *slot, Snapshot snapshot)
+{
+	BufferHeapTupleTableSlot *buffer_slot = (BufferHeapTupleTableSlot *) slot;
+	HeapTuple	tuple = buffer_slot->base.tuple;
+	ItemPointerData destination;
+	TransactionId mover;
+
+	if (storage == NULL || tuple == NULL || snapshot->snapshot_type == SNAPSHOT_ANY ||
+		!tsdb_moves_is_marked(tuple->t_data))
+		return false;
+	mover = HeapTupleHeaderGetRawXmax(tuple->t_data);
+	if (!TransactionIdIsCurrentTransactionId(mover) &&
+		(TransactionIdIsInProgress(mover) || !TransactionIdDidCommit(mover)))
+		return false;
+	if (!tsdb_moves_find(storage, mover, &tuple->t_self, &destination))
+		return false;
+	return !tsdb_marks_row_visible(storage, &destination, snapshot);
+}
+
+/* ---- index scans ---- */
+
+typedef struct TsdbIndexFetch
+{
+	IndexFetchHeapData heap;	/* must be first: heap's code uses it */
+	TsdbStorage *storage;		/* opened at need */
+} TsdbIndexFetch;
+
+struct IndexFetchTableData *
+tsdb_index_fetch_begin(Relation rel)
+{
+	TsdbIndexFetch *fetch = palloc0(sizeof(TsdbIndexFetch));
+
+	fetch->heap.xs_base.rel = rel;
+	fetch->heap.xs_cbuf = InvalidBuffer;
+	return &fetch->heap.xs_base;
+}
+
+void
+tsdb_index_fetch_reset(struct IndexFetchTableData *base)
+{
+	GetHeapamTableAmRoutine()->index_fetch_reset(base);
+}
+
+void
+tsdb_index_fetch_end(struct IndexFetchTableData *base)
+{
+	TsdbIndexFetch *fetch = (TsdbIndexFetch *) base;
+
+	tsdb_index_fetch_reset(base);
+	if (fetch->storage != NULL)
+		tsdb_storage_close(fetch->storage);
+	pfree(fetch);
+}
+
+static TsdbStorage *
+fetch_storage(TsdbIndexFetch *fetch)
+{
+	if (fetch->storage == NULL)
+		fetch->storage = tsdb_storage_open(fetch->heap.xs_base.rel, AccessShareLock);
+	return fetch->storage;
+}
+
+bool
+tsdb_index_fetch_tuple(struct IndexFetchTableData *base, ItemPointer tid,
+					   Snapshot snapshot, TupleTableSlot *slot,
+					   bool *call_again, bool *all_dead)
+{
+	TsdbIndexFetch *fetch = (TsdbIndexFetch *) base;
+	bool		found;
+
+	if (!tsdb_tid_is_chunk(tid))
+	{
+		do
+		{
+			found = GetHeapamTableAmRoutine()->index_fetch_tuple(base, tid, snapshot, slot,
+																 call_again, all_dead);
+		} while (found && tsdb_marks_written_here() &&
+				 tsdb_fetch_is_buried(fetch_storage(fetch), slot, snapshot) &&
+				 (found = false, *call_again));
+		return found;
+	}
+
+	/* Index entries of chunk rows are removed by VACUUM only. */
+	*call_again = false;
+	if (all_dead != NULL)
+		*all_dead = false;
+	if (snapshot->snapshot_type == SNAPSHOT_DIRTY)
+	{
+		snapshot->xmin = snapshot->xmax = InvalidTransactionId;
+		snapshot->speculativeToken = 0;
+	}
+	if (fetch_storage(fetch) == NULL)
+		return false;
+	return tsdb_fetch_chunk_row(fetch->storage, tid, snapshot, slot);
+}
+
+/*
+ * Which entries may an index drop?  Heap's code answers for the row store; of
+ * chunk rows it is told nothing, so their entries stay until VACUUM.
+ */
+TransactionId
+tsdb_index_delete_tuples(Relation rel, TM_IndexDeleteOp *delstate)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < delstate->ndeltids; i++)
+	{
+		if (!tsdb_tid_is_chunk(&delstate->deltids[i].tid))
+			delstate->deltids[kept++] = delstate->deltids[i];
+		else
+			delstate->status[delstate->deltids[i].id].knowndeletable = false;
+	}
+	delstate->ndeltids = kept;
+	if (kept == 0)
+		return InvalidTransactionId;
+	return GetHeapamTableAmRoutine()->index_delete_tuples(rel, delstate);
+}
+
+/* ---- by TID ---- */
+
+bool
+tsdb_tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
+							 TupleTableSlot *slot)
+{
+	TsdbStorage *storage;
+	bool		found;
+
+	if (!tsdb_tid_is_chunk(tid))
+	{
+		found = GetHeapamTableAmRoutine()->tuple_fetch_row_version(rel, tid, snapshot, slot);
+		if (!found || !tsdb_marks_written_here())
+			return found;
+		storage = tsdb_storage_open(rel, AccessShareLock);
+		if (storage != NULL)
+		{
+			found = !tsdb_fetch_is_buried(storage, slot, snapshot);
+			tsdb_storage_close(storage);
+		}
+		return found;
+	}
+
+	storage = tsdb_storage_open(rel, AccessShareLock);
+	if (storage == NULL)
+		return false;
+	found = tsdb_fetch_chunk_row(storage, tid, snapshot, slot);
+	tsdb_storage_close(storage);
+	return found;
+}
+
+bool
+tsdb_tuple_tid_valid(TableScanDesc base, ItemPointer tid)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	if (tsdb_tid_is_chunk(tid))
+		return ItemPointerIsValid(tid) && scan->storage != NULL &&
+			tsdb_chunk_block(tsdb_tid_chunk(tid)) < tsdb_directory_blocks(scan->storage);
+	return GetHeapamTableAmRoutine()->tuple_tid_valid(scan->heap, tid);
+}
+
+void
+tsdb_tuple_get_latest_tid(TableScanDesc base, ItemPointer tid)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	/* A chunk row has no later version in its chunk. */
+	if (!tsdb_tid_is_chunk(tid))
+		heap_get_latest_tid(scan->heap, tid);
+}
+
+bool
+tsdb_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
+{
+	TsdbStorage *storage;
+	bool		result;
+
+	if (!tsdb_tid_is_chunk(&slot->tts_tid))
+		return GetHeapamTableAmRoutine()->tuple_satisfies_snapshot(rel, slot, snapshot);
+	storage = tsdb_storage_open(rel, AccessShareLock);
+	if (storage == NULL)
+		return false;
+	result = tsdb_fetch_chunk_row(storage, &slot->tts_tid, snapshot, NULL);
+	tsdb_storage_close(storage);
+	return result;
+}

@@ -1,0 +1,39 @@
+/*
+ * fetch.h
+ *		Access to rows by TID: index scans, TID scans, row versions.
+ */
+#ifndef TSDB_AM_FETCH_H
+#define TSDB_AM_FETCH_H
+
+#include "access/heapam.h"
+#include "access/tableam.h"
+#include "store/storage.h"
+
+extern struct IndexFetchTableData *tsdb_index_fetch_begin(Relation rel);
+extern void tsdb_index_fetch_reset(struct IndexFetchTableData *fetch);
+extern void tsdb_index_fetch_end(struct IndexFetchTableData *fetch);
+extern bool tsdb_index_fetch_tuple(struct IndexFetchTableData *fetch, ItemPointer tid,
+								   Snapshot snapshot, TupleTableSlot *slot,
+								   bool *call_again, bool *all_dead);
+
+extern bool tsdb_tuple_fetch_row_version(Relation rel, ItemPointer tid,
+										 Snapshot snapshot, TupleTableSlot *slot);
+extern bool tsdb_tuple_tid_valid(TableScanDesc scan, ItemPointer tid);
+extern void tsdb_tuple_get_latest_tid(TableScanDesc scan, ItemPointer tid);
+extern bool tsdb_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot,
+										  Snapshot snapshot);
+extern TransactionId tsdb_index_delete_tuples(Relation rel, TM_IndexDeleteOp *delstate);
+
+/* Fetch a chunk row if the snapshot sees it.  slot may be NULL. */
+extern bool tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid,
+								 Snapshot snapshot, TupleTableSlot *slot);
+
+/*
+ * A snapshot older than a compaction sees the old copy of a moved row.  If our
+ * own transaction has deleted or updated that row since, it did so through its
+ * chunk, and the old copy does not show it: is the row in this slot such a one?
+ */
+extern bool tsdb_fetch_is_buried(TsdbStorage *storage, TupleTableSlot *slot,
+								 Snapshot snapshot);
+
+#endif							/* TSDB_AM_FETCH_H */

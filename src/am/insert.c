@@ -1,0 +1,78 @@
+/*
+ * insert.c
+ *		Inserting rows: heap's business, counted for the workers.
+ */
+#include "postgres.h"
+
+#include "am/insert.h"
+
+#include "access/heapam.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "worker/schedule.h"
+
+/* Rows that this transaction put into one table. */
+typedef struct InsertCount
+{
+	Oid			relid;
+	int64		rows;
+} InsertCount;
+
+static InsertCount *counts = NULL;	/* in TopTransactionContext */
+static int	ncounts = 0;
+static int	allocated = 0;
+
+void
+tsdb_insert_count(Relation rel, int64 rows)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		return;					/* workers cannot reach it */
+	for (int i = ncounts - 1; i >= 0; i--)
+	{
+		if (counts[i].relid == relid)
+		{
+			counts[i].rows += rows;
+			return;
+		}
+	}
+	if (ncounts == allocated)
+	{
+		allocated = Max(allocated * 2, 8);
+		counts = counts == NULL ?
+			MemoryContextAlloc(TopTransactionContext, allocated * sizeof(InsertCount)) :
+			repalloc(counts, allocated * sizeof(InsertCount));
+	}
+	counts[ncounts].relid = relid;
+	counts[ncounts++].rows = rows;
+}
+
+void
+tsdb_insert_at_xact_end(bool committed)
+{
+	if (committed)
+	{
+		for (int i = 0; i < ncounts; i++)
+			tsdb_work_note(MyDatabaseId, counts[i].relid, counts[i].rows);
+	}
+	counts = NULL;
+	ncounts = allocated = 0;
+}
+
+void
+tsdb_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+				  struct BulkInsertStateData *bistate)
+{
+	GetHeapamTableAmRoutine()->tuple_insert(rel, slot, cid, options, bistate);
+	tsdb_insert_count(rel, 1);
+}
+
+void
+tsdb_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid,
+				  int options, struct BulkInsertStateData *bistate)
+{
+	heap_multi_insert(rel, slots, nslots, cid, options, bistate);
+	tsdb_insert_count(rel, nslots);
+}

@@ -1,0 +1,492 @@
+/*
+ * maintain.c
+ *		VACUUM, sizes and estimates, and changes of a table's storage.
+ *
+ * VACUUM of a table is heap's VACUUM of its row store, then of the relations
+ * behind it, then the recycling of chunk numbers: the directory's dead line
+ * pointers are listed, every index of the table is cleaned of rows of those
+ * chunks, and only then are the line pointers set free.
+ */
+#include "postgres.h"
+
+#include "am/maintain.h"
+
+#include <math.h>
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/multixact.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xloginsert.h"
+#include "am/heap_shadow.h"
+#include "am/sample.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/storage.h"
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "optimizer/plancat.h"
+#include "pgstat.h"
+#include "stats/stop_point.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/smgr.h"
+#include "store/chunk_tid.h"
+#include "store/directory.h"
+#include "store/internal.h"
+#include "store/moves.h"
+#include "store/storage.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* ---- VACUUM ---- */
+
+/* Is this internal relation a directory? */
+static bool
+is_directory(Relation rel)
+{
+	return strncmp(RelationGetRelationName(rel), "tsdb_directory_", 15) == 0;
+}
+
+/*
+ * Internal relations are read without a lock of their own, so they are never
+ * truncated here; and a directory's line pointers are recycled by
+ * tsdb_relation_vacuum only.
+ */
+void
+tsdb_internal_vacuum(Relation rel, struct VacuumParams *params,
+					 BufferAccessStrategy strategy)
+{
+	VacuumParams mine = *params;
+
+	mine.truncate = VACOPTVALUE_DISABLED;
+	if (is_directory(rel))
+		mine.index_cleanup = VACOPTVALUE_DISABLED;
+	heap_vacuum_rel(rel, &mine, strategy);
+}
+
+/* What index bulk deletion asks about every entry. */
+typedef struct DeadRows
+{
+	const Bitmapset *chunks;
+	bool		of_directory;	/* the index is the directory's own */
+} DeadRows;
+
+static bool
+is_dead_row(ItemPointer tid, void *arg)
+{
+	DeadRows   *dead = arg;
+
+	if (dead->of_directory)
+		return ItemPointerGetOffsetNumberNoCheck(tid) <= TSDB_DIRECTORY_SLOTS &&
+			bms_is_member(tsdb_chunk_number(ItemPointerGetBlockNumberNoCheck(tid),
+											ItemPointerGetOffsetNumberNoCheck(tid)),
+						  dead->chunks);
+	return tsdb_tid_is_chunk(tid) && bms_is_member(tsdb_tid_chunk(tid), dead->chunks);
+}
+
+static void
+clean_index(Relation index, DeadRows *dead, double live_rows, BufferAccessStrategy strategy)
+{
+	IndexVacuumInfo info = {0};
+	IndexBulkDeleteResult *stats;
+
+	info.index = index;
+	info.message_level = DEBUG2;
+	info.estimated_count = true;
+	info.num_heap_tuples = live_rows;
+	info.strategy = strategy;
+	stats = index_bulk_delete(&info, NULL, is_dead_row, dead);
+	stats = index_vacuum_cleanup(&info, stats);
+	if (stats != NULL)
+		pfree(stats);
+}
+
+/* Set free the numbers of chunks that nobody can see any more. */
+static void
+recycle_chunk_numbers(Relation rel, TsdbStorage *storage, double live_rows,
+					  BufferAccessStrategy strategy)
+{
+	Bitmapset  *chunks = tsdb_directory_dead(storage);
+	DeadRows	dead = {chunks, false};
+	List	   *indexes;
+	ListCell   *lc;
+	Relation	own_index;
+
+	if (chunks == NULL)
+		return;
+
+	indexes = RelationGetIndexList(rel);
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
+
+		if (index->rd_index->indisready)
+			clean_index(index, &dead, live_rows, strategy);
+		index_close(index, RowExclusiveLock);
+	}
+	list_free(indexes);
+
+	own_index = tsdb_internal_open_index(storage->directory);
+	if (own_index != NULL)
+	{
+		dead.of_directory = true;
+		clean_index(own_index, &dead, bms_num_members(chunks), strategy);
+		tsdb_internal_close(own_index);
+	}
+	tsdb_stop_point("vacuum_after_index");
+	tsdb_directory_recycle(storage, chunks);
+	tsdb_stop_point("vacuum_after_directory");
+	bms_free(chunks);
+}
+
+/* Vacuum one relation behind the table, unless autovacuum is at it. */
+static void
+vacuum_member(Oid relid, VacuumParams *params, BufferAccessStrategy strategy)
+{
+	Relation	rel;
+
+	if (!ConditionalLockRelationOid(relid, ShareUpdateExclusiveLock))
+		return;
+	rel = tsdb_internal_open(relid);
+	if (rel != NULL)
+	{
+		tsdb_internal_vacuum(rel, params, strategy);
+		tsdb_internal_close(rel);
+	}
+}
+
+/* pg_class.reltuples as it is now; the relcache may lag behind. */
+static double
+stored_reltuples(Oid relid)
+{
+	Relation	pg_class = table_open(RelationRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	double		reltuples = 0;
+
+	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(pg_class, ClassOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		reltuples = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
+	systable_endscan(scan);
+	table_close(pg_class, AccessShareLock);
+	return Max(reltuples, 0);
+}
+
+/* Heap has counted the rows of the row store; tell of the chunks' rows too. */
+static void
+report_counts(Relation rel, double chunk_rows)
+{
+	double		total = stored_reltuples(RelationGetRelid(rel)) + chunk_rows;
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+	bool		frozen;
+	bool		minmulti;
+
+	vac_update_relstats(rel, RelationGetNumberOfBlocks(rel), total, 0,
+						indexes != NIL, InvalidTransactionId, InvalidMultiXactId,
+						&frozen, &minmulti, false);
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
+
+		/* heap caps the entries of an index at the rows that it saw */
+		if (RelationGetIndexPredicate(index) == NIL)
+			vac_update_relstats(index, RelationGetNumberOfBlocks(index), total, 0, false,
+								InvalidTransactionId, InvalidMultiXactId, &frozen,
+								&minmulti, false);
+		index_close(index, RowExclusiveLock);
+	}
+	list_free(indexes);
+	pgstat_report_vacuum(RelationGetRelid(rel), rel->rd_rel->relisshared, total, 0);
+}
+
+void
+tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
+					 BufferAccessStrategy strategy)
+{
+	TsdbStorage *storage = tsdb_storage_open(rel, ShareUpdateExclusiveLock);
+	double		rows;
+	double		chunks;
+	BlockNumber pages;
+	ListCell   *lc;
+
+	if (storage == NULL)
+	{
+		heap_vacuum_rel(rel, params, strategy);
+		return;
+	}
+
+	/* Heap extrapolates to pages that it skips from the density it knows. */
+	tsdb_directory_estimate(storage, &rows, &chunks, &pages);
+	if (rel->rd_rel->reltuples > 0)
+		rel->rd_rel->reltuples = Max(rel->rd_rel->reltuples - rows, 0);
+	heap_vacuum_rel(rel, params, strategy);
+
+	foreach(lc, tsdb_storage_relations(storage))
+		vacuum_member(lfirst_oid(lc), params, strategy);
+	tsdb_moves_trim(storage);
+	recycle_chunk_numbers(rel, storage, rows, strategy);
+	report_counts(rel, rows);
+	tsdb_storage_close(storage);
+}
+
+/* ---- sizes ---- */
+
+/*
+ * Heap's code relies on this being the length of the main fork.  Only ANALYZE,
+ * which samples as many blocks as it is told, gets to hear of the chunks.
+ */
+uint64
+tsdb_relation_size(Relation rel, ForkNumber fork)
+{
+	uint64		bytes = table_block_relation_size(rel, fork);
+
+	if (fork == MAIN_FORKNUM && tsdb_sample_in_analyze() && IsTransactionState())
+	{
+		TsdbStorage *storage = tsdb_storage_open(rel, AccessShareLock);
+
+		if (storage != NULL)
+		{
+			bytes += (uint64) tsdb_sample_chunk_blocks(storage) * BLCKSZ;
+			tsdb_storage_close(storage);
+		}
+	}
+	return bytes;
+}
+
+void
+tsdb_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages,
+							double *tuples, double *allvisfrac)
+{
+	TsdbStorage *storage = tsdb_storage_open(rel, AccessShareLock);
+	double		rows;
+	double		chunks;
+	BlockNumber chunk_pages;
+	BlockNumber heap_pages;
+
+	if (storage == NULL)
+	{
+		GetHeapamTableAmRoutine()->relation_estimate_size(rel, attr_widths, pages,
+														  tuples, allvisfrac);
+		return;
+	}
+
+	/* The stored density is that of both stores: take the row width instead. */
+	tsdb_directory_estimate(storage, &rows, &chunks, &chunk_pages);
+	heap_pages = smgrnblocks(RelationGetSmgr(rel), MAIN_FORKNUM);
+	*pages = heap_pages + chunk_pages;
+	*tuples = rows;
+	if (heap_pages > 0)
+	{
+		int32		width = get_rel_data_width(rel, attr_widths) +
+		MAXALIGN(SizeofHeapTupleHeader) + sizeof(ItemIdData);
+
+		*tuples += rint((double) (BLCKSZ - SizeOfPageHeaderData) / width * heap_pages);
+	}
+	*allvisfrac = 0;
+	tsdb_storage_close(storage);
+}
+
+int64
+tsdb_table_bytes(Relation rel)
+{
+	int64		bytes = 0;
+	TsdbStorage *storage;
+	ListCell   *lc;
+
+	for (ForkNumber fork = 0; fork <= MAX_FORKNUM; fork++)
+		bytes += table_block_relation_size(rel, fork);
+	if (OidIsValid(rel->rd_rel->reltoastrelid))
+	{
+		Relation	toast = table_open(rel->rd_rel->reltoastrelid, AccessShareLock);
+		List	   *indexes = RelationGetIndexList(toast);
+
+		for (ForkNumber fork = 0; fork <= MAX_FORKNUM; fork++)
+			bytes += table_block_relation_size(toast, fork);
+		foreach(lc, indexes)
+		{
+			Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+			bytes += (int64) RelationGetNumberOfBlocks(index) * BLCKSZ;
+			index_close(index, AccessShareLock);
+		}
+		table_close(toast, AccessShareLock);
+	}
+
+	storage = tsdb_storage_open(rel, AccessShareLock);
+	if (storage == NULL)
+		return bytes;
+	foreach(lc, tsdb_storage_relations(storage))
+	{
+		Relation	member = tsdb_internal_open(lfirst_oid(lc));
+		Relation	index;
+
+		if (member == NULL)
+			continue;
+		for (ForkNumber fork = 0; fork <= MAX_FORKNUM; fork++)
+			bytes += table_block_relation_size(member, fork);
+		index = tsdb_internal_open_index(member);
+		if (index != NULL)
+		{
+			bytes += (int64) RelationGetNumberOfBlocks(index) * BLCKSZ;
+			tsdb_internal_close(index);
+		}
+		tsdb_internal_close(member);
+	}
+	tsdb_storage_close(storage);
+	return bytes;
+}
+
+/* ---- changes of storage ---- */
+
+/* TRUNCATE gives the table a new file; the chunks belong to the old one. */
+void
+tsdb_relation_set_new_filenode(Relation rel, const RelFileNode *node, char persistence,
+							   TransactionId *freeze_xid, MultiXactId *min_multi)
+{
+	if (rel->rd_rel->relkind != RELKIND_TOASTVALUE &&
+		RelFileNodeEquals(rel->rd_node, *node) == false)
+		tsdb_storage_drop(rel);
+	GetHeapamTableAmRoutine()->relation_set_new_filenode(rel, node, persistence,
+														 freeze_xid, min_multi);
+}
+
+void
+tsdb_relation_nontransactional_truncate(Relation rel)
+{
+	tsdb_storage_drop(rel);
+	GetHeapamTableAmRoutine()->relation_nontransactional_truncate(rel);
+}
+
+/* SET TABLESPACE: the row store is copied, the chunks are found under the new
+ * file from now on. */
+void
+tsdb_relation_copy_data(Relation rel, const RelFileNode *node)
+{
+	Oid			tablespace = node->spcNode == MyDatabaseTableSpace ? InvalidOid : node->spcNode;
+
+	tsdb_storage_rename(rel, tablespace, node->relNode);
+	GetHeapamTableAmRoutine()->relation_copy_data(rel, node);
+}
+
+/* Let heap rewrite the row store; arguments as of relation_copy_for_cluster. */
+static void
+rewrite_row_store(Relation old_table, Relation new_table, Relation old_index,
+				  bool use_sort, TransactionId oldest_xmin,
+				  TransactionId *xid_cutoff, MultiXactId *multi_cutoff,
+				  double *num_tuples, double *tups_vacuumed, double *tups_recently_dead)
+{
+	Relation	old_shadow = tsdb_heap_shadow_open(old_table);
+	Relation	new_shadow = tsdb_heap_shadow_open(new_table);
+
+	PG_TRY();
+	{
+		GetHeapamTableAmRoutine()->relation_copy_for_cluster(old_shadow, new_shadow,
+															 old_index, use_sort,
+															 oldest_xmin, xid_cutoff,
+															 multi_cutoff, num_tuples,
+															 tups_vacuumed,
+															 tups_recently_dead);
+	}
+	PG_FINALLY();
+	{
+		tsdb_heap_shadow_close(old_shadow);
+		tsdb_heap_shadow_close(new_shadow);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * VACUUM FULL and CLUSTER rewrite the row store; the chunks, which are in
+ * order and full already, go over to the new file as they are.
+ */
+void
+tsdb_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation old_index,
+							   bool use_sort, TransactionId oldest_xmin,
+							   TransactionId *xid_cutoff, MultiXactId *multi_cutoff,
+							   double *num_tuples, double *tups_vacuumed,
+							   double *tups_recently_dead)
+{
+	TsdbStorage *storage = tsdb_storage_open(old_table, AccessExclusiveLock);
+
+	/* An index scan would find chunk rows too: sort, if that can be done. */
+	if (storage != NULL && old_index != NULL)
+	{
+		use_sort = old_index->rd_rel->relam == BTREE_AM_OID;
+		if (!use_sort)
+			old_index = NULL;
+	}
+	rewrite_row_store(old_table, new_table, old_index, use_sort, oldest_xmin, xid_cutoff,
+					  multi_cutoff, num_tuples, tups_vacuumed, tups_recently_dead);
+
+	if (storage != NULL)
+	{
+		double		rows;
+		double		chunks;
+		BlockNumber pages;
+
+		tsdb_directory_estimate(storage, &rows, &chunks, &pages);
+		*num_tuples += rows;
+		tsdb_storage_close(storage);
+		tsdb_storage_rename(old_table, new_table->rd_rel->reltablespace,
+							new_table->rd_rel->relfilenode);
+	}
+}
+
+/*
+ * VACUUM FULL of a whole database comes by internal relations too.  References
+ * by TID point into them, so they are copied page by page, as they are.
+ */
+void
+tsdb_internal_copy_for_cluster(Relation old_table, Relation new_table, Relation old_index,
+							   bool use_sort, TransactionId oldest_xmin,
+							   TransactionId *xid_cutoff, MultiXactId *multi_cutoff,
+							   double *num_tuples, double *tups_vacuumed,
+							   double *tups_recently_dead)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(old_table);
+	SMgrRelation target = RelationGetSmgr(new_table);
+	PGAlignedBlock copy;
+
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		Buffer		buffer = ReadBuffer(old_table, block);
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		memcpy(copy.data, BufferGetPage(buffer), BLCKSZ);
+		UnlockReleaseBuffer(buffer);
+		if (!PageIsNew((Page) copy.data))
+		{
+			PageClearAllVisible((Page) copy.data);
+			if (RelationNeedsWAL(new_table))
+				log_newpage(&new_table->rd_node, MAIN_FORKNUM, block, copy.data, true);
+		}
+		PageSetChecksumInplace((Page) copy.data, block);
+		smgrextend(target, MAIN_FORKNUM, block, copy.data, true);
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (RelationNeedsWAL(new_table))
+		smgrimmedsync(target, MAIN_FORKNUM);
+
+	*xid_cutoff = old_table->rd_rel->relfrozenxid;
+	*multi_cutoff = old_table->rd_rel->relminmxid;
+	*num_tuples = Max(old_table->rd_rel->reltuples, 0);
+	*tups_vacuumed = *tups_recently_dead = 0;
+}
+
+Oid
+tsdb_relation_toast_am(Relation rel)
+{
+	return HEAP_TABLE_AM_OID;
+}

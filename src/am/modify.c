@@ -1,0 +1,502 @@
+/*
+ * modify.c
+ *		UPDATE, DELETE and row locks over both stores.
+ *
+ * A TID leads to the row store or to a chunk.  The row store is heap's; a row
+ * of a chunk goes through its mark (store/marks.h).  In between lies the case
+ * that a statement holds the TID of a row-store tuple which a compaction has
+ * moved since its snapshot was taken.  Such a tuple says "moved to another
+ * partition" to heap's code, and the moves (store/moves.h) say where it is.
+ * The row itself is unchanged, so the operation goes on there as if nothing
+ * had happened; only a row that was really updated or deleted is reported.
+ */
+#include "postgres.h"
+
+#include "am/modify.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "am/fetch.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/predicate.h"
+#include "storage/procarray.h"
+#include "store/chunk_tid.h"
+#include "store/marks.h"
+#include "store/moves.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* Where did this transaction move the row?  False if it did not. */
+static bool
+find_move(Relation rel, TransactionId mover, ItemPointer origin, ItemPointer destination)
+{
+	TsdbStorage *storage;
+	bool		found;
+
+	if (!TransactionIdIsValid(mover))
+		return false;
+	storage = tsdb_storage_open(rel, RowExclusiveLock);
+	if (storage == NULL)
+		return false;
+	found = tsdb_moves_find(storage, mover, origin, destination);
+	tsdb_storage_close(storage);
+	return found;
+}
+
+/*
+ * If a row-store tuple was moved to a chunk by a transaction that has
+ * committed, or by our own, set *tid to where it is now.
+ */
+static void
+resolve_moved(Relation rel, ItemPointer tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
+	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+	TransactionId mover = InvalidTransactionId;
+	ItemPointerData destination;
+	Buffer		buffer;
+	Page		page;
+
+	if (block >= RelationGetNumberOfBlocks(rel))
+		return;
+	buffer = ReadBuffer(rel, block);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	if (offset <= PageGetMaxOffsetNumber(page))
+	{
+		ItemId		item = PageGetItemId(page, offset);
+
+		if (ItemIdIsNormal(item))
+		{
+			HeapTupleHeader tuple = (HeapTupleHeader) PageGetItem(page, item);
+
+			if (tsdb_moves_is_marked(tuple))
+				mover = HeapTupleHeaderGetRawXmax(tuple);
+		}
+	}
+	UnlockReleaseBuffer(buffer);
+
+	if (!TransactionIdIsValid(mover))
+		return;
+	if (!TransactionIdIsCurrentTransactionId(mover) &&
+		(TransactionIdIsInProgress(mover) || !TransactionIdDidCommit(mover)))
+		return;
+	if (find_move(rel, mover, tid, &destination))
+		*tid = destination;
+}
+
+/* After heap said that the row is gone: was it only moved? */
+static bool
+was_moved(Relation rel, TM_Result result, const TM_FailureData *failure, ItemPointer tid)
+{
+	ItemPointerData destination;
+
+	if (result != TM_Updated ||
+		!ItemPointerIndicatesMovedPartitions(&failure->ctid) ||
+		!find_move(rel, failure->xmax, tid, &destination))
+		return false;
+	*tid = destination;
+	return true;
+}
+
+static TsdbStorage *
+open_storage(Relation rel, ItemPointer tid)
+{
+	TsdbStorage *storage = tsdb_storage_open(rel, RowExclusiveLock);
+
+	if (storage == NULL)
+		elog(ERROR, "row (%u,%u) of table \"%s\" is in a chunk, but the table has none",
+			 ItemPointerGetBlockNumberNoCheck(tid), ItemPointerGetOffsetNumberNoCheck(tid),
+			 RelationGetRelationName(rel));
+	return storage;
+}
+
+/*
+ * Lock a chunk row for a change, with heap's checks for a serializable
+ * transaction and for the snapshot of a referential action.
+ */
+static TM_Result
+lock_for_change(TsdbStorage *storage, ItemPointer tid, CommandId cid,
+				LockTupleMode mode, bool wait, Snapshot crosscheck,
+				TM_FailureData *failure, ItemPointer stub)
+{
+	TM_Result	result;
+
+	if (IsInParallelMode())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot change tuples during a parallel operation")));
+
+	result = tsdb_marks_lock(storage, tid, cid, mode,
+							 wait ? LockWaitBlock : LockWaitSkip, failure, stub);
+	if (result == TM_WouldBlock)
+		return TM_BeingModified;
+	if (result == TM_Invisible)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("attempted to change invisible tuple")));
+	if (result != TM_Ok)
+		return result;
+	if (crosscheck != InvalidSnapshot &&
+		!tsdb_fetch_chunk_row(storage, tid, crosscheck, NULL))
+	{
+		failure->ctid = *tid;
+		failure->xmax = InvalidTransactionId;
+		failure->cmax = InvalidCommandId;
+		return TM_Updated;
+	}
+	CheckForSerializableConflictIn(storage->table, tid, ItemPointerGetBlockNumber(tid));
+	return TM_Ok;
+}
+
+TM_Result
+tsdb_tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot,
+				  Snapshot crosscheck, bool wait, TM_FailureData *failure,
+				  bool changing_partition)
+{
+	ItemPointerData target = *tid;
+	ItemPointerData stub;
+	TsdbStorage *storage;
+	TM_Result	result;
+
+	if (!tsdb_tid_is_chunk(&target))
+	{
+		resolve_moved(rel, &target);
+		if (!tsdb_tid_is_chunk(&target))
+		{
+			result = heap_delete(rel, &target, cid, crosscheck, wait, failure,
+								 changing_partition);
+			if (!was_moved(rel, result, failure, &target))
+				return result;
+		}
+	}
+
+	storage = open_storage(rel, &target);
+	result = lock_for_change(storage, &target, cid, LockTupleExclusive, wait,
+							 crosscheck, failure, &stub);
+	if (result == TM_Ok)
+	{
+		tsdb_marks_bury(storage, &target, &stub,
+						changing_partition ? TSDB_MARK_MOVED : TSDB_MARK_DELETED,
+						NULL, cid);
+		pgstat_count_heap_delete(rel);
+	}
+	tsdb_storage_close(storage);
+	return result;
+}
+
+/* Does the new row keep all columns that a foreign key could refer to? */
+static bool
+keeps_key(TsdbStorage *storage, ItemPointer tid, TupleTableSlot *new_row)
+{
+	Relation	rel = storage->table;
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	Bitmapset  *key = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
+	TupleTableSlot *old_row;
+	bool		keeps = true;
+	int			member = -1;
+
+	if (bms_is_empty(key))
+		return true;
+	old_row = table_slot_create(rel, NULL);
+	if (!tsdb_fetch_chunk_row(storage, tid, SnapshotAny, old_row))
+		keeps = false;
+	while (keeps && (member = bms_next_member(key, member)) >= 0)
+	{
+		AttrNumber	attno = member + FirstLowInvalidHeapAttributeNumber;
+		Form_pg_attribute att;
+		Datum		old_value;
+		Datum		new_value;
+		bool		old_null;
+		bool		new_null;
+
+		if (attno <= 0)
+		{
+			keeps = false;
+			break;
+		}
+		att = TupleDescAttr(tupdesc, attno - 1);
+		old_value = slot_getattr(old_row, attno, &old_null);
+		new_value = slot_getattr(new_row, attno, &new_null);
+		if (old_null != new_null)
+			keeps = false;
+		else if (!old_null)
+			keeps = datum_image_eq(old_value, new_value, att->attbyval, att->attlen);
+	}
+	ExecDropSingleTupleTableSlot(old_row);
+	bms_free(key);
+	return keeps;
+}
+
+TM_Result
+tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandId cid,
+				  Snapshot snapshot, Snapshot crosscheck, bool wait,
+				  TM_FailureData *failure, LockTupleMode *lockmode,
+				  bool *update_indexes)
+{
+	ItemPointerData target = *otid;
+	ItemPointerData stub;
+	TsdbStorage *storage;
+	TM_Result	result;
+
+	if (!tsdb_tid_is_chunk(&target))
+	{
+		resolve_moved(rel, &target);
+		if (!tsdb_tid_is_chunk(&target))
+		{
+			result = GetHeapamTableAmRoutine()->tuple_update(rel, &target, slot, cid,
+															 snapshot, crosscheck, wait,
+															 failure, lockmode,
+															 update_indexes);
+			if (!was_moved(rel, result, failure, &target))
+				return result;
+		}
+	}
+
+	storage = open_storage(rel, &target);
+	*lockmode = keeps_key(storage, &target, slot) ?
+		LockTupleNoKeyExclusive : LockTupleExclusive;
+	*update_indexes = false;
+	result = lock_for_change(storage, &target, cid, *lockmode, wait, crosscheck,
+							 failure, &stub);
+	if (result == TM_Ok)
+	{
+		bool		should_free;
+		HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, true, &should_free);
+
+		slot->tts_tableOid = RelationGetRelid(rel);
+		tuple->t_tableOid = slot->tts_tableOid;
+		heap_insert(rel, tuple, cid, 0, NULL);
+		slot->tts_tid = tuple->t_self;
+		tsdb_marks_bury(storage, &target, &stub, TSDB_MARK_UPDATED, &tuple->t_self, cid);
+		if (should_free)
+			heap_freetuple(tuple);
+		*update_indexes = true;
+
+		/* It was counted as an insert; it is an update. */
+		if (rel->pgstat_info != NULL && rel->pgstat_info->trans != NULL)
+		{
+			rel->pgstat_info->trans->tuples_inserted--;
+			pgstat_count_heap_update(rel, false);
+		}
+	}
+	tsdb_storage_close(storage);
+	return result;
+}
+
+/* ---- locks ---- */
+
+/* Wait for, or refuse to wait for, the transaction that is changing a row. */
+static bool
+wait_for_changer(Relation rel, ItemPointer tid, TransactionId xid, LockWaitPolicy policy)
+{
+	switch (policy)
+	{
+		case LockWaitBlock:
+			XactLockTableWait(xid, rel, tid, XLTW_FetchUpdated);
+			return true;
+		case LockWaitSkip:
+			return ConditionalXactLockTableWait(xid);
+		case LockWaitError:
+			if (!ConditionalXactLockTableWait(xid))
+				ereport(ERROR,
+						(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+						 errmsg("could not obtain lock on row in relation \"%s\"",
+								RelationGetRelationName(rel))));
+			return true;
+	}
+	return true;
+}
+
+typedef enum ChainStep
+{
+	CHAIN_LOCK,					/* *tid is the version to lock */
+	CHAIN_END,					/* the row is gone: *result says how */
+} ChainStep;
+
+/*
+ * Follow the versions of an updated row from *tid, which prior_xmax wrote, to
+ * one that may be locked.  A version that was moved leads on into its chunk.
+ */
+static ChainStep
+follow_chain(Relation rel, ItemPointer tid, TransactionId prior_xmax, CommandId cid,
+			 LockWaitPolicy policy, TM_FailureData *failure, TM_Result *result)
+{
+	SnapshotData dirty;
+
+	InitDirtySnapshot(dirty);
+	for (;;)
+	{
+		HeapTupleData tuple;
+		Buffer		buffer;
+		TransactionId xmin;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ItemPointerIndicatesMovedPartitions(tid))
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("tuple to be locked was already moved to another partition due to concurrent update")));
+		if (tsdb_tid_is_chunk(tid))
+			return CHAIN_LOCK;
+
+		tuple.t_self = *tid;
+		if (heap_fetch(rel, &dirty, &tuple, &buffer, true))
+		{
+			CommandId	cmin;
+
+			xmin = HeapTupleHeaderGetXmin(tuple.t_data);
+			if (!TransactionIdEquals(xmin, prior_xmax))
+			{
+				/* The place was used again: the row is gone. */
+				ReleaseBuffer(buffer);
+				*result = TM_Deleted;
+				return CHAIN_END;
+			}
+			if (TransactionIdIsValid(dirty.xmin))
+				ereport(ERROR,
+						(errcode(ERRCODE_DATA_CORRUPTED),
+						 errmsg_internal("t_xmin %u is uncommitted in tuple (%u,%u) to be updated in table \"%s\"",
+										 dirty.xmin,
+										 ItemPointerGetBlockNumber(tid),
+										 ItemPointerGetOffsetNumber(tid),
+										 RelationGetRelationName(rel))));
+			if (TransactionIdIsValid(dirty.xmax))
+			{
+				ReleaseBuffer(buffer);
+				if (!wait_for_changer(rel, tid, dirty.xmax, policy))
+				{
+					*result = TM_WouldBlock;
+					return CHAIN_END;
+				}
+				continue;
+			}
+			cmin = TransactionIdIsCurrentTransactionId(prior_xmax) ?
+				HeapTupleHeaderGetCmin(tuple.t_data) : FirstCommandId;
+			ReleaseBuffer(buffer);
+			if (TransactionIdIsCurrentTransactionId(prior_xmax) && cmin >= cid)
+			{
+				failure->xmax = prior_xmax;
+				failure->cmax = cmin;
+				*result = TM_SelfModified;
+				return CHAIN_END;
+			}
+			return CHAIN_LOCK;
+		}
+
+		if (tuple.t_data == NULL)
+		{
+			*result = TM_Deleted;
+			return CHAIN_END;
+		}
+		xmin = HeapTupleHeaderGetXmin(tuple.t_data);
+		if (!TransactionIdEquals(xmin, prior_xmax) ||
+			ItemPointerEquals(&tuple.t_self, &tuple.t_data->t_ctid))
+		{
+			ReleaseBuffer(buffer);
+			*result = TM_Deleted;
+			return CHAIN_END;
+		}
+
+		/* Updated or moved by a committed transaction or by ours. */
+		if (tsdb_moves_is_marked(tuple.t_data))
+		{
+			TransactionId mover = HeapTupleHeaderGetRawXmax(tuple.t_data);
+			ItemPointerData destination;
+
+			ReleaseBuffer(buffer);
+			if (find_move(rel, mover, tid, &destination))
+				*tid = destination;
+			else
+				ItemPointerSetMovedPartitions(tid);
+			continue;
+		}
+		*tid = tuple.t_data->t_ctid;
+		prior_xmax = HeapTupleHeaderGetUpdateXid(tuple.t_data);
+		ReleaseBuffer(buffer);
+	}
+}
+
+/* Lock one version, wherever it is; fill the slot if that succeeds. */
+static TM_Result
+lock_version(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
+			 LockTupleMode mode, LockWaitPolicy policy, bool follow_updates,
+			 TM_FailureData *failure)
+{
+	BufferHeapTupleTableSlot *buffer_slot = (BufferHeapTupleTableSlot *) slot;
+	TM_Result	result;
+
+	if (tsdb_tid_is_chunk(tid))
+	{
+		TsdbStorage *storage = open_storage(rel, tid);
+		ItemPointerData stub;
+
+		result = tsdb_marks_lock(storage, tid, cid, mode, policy, failure, &stub);
+		if ((result == TM_Ok || result == TM_Invisible) &&
+			!tsdb_fetch_chunk_row(storage, tid, SnapshotAny, slot))
+			elog(ERROR, "chunk row (%u,%u) of table \"%s\" vanished while it was locked",
+				 ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid),
+				 RelationGetRelationName(rel));
+		tsdb_storage_close(storage);
+		return result;
+	}
+
+	{
+		HeapTuple	tuple = &buffer_slot->base.tupdata;
+		Buffer		buffer;
+
+		ExecClearTuple(slot);
+		tuple->t_self = *tid;
+		result = heap_lock_tuple(rel, tuple, cid, mode, policy, follow_updates,
+								 &buffer, failure);
+		if (result == TM_Updated || result == TM_Deleted)
+		{
+			ReleaseBuffer(buffer);
+			return result;
+		}
+		slot->tts_tableOid = RelationGetRelid(rel);
+		tuple->t_tableOid = slot->tts_tableOid;
+		ExecStorePinnedBufferHeapTuple(tuple, slot, buffer);
+		return result;
+	}
+}
+
+TM_Result
+tsdb_tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot,
+				CommandId cid, LockTupleMode mode, LockWaitPolicy wait_policy,
+				uint8 flags, TM_FailureData *failure)
+{
+	bool		follow_updates = (flags & TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS) != 0;
+	bool		find_last = (flags & TUPLE_LOCK_FLAG_FIND_LAST_VERSION) != 0;
+	bool		traversed = false;
+
+	for (;;)
+	{
+		TM_Result	result;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!tsdb_tid_is_chunk(tid))
+			resolve_moved(rel, tid);
+		result = lock_version(rel, tid, slot, cid, mode, wait_policy, follow_updates,
+							  failure);
+		failure->traversed = traversed;
+		if (result != TM_Updated)
+			return result;
+		if (was_moved(rel, result, failure, tid))
+			continue;			/* the same version, elsewhere */
+		if (!find_last)
+			return result;
+		if (ItemPointerEquals(&failure->ctid, tid))
+			return TM_Deleted;
+
+		*tid = failure->ctid;
+		traversed = failure->traversed = true;
+		if (follow_chain(rel, tid, failure->xmax, cid, wait_policy, failure,
+						 &result) == CHAIN_END)
+			return result;
+	}
+}

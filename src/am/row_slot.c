@@ -1,0 +1,72 @@
+/*
+ * row_slot.c
+ *		Put a row of a chunk into a tuple slot.
+ */
+#include "postgres.h"
+
+#include "am/row_slot.h"
+
+#include "access/htup_details.h"
+#include "store/chunk_tid.h"
+#include "utils/rel.h"
+
+void
+tsdb_row_source_open(TsdbRowSource *source, TsdbStorage *storage,
+					 const TsdbChunkEntry *entry, TsdbChunkReader *reader)
+{
+	TupleDesc	tupdesc = RelationGetDescr(storage->table);
+
+	source->chunk = entry->chunk;
+	source->nrows = entry->nrows;
+	source->xmin = entry->xmin;
+	source->cmin = entry->cmin;
+	source->relid = RelationGetRelid(storage->table);
+	source->natts = tupdesc->natts;
+	source->by_value = true;
+	source->values = palloc(Max(tupdesc->natts, 1) * sizeof(Datum *));
+	source->nulls = palloc(Max(tupdesc->natts, 1) * sizeof(bool *));
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		const TsdbColumn *column = tsdb_chunk_reader_column(reader, i + 1);
+
+		source->values[i] = column->values;
+		source->nulls[i] = column->nulls;
+		if (!TupleDescAttr(tupdesc, i)->attbyval)
+			source->by_value = false;
+	}
+}
+
+void
+tsdb_row_slot_store(TupleTableSlot *slot, const TsdbRowSource *source, uint32 row)
+{
+	BufferHeapTupleTableSlot *buffer_slot = (BufferHeapTupleTableSlot *) slot;
+	MemoryContext old;
+	HeapTuple	tuple;
+
+	Assert(TTS_IS_BUFFERTUPLE(slot));
+	ExecClearTuple(slot);
+	for (int i = 0; i < source->natts; i++)
+	{
+		slot->tts_values[i] = source->values[i][row];
+		slot->tts_isnull[i] = source->nulls[i][row];
+	}
+
+	old = MemoryContextSwitchTo(slot->tts_mcxt);
+	tuple = heap_form_tuple(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
+	MemoryContextSwitchTo(old);
+
+	HeapTupleHeaderSetXmin(tuple->t_data, source->xmin);
+	HeapTupleHeaderSetCmin(tuple->t_data, source->cmin);
+	tuple->t_data->t_infomask |= HEAP_XMAX_INVALID;
+	tsdb_tid_set(&tuple->t_self, source->chunk, row);
+	tuple->t_data->t_ctid = tuple->t_self;
+	tuple->t_tableOid = source->relid;
+
+	slot->tts_flags &= ~TTS_FLAG_EMPTY;
+	slot->tts_flags |= TTS_FLAG_SHOULDFREE;
+	slot->tts_nvalid = source->by_value ? source->natts : 0;
+	slot->tts_tid = tuple->t_self;
+	slot->tts_tableOid = source->relid;
+	buffer_slot->base.tuple = tuple;
+	buffer_slot->base.off = 0;
+}

@@ -1,0 +1,37 @@
+/*
+ * row_slot.h
+ *		Put a row of a chunk into a tuple slot.
+ *
+ * Slots of tsdb tables are heap's buffer slots, so that heap's own code can
+ * fill them from the row store.  A chunk row is formed as a heap tuple without
+ * a buffer; its header carries the chunk's xmin, so that system columns are
+ * answered.
+ */
+#ifndef TSDB_AM_ROW_SLOT_H
+#define TSDB_AM_ROW_SLOT_H
+
+#include "executor/tuptable.h"
+#include "store/directory.h"
+
+/* A chunk opened for reading whole rows. */
+typedef struct TsdbRowSource
+{
+	uint32		chunk;
+	uint32		nrows;
+	TransactionId xmin;
+	CommandId	cmin;
+	Oid			relid;
+	int			natts;
+	bool		by_value;		/* all columns are: no need to deform again */
+	Datum	  **values;			/* per column, per row */
+	bool	  **nulls;
+} TsdbRowSource;
+
+/* Decode all columns; arrays are allocated in the current context. */
+extern void tsdb_row_source_open(TsdbRowSource *source, TsdbStorage *storage,
+								 const TsdbChunkEntry *entry, TsdbChunkReader *reader);
+
+extern void tsdb_row_slot_store(TupleTableSlot *slot, const TsdbRowSource *source,
+								uint32 row);
+
+#endif							/* TSDB_AM_ROW_SLOT_H */

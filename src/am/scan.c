@@ -1,0 +1,405 @@
+/*
+ * scan.c
+ *		Sequential, parallel and bitmap scans.
+ */
+#include "postgres.h"
+
+#include "am/scan.h"
+
+#include "access/heapam.h"
+#include "am/fetch.h"
+#include "am/sample.h"
+#include "miscadmin.h"
+#include "nodes/tidbitmap.h"
+#include "pgstat.h"
+#include "store/chunk_tid.h"
+#include "store/marks.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* In a parallel scan, workers take slices of this many directory slots. */
+#define SLICE_SLOTS			8
+#define SLICES_PER_BLOCK	(TSDB_DIRECTORY_SLOTS / SLICE_SLOTS)
+
+/* ---- the chunk at hand ---- */
+
+void
+tsdb_cursor_open(TsdbChunkCursor *cursor, TsdbStorage *storage,
+				 TsdbChunkEntry *entry, Snapshot snapshot)
+{
+	MemoryContext old;
+	TsdbChunkReader *reader;
+
+	if (cursor->memory == NULL)
+		cursor->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb chunk",
+											   ALLOCSET_DEFAULT_SIZES);
+	else
+		MemoryContextReset(cursor->memory);
+	old = MemoryContextSwitchTo(cursor->memory);
+	cursor->open = false;
+	cursor->handle.storage = storage;
+	cursor->handle.entry = entry;
+	reader = tsdb_directory_open_chunk(&cursor->handle, RelationGetDescr(storage->table));
+	tsdb_row_source_open(&cursor->rows, storage, entry, reader);
+	cursor->hidden = tsdb_marks_hidden(storage, entry->chunk, snapshot);
+	cursor->open = true;
+	MemoryContextSwitchTo(old);
+}
+
+void
+tsdb_cursor_close(TsdbChunkCursor *cursor)
+{
+	if (cursor->memory != NULL)
+		MemoryContextReset(cursor->memory);
+	cursor->open = false;
+}
+
+/* ---- beginning and ending ---- */
+
+TableScanDesc
+tsdb_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *keys,
+				ParallelTableScanDesc parallel, uint32 flags)
+{
+	TsdbScanDesc *scan = palloc0(sizeof(TsdbScanDesc));
+	uint32		heap_flags = flags & ~SO_TEMP_SNAPSHOT;
+
+	RelationIncrementReferenceCount(rel);
+	scan->rs_base.rs_rd = rel;
+	scan->rs_base.rs_snapshot = snapshot;
+	scan->rs_base.rs_nkeys = nkeys;
+	scan->rs_base.rs_flags = flags;
+	scan->rs_base.rs_parallel = parallel;
+	scan->heap = heap_beginscan(rel, snapshot, nkeys, keys, parallel, heap_flags);
+	scan->storage = tsdb_storage_open(rel, AccessShareLock);
+	scan->check_moved = scan->storage != NULL && tsdb_marks_written_here();
+	scan->part = TSDB_SCAN_ROW_STORE;
+	scan->block = -1;
+	if (flags & SO_TYPE_ANALYZE)
+		tsdb_sample_begin_analyze(scan);
+	return &scan->rs_base;
+}
+
+void
+tsdb_scan_end(TableScanDesc base)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	if (scan->heap != NULL)
+		heap_endscan(scan->heap);
+	if (scan->cursor.memory != NULL)
+		MemoryContextDelete(scan->cursor.memory);
+	if (scan->page_memory != NULL)
+		MemoryContextDelete(scan->page_memory);
+	if (scan->storage != NULL)
+		tsdb_storage_close(scan->storage);
+	if (base->rs_flags & SO_TEMP_SNAPSHOT)
+		UnregisterSnapshot(base->rs_snapshot);
+	RelationDecrementReferenceCount(base->rs_rd);
+	pfree(scan);
+}
+
+void
+tsdb_scan_rescan(TableScanDesc base, struct ScanKeyData *keys, bool set_params,
+				 bool allow_strat, bool allow_sync, bool allow_pagemode)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	heap_rescan(scan->heap, keys, set_params, allow_strat, allow_sync, allow_pagemode);
+	tsdb_cursor_close(&scan->cursor);
+	scan->part = TSDB_SCAN_ROW_STORE;
+	scan->block = -1;
+	scan->nentries = scan->entry = 0;
+	scan->check_moved = scan->storage != NULL && tsdb_marks_written_here();
+	if (base->rs_flags & SO_TYPE_SAMPLESCAN)
+		tsdb_sample_rescan(scan);
+}
+
+/* ---- sequential ---- */
+
+/* List the entries of one directory page, or of one slice of it. */
+static void
+load_page(TsdbScanDesc *scan, BlockNumber block)
+{
+	MemoryContext old;
+
+	if (scan->page_memory == NULL)
+		scan->page_memory = AllocSetContextCreate(GetMemoryChunkContext(scan),
+												  "tsdb directory page",
+												  ALLOCSET_DEFAULT_SIZES);
+	tsdb_cursor_close(&scan->cursor);
+	MemoryContextReset(scan->page_memory);
+	old = MemoryContextSwitchTo(scan->page_memory);
+	scan->nentries = tsdb_directory_page(scan->storage, block,
+										 scan->rs_base.rs_snapshot, &scan->entries);
+	MemoryContextSwitchTo(old);
+}
+
+/* Go to the next slice of a parallel scan; false at the end. */
+static bool
+next_slice(TsdbScanDesc *scan)
+{
+	TsdbParallelScan *shared = (TsdbParallelScan *) scan->rs_base.rs_parallel;
+	uint64		slice = pg_atomic_fetch_add_u64(&shared->next_slice, 1);
+	BlockNumber block = slice / SLICES_PER_BLOCK;
+	uint32		first = slice % SLICES_PER_BLOCK * SLICE_SLOTS;
+	int			kept = 0;
+
+	if (block >= tsdb_directory_blocks(scan->storage))
+		return false;
+	load_page(scan, block);
+	for (int i = 0; i < scan->nentries; i++)
+	{
+		uint32		slot = scan->entries[i].chunk % TSDB_DIRECTORY_SLOTS;
+
+		if (slot >= first && slot < first + SLICE_SLOTS)
+			scan->entries[kept++] = scan->entries[i];
+	}
+	scan->nentries = kept;
+	scan->entry = -1;
+	return true;
+}
+
+/* Go to the next or previous page of the directory; false at the end. */
+static bool
+next_page(TsdbScanDesc *scan, bool forward)
+{
+	if (scan->rs_base.rs_parallel != NULL)
+		return next_slice(scan);
+
+	scan->block += forward ? 1 : -1;
+	if (scan->block < 0 || scan->block >= scan->directory_blocks)
+		return false;
+	load_page(scan, scan->block);
+	scan->entry = forward ? -1 : scan->nentries;
+	return true;
+}
+
+/* The next visible row of the chunks, in either direction. */
+static bool
+next_chunk_row(TsdbScanDesc *scan, bool forward, TupleTableSlot *slot)
+{
+	TsdbChunkCursor *cursor = &scan->cursor;
+
+	for (;;)
+	{
+		if (cursor->open)
+		{
+			cursor->row += forward ? 1 : -1;
+			while (cursor->row >= 0 && cursor->row < cursor->rows.nrows &&
+				   tsdb_marks_is_hidden(cursor->hidden, cursor->row))
+				cursor->row += forward ? 1 : -1;
+			if (cursor->row >= 0 && cursor->row < cursor->rows.nrows)
+			{
+				tsdb_row_slot_store(slot, &cursor->rows, cursor->row);
+				return true;
+			}
+			tsdb_cursor_close(cursor);
+		}
+
+		CHECK_FOR_INTERRUPTS();
+		scan->entry += forward ? 1 : -1;
+		if (scan->entry < 0 || scan->entry >= scan->nentries)
+		{
+			if (!next_page(scan, forward))
+				return false;
+			continue;
+		}
+		{
+			MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
+
+			tsdb_cursor_open(cursor, scan->storage, &scan->entries[scan->entry],
+							 scan->rs_base.rs_snapshot);
+			MemoryContextSwitchTo(old);
+			cursor->row = forward ? -1 : cursor->rows.nrows;
+		}
+	}
+}
+
+/* Stand before the first chunk, or after the last. */
+static void
+enter_chunks(TsdbScanDesc *scan, bool at_start)
+{
+	scan->part = TSDB_SCAN_CHUNKS;
+	scan->directory_blocks = tsdb_directory_blocks(scan->storage);
+	scan->block = at_start ? -1 : (int64) scan->directory_blocks;
+	scan->nentries = 0;
+	scan->entry = at_start ? -1 : 0;
+	tsdb_cursor_close(&scan->cursor);
+}
+
+static bool
+next_row_store_row(TsdbScanDesc *scan, ScanDirection direction, TupleTableSlot *slot)
+{
+	while (heap_getnextslot(scan->heap, direction, slot))
+	{
+		if (!scan->check_moved ||
+			!tsdb_fetch_is_buried(scan->storage, slot, scan->rs_base.rs_snapshot))
+			return true;
+		CHECK_FOR_INTERRUPTS();
+	}
+	return false;
+}
+
+bool
+tsdb_scan_getnextslot(TableScanDesc base, ScanDirection direction, TupleTableSlot *slot)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+	bool		forward = !ScanDirectionIsBackward(direction);
+
+	if (scan->storage == NULL)
+		return heap_getnextslot(scan->heap, direction, slot);
+
+	if (forward)
+	{
+		if (scan->part == TSDB_SCAN_ROW_STORE)
+		{
+			if (next_row_store_row(scan, direction, slot))
+				return true;
+			enter_chunks(scan, true);
+		}
+		if (next_chunk_row(scan, true, slot))
+		{
+			pgstat_count_heap_getnext(base->rs_rd);
+			return true;
+		}
+		/* The end; a step back starts from the last row. */
+		enter_chunks(scan, false);
+	}
+	else
+	{
+		/* A scan that starts backward starts from the last row, too. */
+		if (scan->part == TSDB_SCAN_ROW_STORE && scan->block == -1 &&
+			!((HeapScanDesc) scan->heap)->rs_inited)
+			enter_chunks(scan, false);
+		if (scan->part == TSDB_SCAN_CHUNKS)
+		{
+			if (next_chunk_row(scan, false, slot))
+			{
+				pgstat_count_heap_getnext(base->rs_rd);
+				return true;
+			}
+			scan->part = TSDB_SCAN_ROW_STORE;
+			scan->block = -2;	/* the row store is entered from its end */
+		}
+		if (next_row_store_row(scan, direction, slot))
+			return true;
+		scan->block = -1;
+	}
+	ExecClearTuple(slot);
+	return false;
+}
+
+/* ---- parallel ---- */
+
+Size
+tsdb_parallelscan_estimate(Relation rel)
+{
+	return sizeof(TsdbParallelScan);
+}
+
+Size
+tsdb_parallelscan_initialize(Relation rel, ParallelTableScanDesc pscan)
+{
+	TsdbParallelScan *shared = (TsdbParallelScan *) pscan;
+
+	table_block_parallelscan_initialize(rel, pscan);
+	pg_atomic_init_u64(&shared->next_slice, 0);
+	return sizeof(TsdbParallelScan);
+}
+
+void
+tsdb_parallelscan_reinitialize(Relation rel, ParallelTableScanDesc pscan)
+{
+	TsdbParallelScan *shared = (TsdbParallelScan *) pscan;
+
+	table_block_parallelscan_reinitialize(rel, pscan);
+	pg_atomic_write_u64(&shared->next_slice, 0);
+}
+
+/* ---- bitmap ---- */
+
+bool
+tsdb_scan_bitmap_next_block(TableScanDesc base, struct TBMIterateResult *result)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+	uint32		chunk;
+	uint32		first;
+	TsdbChunkEntry entry;
+	MemoryContext old;
+
+	scan->bitmap_in_chunk = (result->blockno & TSDB_TID_CHUNK_BIT) != 0;
+	if (!scan->bitmap_in_chunk)
+		return GetHeapamTableAmRoutine()->scan_bitmap_next_block(scan->heap, result);
+	if (scan->storage == NULL)
+		return false;
+
+	chunk = (result->blockno & ~TSDB_TID_CHUNK_BIT) / TSDB_TID_BLOCKS;
+	first = result->blockno % TSDB_TID_BLOCKS * TSDB_TID_ROWS;
+	scan->bitmap_count = scan->bitmap_next = 0;
+
+	/* The blocks of a chunk come one after the other: keep it open. */
+	if (!scan->cursor.open || scan->cursor.rows.chunk != chunk)
+	{
+		if (scan->page_memory == NULL)
+			scan->page_memory = AllocSetContextCreate(GetMemoryChunkContext(scan),
+													  "tsdb directory page",
+													  ALLOCSET_DEFAULT_SIZES);
+		tsdb_cursor_close(&scan->cursor);
+		MemoryContextReset(scan->page_memory);
+		old = MemoryContextSwitchTo(scan->page_memory);
+		if (!tsdb_directory_fetch(scan->storage, chunk, base->rs_snapshot, &entry))
+		{
+			MemoryContextSwitchTo(old);
+			return false;
+		}
+		scan->entries = palloc(sizeof(TsdbChunkEntry));
+		scan->entries[0] = entry;
+		MemoryContextSwitchTo(GetMemoryChunkContext(scan));
+		tsdb_cursor_open(&scan->cursor, scan->storage, &scan->entries[0], base->rs_snapshot);
+		MemoryContextSwitchTo(old);
+	}
+
+	if (result->ntuples >= 0)
+	{
+		for (int i = 0; i < result->ntuples; i++)
+			scan->bitmap_rows[scan->bitmap_count++] = first + result->offsets[i] - 1;
+	}
+	else
+	{
+		for (uint32 row = first; row < first + TSDB_TID_ROWS; row++)
+			scan->bitmap_rows[scan->bitmap_count++] = row;
+	}
+	return true;
+}
+
+bool
+tsdb_scan_bitmap_next_tuple(TableScanDesc base, struct TBMIterateResult *result,
+							TupleTableSlot *slot)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	if (!scan->bitmap_in_chunk)
+	{
+		while (GetHeapamTableAmRoutine()->scan_bitmap_next_tuple(scan->heap, result, slot))
+		{
+			if (!scan->check_moved ||
+				!tsdb_fetch_is_buried(scan->storage, slot, base->rs_snapshot))
+				return true;
+		}
+		return false;
+	}
+	while (scan->bitmap_next < scan->bitmap_count)
+	{
+		uint32		row = scan->bitmap_rows[scan->bitmap_next++];
+
+		if (row < scan->cursor.rows.nrows &&
+			!tsdb_marks_is_hidden(scan->cursor.hidden, row))
+		{
+			tsdb_row_slot_store(slot, &scan->cursor.rows, row);
+			pgstat_count_heap_fetch(base->rs_rd);
+			return true;
+		}
+	}
+	return false;
+}

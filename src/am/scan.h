@@ -1,0 +1,95 @@
+/*
+ * scan.h
+ *		Scans of a tsdb table: sequential, parallel, sample, bitmap, ANALYZE.
+ *
+ * A scan is heap's own scan of the row store, followed by the chunks that the
+ * same snapshot sees.  Since a compaction deletes the old copies and inserts
+ * the directory tuple in one transaction, each snapshot sees every row in
+ * exactly one of the stores, in whatever order it looks.
+ */
+#ifndef TSDB_AM_SCAN_H
+#define TSDB_AM_SCAN_H
+
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "am/row_slot.h"
+#include "store/directory.h"
+
+/* The chunk that a scan stands on. */
+typedef struct TsdbChunkCursor
+{
+	MemoryContext memory;		/* reset for every chunk */
+	TsdbChunkHandle handle;
+	TsdbRowSource rows;
+	uint8	   *hidden;			/* rows that the snapshot does not see, or NULL */
+	bool		open;
+	int64		row;			/* where the scan stands */
+} TsdbChunkCursor;
+
+/* Which part of the table a sequential scan stands in. */
+typedef enum TsdbScanPart
+{
+	TSDB_SCAN_ROW_STORE,
+	TSDB_SCAN_CHUNKS
+} TsdbScanPart;
+
+typedef struct TsdbScanDesc
+{
+	TableScanDescData rs_base;
+	TableScanDesc heap;			/* heap's scan of the row store */
+	TsdbStorage *storage;		/* NULL: no chunks */
+	TsdbScanPart part;
+	bool		check_moved;	/* this transaction buried rows, see fetch.h */
+
+	/* the page of the directory at hand */
+	MemoryContext page_memory;
+	BlockNumber directory_blocks;
+	int64		block;			/* -1 before the first */
+	TsdbChunkEntry *entries;
+	int			nentries;
+	int			entry;
+	TsdbChunkCursor cursor;
+
+	/* bitmap scans: offsets of the block at hand */
+	bool		bitmap_in_chunk;
+	int			bitmap_count;
+	int			bitmap_next;
+	uint32		bitmap_rows[256];
+
+	/* ANALYZE and TABLESAMPLE: chunks by ordinal, see sample.c */
+	struct TsdbSample *sample;
+} TsdbScanDesc;
+
+/* Shared state of a parallel sequential scan. */
+typedef struct TsdbParallelScan
+{
+	ParallelBlockTableScanDescData heap;	/* must be first */
+	pg_atomic_uint64 next_slice;	/* of the directory, see scan.c */
+} TsdbParallelScan;
+
+extern TableScanDesc tsdb_scan_begin(Relation rel, Snapshot snapshot, int nkeys,
+									 struct ScanKeyData *keys,
+									 ParallelTableScanDesc parallel, uint32 flags);
+extern void tsdb_scan_end(TableScanDesc scan);
+extern void tsdb_scan_rescan(TableScanDesc scan, struct ScanKeyData *keys,
+							 bool set_params, bool allow_strat, bool allow_sync,
+							 bool allow_pagemode);
+extern bool tsdb_scan_getnextslot(TableScanDesc scan, ScanDirection direction,
+								  TupleTableSlot *slot);
+
+extern Size tsdb_parallelscan_estimate(Relation rel);
+extern Size tsdb_parallelscan_initialize(Relation rel, ParallelTableScanDesc pscan);
+extern void tsdb_parallelscan_reinitialize(Relation rel, ParallelTableScanDesc pscan);
+
+extern bool tsdb_scan_bitmap_next_block(TableScanDesc scan,
+										struct TBMIterateResult *result);
+extern bool tsdb_scan_bitmap_next_tuple(TableScanDesc scan,
+										struct TBMIterateResult *result,
+										TupleTableSlot *slot);
+
+/* Open the chunk of an entry (closing the one before). */
+extern void tsdb_cursor_open(TsdbChunkCursor *cursor, TsdbStorage *storage,
+							 TsdbChunkEntry *entry, Snapshot snapshot);
+extern void tsdb_cursor_close(TsdbChunkCursor *cursor);
+
+#endif							/* TSDB_AM_SCAN_H */

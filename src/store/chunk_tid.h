@@ -1,0 +1,83 @@
+/*
+ * chunk_tid.h
+ *		TIDs of chunk rows.
+ *
+ * A TID has 32 bits of block and 16 of offset, and bitmap scans refuse
+ * offsets over MaxHeapTuplesPerPage (291), so a chunk row is
+ *
+ *	 block  = 0x80000000 | (chunk number * 4 + row / 256)
+ *	 offset = row % 256 + 1
+ *
+ * which leaves the row store 2^31 blocks (16 TB).  A chunk number is the place
+ * of the chunk's directory tuple, so that it is found without an index:
+ *
+ *	 chunk number = directory block * 128 + directory offset - 1
+ *
+ * Numbers run to 2^29 - 2 (the last would reach InvalidBlockNumber), a
+ * directory to 4,194,303 pages.
+ */
+#ifndef TSDB_STORE_CHUNK_TID_H
+#define TSDB_STORE_CHUNK_TID_H
+
+#include "storage/block.h"
+#include "storage/itemptr.h"
+
+#define TSDB_TID_CHUNK_BIT		((BlockNumber) 0x80000000)
+#define TSDB_TID_ROWS			256		/* rows of a chunk under one block number */
+#define TSDB_TID_BLOCKS			4		/* block numbers of a chunk */
+#define TSDB_DIRECTORY_SLOTS	128		/* chunk numbers of a directory page */
+#define TSDB_DIRECTORY_BLOCKS_MAX	((BlockNumber) 4194303)
+
+static inline bool
+tsdb_tid_is_chunk(ItemPointer tid)
+{
+	return (ItemPointerGetBlockNumberNoCheck(tid) & TSDB_TID_CHUNK_BIT) != 0;
+}
+
+static inline uint32
+tsdb_tid_chunk(ItemPointer tid)
+{
+	return (ItemPointerGetBlockNumberNoCheck(tid) & ~TSDB_TID_CHUNK_BIT) / TSDB_TID_BLOCKS;
+}
+
+static inline uint32
+tsdb_tid_row(ItemPointer tid)
+{
+	return ItemPointerGetBlockNumberNoCheck(tid) % TSDB_TID_BLOCKS * TSDB_TID_ROWS +
+		ItemPointerGetOffsetNumberNoCheck(tid) - 1;
+}
+
+static inline void
+tsdb_tid_set(ItemPointer tid, uint32 chunk, uint32 row)
+{
+	ItemPointerSet(tid,
+				   TSDB_TID_CHUNK_BIT | (chunk * TSDB_TID_BLOCKS + row / TSDB_TID_ROWS),
+				   row % TSDB_TID_ROWS + 1);
+}
+
+static inline uint32
+tsdb_chunk_number(BlockNumber block, OffsetNumber offset)
+{
+	return block * TSDB_DIRECTORY_SLOTS + offset - 1;
+}
+
+static inline BlockNumber
+tsdb_chunk_block(uint32 chunk)
+{
+	return chunk / TSDB_DIRECTORY_SLOTS;
+}
+
+static inline OffsetNumber
+tsdb_chunk_offset(uint32 chunk)
+{
+	return chunk % TSDB_DIRECTORY_SLOTS + 1;
+}
+
+/* Place of a chunk's directory tuple. */
+static inline void
+tsdb_chunk_place(ItemPointer tid, uint32 chunk)
+{
+	ItemPointerSet(tid, tsdb_chunk_block(chunk), tsdb_chunk_offset(chunk));
+}
+
+#endif							/* TSDB_STORE_CHUNK_TID_H */

@@ -1,0 +1,675 @@
+/*
+ * directory.c
+ *		One heap tuple per chunk: insert, fetch, delete, iterate.
+ *
+ * The tuple has fixed columns for what is looked at without opening the
+ * chunk, the list of pieces, and the chunk's body.  A checksum covers all of
+ * it.  A list of more than DIRECT_PIECES references is itself written to the
+ * shard as a stream (a chunk of long values can have a thousand pieces), and
+ * the tuple then refers to that.
+ */
+#include "postgres.h"
+
+#include "store/directory.h"
+
+#include "access/generic_xlog.h"
+#include "access/htup_details.h"
+#include "access/multixact.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "port/pg_crc32c.h"
+#include "storage/bufmgr.h"
+#include "storage/freespace.h"
+#include "storage/procarray.h"
+#include "store/chunk_tid.h"
+#include "store/internal.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#define DIRECTORY_VERSION	1
+#define DIRECT_PIECES		64
+
+enum
+{
+	Anum_version = 1,
+	Anum_shard,
+	Anum_level,
+	Anum_nrows,
+	Anum_min_time,
+	Anum_max_time,
+	Anum_generation,
+	Anum_run,
+	Anum_nsegments,
+	Anum_stream_bytes,
+	Anum_checksum,
+	Anum_pieces,
+	Anum_body,
+	Natts_directory = Anum_body
+};
+
+StaticAssertDecl(Anum_max_time == TSDB_DIRECTORY_MAX_TIME, "the time index's column");
+
+TupleDesc
+tsdb_directory_tupdesc(void)
+{
+	TupleDesc	tupdesc = CreateTemplateTupleDesc(Natts_directory);
+
+	TupleDescInitEntry(tupdesc, Anum_version, "version", INT2OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_shard, "shard", INT2OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_level, "level", INT2OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_nrows, "nrows", INT4OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_min_time, "min_time", INT8OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_max_time, "max_time", INT8OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_generation, "generation", INT8OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_run, "run", INT8OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_nsegments, "nsegments", INT4OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_stream_bytes, "stream_bytes", INT4OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_checksum, "checksum", INT4OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_pieces, "pieces", BYTEAOID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_body, "body", BYTEAOID, -1, 0);
+	TupleDescAttr(tupdesc, Anum_pieces - 1)->attstorage = TYPSTORAGE_PLAIN;
+	TupleDescAttr(tupdesc, Anum_body - 1)->attstorage = TYPSTORAGE_PLAIN;
+	return tupdesc;
+}
+
+/* The pieces column: flag, then references, direct or to the list's stream. */
+typedef struct PieceColumn
+{
+	uint32		indirect;		/* 0 or 1 */
+	uint32		count;			/* pieces of the chunk's stream */
+	uint32		list_bytes;		/* indirect: bytes of the stored list */
+	TsdbPieceRef refs[FLEXIBLE_ARRAY_MEMBER];
+} PieceColumn;
+
+static uint32
+entry_checksum(const Datum *values, const bool *nulls,
+			   const char *pieces, Size pieces_bytes,
+			   const char *body, Size body_bytes)
+{
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	for (int i = 0; i < Anum_checksum - 1; i++)
+	{
+		int64		value = 0;
+
+		if (!nulls[i])
+		{
+			if (i == Anum_min_time - 1 || i == Anum_max_time - 1 ||
+				i == Anum_generation - 1 || i == Anum_run - 1)
+				value = DatumGetInt64(values[i]);
+			else if (i < Anum_nrows - 1)
+				value = DatumGetInt16(values[i]);
+			else
+				value = DatumGetInt32(values[i]);
+		}
+		COMP_CRC32C(crc, &value, sizeof(value));
+	}
+	COMP_CRC32C(crc, pieces, pieces_bytes);
+	COMP_CRC32C(crc, body, body_bytes);
+	FIN_CRC32C(crc);
+	return crc;
+}
+
+static bytea *
+make_bytea(const void *data, Size bytes)
+{
+	bytea	   *result = palloc(VARHDRSZ + bytes);
+
+	SET_VARSIZE(result, VARHDRSZ + bytes);
+	memcpy(VARDATA(result), data, bytes);
+	return result;
+}
+
+/*
+ * Insert the tuple where its place is a valid chunk number.  A page with more
+ * than TSDB_DIRECTORY_SLOTS line pointers (only with many dead ones, before
+ * VACUUM came) is left alone and a fresh page is taken.
+ */
+static uint32
+insert_tuple(Relation rel, HeapTuple tuple)
+{
+	CommandId	cid = GetCurrentCommandId(true);
+	Relation	index = tsdb_internal_open_index(rel);
+	int			options = HEAP_INSERT_NO_LOGICAL;
+	uint32		chunk;
+
+	for (;;)
+	{
+		BlockNumber block;
+		OffsetNumber offset;
+
+		heap_insert(rel, tuple, cid, options, NULL);
+		block = ItemPointerGetBlockNumber(&tuple->t_self);
+		offset = ItemPointerGetOffsetNumber(&tuple->t_self);
+		if (block >= TSDB_DIRECTORY_BLOCKS_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("table has too many chunks"),
+					 errdetail("Directory relation \"%s\" has reached %u pages.",
+							   RelationGetRelationName(rel), TSDB_DIRECTORY_BLOCKS_MAX),
+					 errhint("VACUUM the table, or partition it.")));
+		if (offset <= TSDB_DIRECTORY_SLOTS)
+		{
+			chunk = tsdb_chunk_number(block, offset);
+			break;
+		}
+		simple_heap_delete(rel, &tuple->t_self);
+		options |= HEAP_INSERT_SKIP_FSM;
+		RelationSetTargetBlock(rel, InvalidBlockNumber);
+	}
+	tsdb_internal_index_insert(rel, index, tuple);
+	tsdb_internal_close(index);
+	return chunk;
+}
+
+uint32
+tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
+					  int shard, int level, uint64 run, uint32 nsegments)
+{
+	uint64		generation = pg_prng_uint64(&pg_global_prng_state);
+	TsdbPieceList list;
+	PieceColumn *column;
+	Size		column_bytes;
+	Datum		values[Natts_directory];
+	bool		nulls[Natts_directory] = {0};
+	HeapTuple	tuple;
+	uint32		chunk;
+
+	tsdb_pieces_write(storage, shard, generation, image->stream,
+					  image->stream_bytes, &list);
+	if (list.count <= DIRECT_PIECES)
+	{
+		column_bytes = offsetof(PieceColumn, refs) + list.count * sizeof(TsdbPieceRef);
+		column = palloc0(column_bytes);
+		memcpy(column->refs, list.refs, list.count * sizeof(TsdbPieceRef));
+	}
+	else
+	{
+		TsdbPieceList meta;
+		uint32		bytes = list.count * sizeof(TsdbPieceRef);
+
+		tsdb_pieces_write(storage, shard, ~generation, (char *) list.refs, bytes, &meta);
+		column_bytes = offsetof(PieceColumn, refs) + meta.count * sizeof(TsdbPieceRef);
+		column = palloc0(column_bytes);
+		column->indirect = meta.count;
+		column->list_bytes = bytes;
+		memcpy(column->refs, meta.refs, meta.count * sizeof(TsdbPieceRef));
+		pfree(meta.refs);
+	}
+	column->count = list.count;
+
+	values[Anum_version - 1] = Int16GetDatum(DIRECTORY_VERSION);
+	values[Anum_shard - 1] = Int16GetDatum(shard);
+	values[Anum_level - 1] = Int16GetDatum(level);
+	values[Anum_nrows - 1] = Int32GetDatum(image->nrows);
+	values[Anum_min_time - 1] = Int64GetDatum(image->min_time);
+	values[Anum_max_time - 1] = Int64GetDatum(image->max_time);
+	nulls[Anum_min_time - 1] = nulls[Anum_max_time - 1] = !image->has_time;
+	values[Anum_generation - 1] = Int64GetDatum((int64) generation);
+	values[Anum_run - 1] = Int64GetDatum((int64) run);
+	values[Anum_nsegments - 1] = Int32GetDatum(nsegments);
+	values[Anum_stream_bytes - 1] = Int32GetDatum(image->stream_bytes);
+	values[Anum_checksum - 1] = Int32GetDatum((int32)
+											  entry_checksum(values, nulls, (char *) column, column_bytes,
+															 image->body, image->body_bytes));
+	values[Anum_pieces - 1] = PointerGetDatum(make_bytea(column, column_bytes));
+	values[Anum_body - 1] = PointerGetDatum(make_bytea(image->body, image->body_bytes));
+
+	tuple = heap_form_tuple(RelationGetDescr(storage->directory), values, nulls);
+	chunk = insert_tuple(storage->directory, tuple);
+
+	heap_freetuple(tuple);
+	pfree(DatumGetPointer(values[Anum_pieces - 1]));
+	pfree(DatumGetPointer(values[Anum_body - 1]));
+	pfree(column);
+	pfree(list.refs);
+	return chunk;
+}
+
+static void pg_attribute_noreturn()
+damaged_entry(TsdbStorage *storage, uint32 chunk, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("chunk %u of table \"%s\" is damaged", chunk,
+					RelationGetRelationName(storage->table)),
+			 errdetail("Directory tuple (%u,%u) of \"%s\": %s",
+					   tsdb_chunk_block(chunk), tsdb_chunk_offset(chunk),
+					   RelationGetRelationName(storage->directory), detail),
+			 errhint("Other chunks stay readable. Restore the table from a backup.")));
+}
+
+/* Parse a copy of a directory tuple, which the entry keeps. */
+static void
+parse_entry(TsdbStorage *storage, uint32 chunk, HeapTuple tuple, TsdbChunkEntry *entry)
+{
+	Datum		values[Natts_directory];
+	bool		nulls[Natts_directory];
+	bytea	   *pieces;
+	bytea	   *body;
+	PieceColumn column;
+	Size		pieces_bytes;
+	uint32		nrefs;
+	TsdbPieceRef *refs;
+
+	heap_deform_tuple(tuple, RelationGetDescr(storage->directory), values, nulls);
+	for (int i = 0; i < Natts_directory; i++)
+	{
+		if (nulls[i] && i != Anum_min_time - 1 && i != Anum_max_time - 1)
+			damaged_entry(storage, chunk, "A column is null.");
+	}
+	if (DatumGetInt16(values[Anum_version - 1]) != DIRECTORY_VERSION)
+		damaged_entry(storage, chunk, "Unknown version.");
+
+	pieces = (bytea *) DatumGetPointer(values[Anum_pieces - 1]);
+	body = (bytea *) DatumGetPointer(values[Anum_body - 1]);
+	if (!VARATT_IS_4B_U(pieces) || !VARATT_IS_4B_U(body) ||
+		(char *) body + VARSIZE(body) > (char *) tuple->t_data + tuple->t_len ||
+		VARSIZE(pieces) < VARHDRSZ + offsetof(PieceColumn, refs))
+		damaged_entry(storage, chunk, "A column has an impossible length.");
+	pieces_bytes = VARSIZE(pieces) - VARHDRSZ;
+	if (entry_checksum(values, nulls, VARDATA(pieces), pieces_bytes,
+					   VARDATA(body), VARSIZE(body) - VARHDRSZ) !=
+		(uint32) DatumGetInt32(values[Anum_checksum - 1]))
+		damaged_entry(storage, chunk, "The checksum does not match.");
+
+	memcpy(&column, VARDATA(pieces), offsetof(PieceColumn, refs));
+	nrefs = column.indirect > 0 ? column.indirect : column.count;
+	if (pieces_bytes != offsetof(PieceColumn, refs) + nrefs * sizeof(TsdbPieceRef))
+		damaged_entry(storage, chunk, "The list of pieces has another length.");
+
+	entry->chunk = chunk;
+	entry->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	entry->cmin = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) ?
+		HeapTupleHeaderGetCmin(tuple->t_data) : FirstCommandId;
+	entry->shard = DatumGetInt16(values[Anum_shard - 1]);
+	entry->level = DatumGetInt16(values[Anum_level - 1]);
+	entry->nrows = DatumGetInt32(values[Anum_nrows - 1]);
+	entry->nsegments = DatumGetInt32(values[Anum_nsegments - 1]);
+	entry->has_time = !nulls[Anum_min_time - 1];
+	entry->min_time = entry->has_time ? DatumGetInt64(values[Anum_min_time - 1]) : 0;
+	entry->max_time = entry->has_time ? DatumGetInt64(values[Anum_max_time - 1]) : 0;
+	entry->generation = (uint64) DatumGetInt64(values[Anum_generation - 1]);
+	entry->run = (uint64) DatumGetInt64(values[Anum_run - 1]);
+	entry->body = VARDATA(body);
+	entry->body_bytes = VARSIZE(body) - VARHDRSZ;
+	entry->memory = tuple;
+
+	refs = palloc(Max(nrefs, 1) * sizeof(TsdbPieceRef));
+	memcpy(refs, VARDATA(pieces) + offsetof(PieceColumn, refs), nrefs * sizeof(TsdbPieceRef));
+	if (column.indirect > 0)
+	{
+		TsdbPieceList meta = {nrefs, column.list_bytes, refs};
+		TsdbPieceRef *stored;
+
+		if (column.list_bytes != column.count * sizeof(TsdbPieceRef))
+			damaged_entry(storage, chunk, "The list of pieces has another length.");
+		stored = palloc(column.list_bytes);
+		tsdb_pieces_read(storage, entry->shard, ~entry->generation, chunk, &meta, 0,
+						 column.list_bytes, (char *) stored);
+		pfree(refs);
+		refs = stored;
+	}
+	entry->pieces.count = column.count;
+	entry->pieces.stream_bytes = DatumGetInt32(values[Anum_stream_bytes - 1]);
+	entry->pieces.refs = refs;
+}
+
+void
+tsdb_chunk_entry_free(TsdbChunkEntry *entry)
+{
+	if (entry->memory != NULL)
+	{
+		pfree(entry->pieces.refs);
+		pfree(entry->memory);
+		entry->memory = NULL;
+	}
+}
+
+/* Pin the page of a chunk's tuple and lock it shared; false if there is none.
+ * On success tuple points into the page. */
+static bool
+locate(TsdbStorage *storage, uint32 chunk, Buffer *buffer, HeapTuple tuple)
+{
+	BlockNumber block = tsdb_chunk_block(chunk);
+	OffsetNumber offset = tsdb_chunk_offset(chunk);
+	Page		page;
+	ItemId		item;
+
+	if (block >= RelationGetNumberOfBlocks(storage->directory))
+		return false;
+	*buffer = ReadBuffer(storage->directory, block);
+	LockBuffer(*buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(*buffer);
+	if (!PageIsNew(page) && offset <= PageGetMaxOffsetNumber(page))
+	{
+		item = PageGetItemId(page, offset);
+		if (ItemIdIsNormal(item))
+		{
+			tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
+			tuple->t_len = ItemIdGetLength(item);
+			tuple->t_tableOid = RelationGetRelid(storage->directory);
+			ItemPointerSet(&tuple->t_self, block, offset);
+			return true;
+		}
+	}
+	UnlockReleaseBuffer(*buffer);
+	return false;
+}
+
+bool
+tsdb_directory_fetch(TsdbStorage *storage, uint32 chunk, Snapshot snapshot,
+					 TsdbChunkEntry *entry)
+{
+	HeapTupleData tuple;
+	HeapTuple	copy = NULL;
+	Buffer		buffer;
+	bool		visible;
+
+	if (!locate(storage, chunk, &buffer, &tuple))
+		return false;
+	visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
+	if (visible && entry != NULL)
+		copy = heap_copytuple(&tuple);
+	UnlockReleaseBuffer(buffer);
+	if (copy != NULL)
+		parse_entry(storage, chunk, copy, entry);
+	return visible;
+}
+
+TsdbChunkState
+tsdb_directory_state(TsdbStorage *storage, uint32 chunk,
+					 TransactionId *replacer, uint32 *nrows)
+{
+	TsdbChunkState state;
+	HeapTupleData tuple;
+	Buffer		buffer;
+	TransactionId xmin;
+	TransactionId xmax;
+	bool		isnull;
+
+	*replacer = InvalidTransactionId;
+	if (!locate(storage, chunk, &buffer, &tuple))
+		return TSDB_CHUNK_ABSENT;
+	*nrows = DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
+										RelationGetDescr(storage->directory), &isnull));
+	xmin = HeapTupleHeaderGetXmin(tuple.t_data);
+	xmax = HeapTupleHeaderGetRawXmax(tuple.t_data);
+	if (!TransactionIdIsCurrentTransactionId(xmin) &&
+		(TransactionIdIsInProgress(xmin) || !TransactionIdDidCommit(xmin)))
+		state = TSDB_CHUNK_ABSENT;
+	else if ((tuple.t_data->t_infomask & HEAP_XMAX_INVALID) ||
+			 HEAP_XMAX_IS_LOCKED_ONLY(tuple.t_data->t_infomask))
+		state = TSDB_CHUNK_LIVE;
+	else if (TransactionIdIsCurrentTransactionId(xmax))
+		state = TSDB_CHUNK_REPLACED;
+	else if (TransactionIdIsInProgress(xmax))
+		state = TSDB_CHUNK_REPLACING;
+	else if (TransactionIdDidCommit(xmax))
+		state = TSDB_CHUNK_REPLACED;
+	else
+		state = TSDB_CHUNK_LIVE;
+	UnlockReleaseBuffer(buffer);
+	if (state == TSDB_CHUNK_REPLACING || state == TSDB_CHUNK_REPLACED)
+		*replacer = xmax;
+	return state;
+}
+
+bool
+tsdb_directory_delete(TsdbStorage *storage, uint32 chunk)
+{
+	ItemPointerData tid;
+	TM_FailureData failure;
+
+	tsdb_chunk_place(&tid, chunk);
+	return heap_delete(storage->directory, &tid, GetCurrentCommandId(true),
+					   InvalidSnapshot, false, &failure, false) == TM_Ok;
+}
+
+/* ---- readers ---- */
+
+static void
+fetch_stream(void *arg, uint32 offset, uint32 length, char *dst)
+{
+	TsdbChunkHandle *source = arg;
+
+	tsdb_pieces_read(source->storage, source->entry->shard, source->entry->generation,
+					 source->entry->chunk, &source->entry->pieces, offset, length, dst);
+}
+
+static void
+report_damage(void *arg, const char *detail)
+{
+	TsdbChunkHandle *source = arg;
+
+	damaged_entry(source->storage, source->entry->chunk, detail);
+}
+
+TsdbChunkReader *
+tsdb_directory_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc)
+{
+	return tsdb_chunk_reader_open(tupdesc, source->entry->body,
+								  source->entry->body_bytes, fetch_stream,
+								  report_damage, source);
+}
+
+TsdbChunkSummary *
+tsdb_directory_summary(TsdbStorage *storage, TsdbChunkEntry *entry)
+{
+	TsdbChunkHandle source = {storage, entry};
+
+	return tsdb_chunk_summary(RelationGetDescr(storage->table), entry->body,
+							  entry->body_bytes, fetch_stream, report_damage, &source);
+}
+
+/* ---- iteration ---- */
+
+BlockNumber
+tsdb_directory_blocks(TsdbStorage *storage)
+{
+	return RelationGetNumberOfBlocks(storage->directory);
+}
+
+/* Should this tuple be listed; alive is set for builds. */
+static bool
+wanted(HeapTuple tuple, Buffer buffer, Snapshot snapshot,
+	   TransactionId oldest_xmin, bool *alive)
+{
+	*alive = true;
+	if (snapshot != NULL)
+		return HeapTupleSatisfiesVisibility(tuple, snapshot, buffer);
+
+	switch (HeapTupleSatisfiesVacuum(tuple, oldest_xmin, buffer))
+	{
+		case HEAPTUPLE_LIVE:
+			return true;
+		case HEAPTUPLE_INSERT_IN_PROGRESS:
+			return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+		case HEAPTUPLE_RECENTLY_DEAD:
+		case HEAPTUPLE_DELETE_IN_PROGRESS:
+			*alive = false;
+			return true;
+		case HEAPTUPLE_DEAD:
+			break;
+	}
+	return false;
+}
+
+static int
+list_page(TsdbStorage *storage, BlockNumber block, Snapshot snapshot,
+		  TransactionId oldest_xmin, TsdbChunkEntry **entries, bool **alive)
+{
+	Buffer		buffer = ReadBuffer(storage->directory, block);
+	HeapTuple	copies[TSDB_DIRECTORY_SLOTS];
+	bool		is_alive[TSDB_DIRECTORY_SLOTS];
+	int			count = 0;
+	Page		page;
+	OffsetNumber max;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+	for (OffsetNumber offset = 1; offset <= Min(max, TSDB_DIRECTORY_SLOTS); offset++)
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		HeapTupleData tuple;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple.t_len = ItemIdGetLength(item);
+		tuple.t_tableOid = RelationGetRelid(storage->directory);
+		ItemPointerSet(&tuple.t_self, block, offset);
+		if (wanted(&tuple, buffer, snapshot, oldest_xmin, &is_alive[count]))
+			copies[count++] = heap_copytuple(&tuple);
+	}
+	UnlockReleaseBuffer(buffer);
+
+	*entries = palloc0(Max(count, 1) * sizeof(TsdbChunkEntry));
+	for (int i = 0; i < count; i++)
+		parse_entry(storage,
+					tsdb_chunk_number(block, ItemPointerGetOffsetNumber(&copies[i]->t_self)),
+					copies[i], &(*entries)[i]);
+	if (alive != NULL)
+	{
+		*alive = palloc(Max(count, 1) * sizeof(bool));
+		memcpy(*alive, is_alive, count * sizeof(bool));
+	}
+	return count;
+}
+
+int
+tsdb_directory_page(TsdbStorage *storage, BlockNumber block, Snapshot snapshot,
+					TsdbChunkEntry **entries)
+{
+	return list_page(storage, block, snapshot, InvalidTransactionId, entries, NULL);
+}
+
+int
+tsdb_directory_page_for_build(TsdbStorage *storage, BlockNumber block,
+							  TransactionId oldest_xmin,
+							  TsdbChunkEntry **entries, bool **alive)
+{
+	return list_page(storage, block, NULL, oldest_xmin, entries, alive);
+}
+
+void
+tsdb_directory_estimate(TsdbStorage *storage, double *rows, double *chunks,
+						BlockNumber *pages)
+{
+	const BlockNumber samples = 8;
+	BlockNumber nblocks = tsdb_directory_blocks(storage);
+	BlockNumber step = Max(nblocks / samples, 1);
+	double		seen_rows = 0;
+	double		seen_chunks = 0;
+	int			seen_pages = 0;
+
+	for (BlockNumber block = 0; block < nblocks; block += step)
+	{
+		Buffer		buffer = ReadBuffer(storage->directory, block);
+		Page		page;
+		OffsetNumber max;
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+		for (OffsetNumber offset = 1; offset <= max; offset++)
+		{
+			ItemId		item = PageGetItemId(page, offset);
+			HeapTupleData tuple;
+			bool		isnull;
+
+			if (!ItemIdIsNormal(item))
+				continue;
+			tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+			tuple.t_len = ItemIdGetLength(item);
+			tuple.t_tableOid = RelationGetRelid(storage->directory);
+			ItemPointerSet(&tuple.t_self, block, offset);
+			if ((tuple.t_data->t_infomask & HEAP_XMAX_INVALID) == 0 ||
+				HeapTupleHeaderXminInvalid(tuple.t_data))
+				continue;
+			seen_rows += DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
+													RelationGetDescr(storage->directory),
+													&isnull));
+			seen_chunks++;
+		}
+		UnlockReleaseBuffer(buffer);
+		seen_pages++;
+	}
+	*rows = seen_pages > 0 ? seen_rows / seen_pages * nblocks : 0;
+	*chunks = seen_pages > 0 ? seen_chunks / seen_pages * nblocks : 0;
+	*pages = nblocks;
+	for (int shard = 0; shard < tsdb_shards; shard++)
+	{
+		Relation	rel = tsdb_storage_shard(storage, shard, false);
+
+		if (rel != NULL)
+			*pages += RelationGetNumberOfBlocks(rel);
+	}
+}
+
+/* ---- recycling of numbers ---- */
+
+Bitmapset *
+tsdb_directory_dead(TsdbStorage *storage)
+{
+	BlockNumber nblocks = tsdb_directory_blocks(storage);
+	Bitmapset  *dead = NULL;
+
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		Buffer		buffer = ReadBuffer(storage->directory, block);
+		Page		page;
+		OffsetNumber max;
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+		for (OffsetNumber offset = 1; offset <= Min(max, TSDB_DIRECTORY_SLOTS); offset++)
+		{
+			if (ItemIdIsDead(PageGetItemId(page, offset)))
+				dead = bms_add_member(dead, tsdb_chunk_number(block, offset));
+		}
+		UnlockReleaseBuffer(buffer);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return dead;
+}
+
+void
+tsdb_directory_recycle(TsdbStorage *storage, const Bitmapset *dead)
+{
+	int			chunk = bms_next_member(dead, -1);
+
+	while (chunk >= 0)
+	{
+		BlockNumber block = tsdb_chunk_block(chunk);
+		Buffer		buffer = ReadBuffer(storage->directory, block);
+		GenericXLogState *state;
+		Page		page;
+		Size		room;
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		state = GenericXLogStart(storage->directory);
+		page = GenericXLogRegisterBuffer(state, buffer, 0);
+		for (; chunk >= 0 && tsdb_chunk_block(chunk) == block;
+			 chunk = bms_next_member(dead, chunk))
+		{
+			ItemId		item = PageGetItemId(page, tsdb_chunk_offset(chunk));
+
+			if (ItemIdIsDead(item) && !ItemIdHasStorage(item))
+				ItemIdSetUnused(item);
+		}
+		PageSetHasFreeLinePointers(page);
+		GenericXLogFinish(state);
+		room = PageGetHeapFreeSpace(BufferGetPage(buffer));
+		UnlockReleaseBuffer(buffer);
+		RecordPageWithFreeSpace(storage->directory, block, room);
+		CHECK_FOR_INTERRUPTS();
+	}
+}

@@ -1,0 +1,113 @@
+/*
+ * directory.h
+ *		One heap tuple per chunk: what the chunk is and where it lies.
+ *
+ * A directory tuple is inserted by the transaction that writes the chunk and
+ * deleted by the one that replaces it, so the visibility of a chunk is that of
+ * its directory tuple, by heap's own rules.  It is never updated.
+ *
+ * The tuple's place is the chunk's number (see chunk_tid.h), so its line
+ * pointer must not be used again while an index may still point to the chunk's
+ * rows: pruning leaves it dead, and only tsdb_directory_recycle, which VACUUM
+ * of the table calls after it has cleaned all indexes, sets it free.
+ */
+#ifndef TSDB_STORE_DIRECTORY_H
+#define TSDB_STORE_DIRECTORY_H
+
+#include "access/heapam.h"
+#include "access/tupdesc.h"
+#include "chunk/chunk.h"
+#include "nodes/bitmapset.h"
+#include "store/pieces.h"
+#include "store/storage.h"
+#include "utils/snapshot.h"
+
+#define TSDB_DIRECTORY_MAX_TIME	6	/* attribute of the time index */
+
+typedef struct TsdbChunkEntry
+{
+	uint32		chunk;			/* number */
+	TransactionId xmin;			/* raw, of the directory tuple */
+	CommandId	cmin;
+	int			shard;
+	int			level;			/* how often its rows were merged */
+	uint32		nrows;
+	uint32		nsegments;
+	bool		has_time;
+	int64		min_time;
+	int64		max_time;
+	uint64		generation;		/* never used twice in a storage */
+	uint64		run;			/* shared by chunks that were sorted together */
+	TsdbPieceList pieces;
+	const char *body;
+	uint32		body_bytes;
+	void	   *memory;			/* what to pfree; see tsdb_chunk_entry_free */
+} TsdbChunkEntry;
+
+extern TupleDesc tsdb_directory_tupdesc(void);
+
+/* Write a chunk's stream and directory tuple; returns the chunk's number. */
+extern uint32 tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
+									int shard, int level, uint64 run, uint32 nsegments);
+
+/* Read the directory tuple of a chunk if it is visible to the snapshot (for
+ * SnapshotDirty, xmin and xmax are set as heap does).  entry may be NULL. */
+extern bool tsdb_directory_fetch(TsdbStorage *storage, uint32 chunk,
+								 Snapshot snapshot, TsdbChunkEntry *entry);
+
+/* State of a directory tuple as one who wants to change a row must see it. */
+typedef enum TsdbChunkState
+{
+	TSDB_CHUNK_LIVE,
+	TSDB_CHUNK_ABSENT,			/* no such tuple, or its inserter aborted */
+	TSDB_CHUNK_REPLACING,		/* being replaced by a running transaction */
+	TSDB_CHUNK_REPLACED			/* replaced by a committed or our transaction */
+} TsdbChunkState;
+
+extern TsdbChunkState tsdb_directory_state(TsdbStorage *storage, uint32 chunk,
+										   TransactionId *replacer, uint32 *nrows);
+
+/* Delete the tuple without waiting; false if somebody else changes it. */
+extern bool tsdb_directory_delete(TsdbStorage *storage, uint32 chunk);
+
+extern void tsdb_chunk_entry_free(TsdbChunkEntry *entry);
+
+/* What a reader reads from: must outlive it.  storage may be changed to
+ * another opening of the same storage. */
+typedef struct TsdbChunkHandle
+{
+	TsdbStorage *storage;
+	TsdbChunkEntry *entry;
+} TsdbChunkHandle;
+
+/* Open a reader on a source; tupdesc is the table's present row type. */
+extern TsdbChunkReader *tsdb_directory_open_chunk(TsdbChunkHandle *source,
+												  TupleDesc tupdesc);
+extern TsdbChunkSummary *tsdb_directory_summary(TsdbStorage *storage,
+												TsdbChunkEntry *entry);
+
+/* Entries of one directory page that are visible to the snapshot, in order of
+ * number; returns how many, palloc'd array in *entries. */
+extern int	tsdb_directory_page(TsdbStorage *storage, BlockNumber block,
+								Snapshot snapshot, TsdbChunkEntry **entries);
+
+/* The same for building indexes: every chunk that some snapshot may still see,
+ * and whether it is live. */
+extern int	tsdb_directory_page_for_build(TsdbStorage *storage, BlockNumber block,
+										  TransactionId oldest_xmin,
+										  TsdbChunkEntry **entries, bool **alive);
+
+extern BlockNumber tsdb_directory_blocks(TsdbStorage *storage);
+
+/* Rough number of chunk rows for the planner, from a few pages; and pages of
+ * all shards. */
+extern void tsdb_directory_estimate(TsdbStorage *storage, double *rows,
+									double *chunks, BlockNumber *pages);
+
+/* Numbers of chunks whose line pointer is dead: their index entries may go. */
+extern Bitmapset *tsdb_directory_dead(TsdbStorage *storage);
+
+/* Set those line pointers free for new chunks. */
+extern void tsdb_directory_recycle(TsdbStorage *storage, const Bitmapset *dead);
+
+#endif							/* TSDB_STORE_DIRECTORY_H */

@@ -1,0 +1,57 @@
+/*
+ * internal.h
+ *		Relations of the extension's own: create, find, open, drop.
+ *
+ * Internal relations are heaps of the access method tsdb_internal in schema
+ * _tsdb (those of temporary tables: in the session's temporary schema).  They
+ * belong to the extension's owner, have no privileges, are members of the
+ * extension (so pg_dump leaves them out while pg_upgrade carries them) and
+ * carry relrewrite, which keeps them out of logical decoding.
+ *
+ * They are protected by the lock on the table that they serve: nobody drops
+ * or moves one without AccessExclusiveLock on that table, and VACUUM never
+ * truncates one.  So they are opened without a lock of their own, except for
+ * the directory (see storage.h).
+ */
+#ifndef TSDB_STORE_INTERNAL_H
+#define TSDB_STORE_INTERNAL_H
+
+#include "access/tupdesc.h"
+#include "utils/rel.h"
+
+#define TSDB_INTERNAL_SCHEMA	"_tsdb"
+#define TSDB_INTERNAL_AM		"tsdb_internal"
+#define TSDB_EXTENSION			"tsdb"
+
+/* Create an empty internal relation beside "table", return its OID. */
+extern Oid	tsdb_internal_create(Relation table, const char *name, TupleDesc tupdesc);
+
+/* Create a btree index over one column of an internal relation. */
+extern void tsdb_internal_create_index(Oid relid, const char *name, AttrNumber attno);
+
+/* OID of the named internal relation of "table", read with a snapshot of its
+ * own and not from a cache; InvalidOid if there is none. */
+extern Oid	tsdb_internal_lookup(Oid namespace_oid, const char *name);
+
+/* The schema that holds internal relations of "table"; InvalidOid if the
+ * extension is not there. */
+extern Oid	tsdb_internal_namespace(Relation table);
+
+/* Open without a lock; close with tsdb_internal_close.  NULL if it is gone. */
+extern Relation tsdb_internal_open(Oid relid);
+extern void tsdb_internal_close(Relation rel);
+
+/* Drop a set of internal relations with what depends on them. */
+extern void tsdb_internal_drop(List *relids);
+
+/* The first index of an internal relation, opened without a lock, or NULL. */
+extern Relation tsdb_internal_open_index(Relation rel);
+
+/* Insert an index entry for a tuple of an internal relation. */
+extern void tsdb_internal_index_insert(Relation rel, Relation index,
+									   HeapTuple tuple);
+
+/* Is this relation one of ours? */
+extern bool tsdb_internal_is(Relation rel);
+
+#endif							/* TSDB_STORE_INTERNAL_H */

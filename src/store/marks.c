@@ -1,0 +1,555 @@
+/*
+ * marks.c
+ *		Deleting, updating and locking single rows of immutable chunks.
+ */
+#include "postgres.h"
+
+#include "store/marks.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/multixact.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "chunk/chunk.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/predicate.h"
+#include "storage/procarray.h"
+#include "store/chunk_tid.h"
+#include "store/directory.h"
+#include "store/internal.h"
+#include "store/moves.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+enum
+{
+	Anum_row = TSDB_MARKS_ROW,	/* chunk number * TSDB_CHUNK_ROWS + row */
+	Anum_state,
+	Anum_successor,
+	Natts_marks = Anum_successor
+};
+
+static bool written_here = false;
+
+TupleDesc
+tsdb_marks_tupdesc(void)
+{
+	TupleDesc	tupdesc = CreateTemplateTupleDesc(Natts_marks);
+
+	TupleDescInitEntry(tupdesc, Anum_row, "chunk_row", INT8OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_state, "state", INT2OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_successor, "successor", TIDOID, -1, 0);
+	return tupdesc;
+}
+
+bool
+tsdb_marks_written_here(void)
+{
+	return written_here;
+}
+
+void
+tsdb_marks_at_xact_end(void)
+{
+	written_here = false;
+}
+
+static int64
+row_key(uint32 chunk, uint32 row)
+{
+	return (int64) chunk * TSDB_CHUNK_ROWS + row;
+}
+
+/* A scan over marks with keys from first to last. */
+typedef struct MarkScan
+{
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	ScanKeyData keys[2];
+} MarkScan;
+
+/* A version of a mark as a scan returned it. */
+typedef struct MarkVersion
+{
+	int64		key;
+	TsdbMarkState state;
+	ItemPointerData tid;		/* of the version, in the marks relation */
+	ItemPointerData successor;
+	TransactionId xmin;
+	CommandId	cmin;
+} MarkVersion;
+
+static void
+begin_marks(TsdbStorage *storage, int64 first, int64 last, Snapshot snapshot,
+			MarkScan *scan)
+{
+	Relation	marks = tsdb_storage_marks(storage);
+
+	ScanKeyInit(&scan->keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE,
+				Int64GetDatum(first));
+	ScanKeyInit(&scan->keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE,
+				Int64GetDatum(last));
+	scan->slot = table_slot_create(marks, NULL);
+	scan->scan = index_beginscan(marks, tsdb_storage_marks_index(storage), snapshot, 2, 0);
+	index_rescan(scan->scan, scan->keys, 2, NULL, 0);
+}
+
+static bool
+next_mark(MarkScan *scan, MarkVersion *version)
+{
+	bool		isnull;
+	HeapTuple	tuple;
+
+	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+		return false;
+	version->key = DatumGetInt64(slot_getattr(scan->slot, Anum_row, &isnull));
+	version->state = (TsdbMarkState) DatumGetInt16(slot_getattr(scan->slot, Anum_state, &isnull));
+	version->successor = *(ItemPointer) DatumGetPointer(slot_getattr(scan->slot, Anum_successor,
+																	&isnull));
+	version->tid = scan->slot->tts_tid;
+	tuple = ExecFetchSlotHeapTuple(scan->slot, false, NULL);
+	version->xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+	version->cmin = TransactionIdIsCurrentTransactionId(version->xmin) ?
+		HeapTupleHeaderGetCmin(tuple->t_data) : FirstCommandId;
+	return true;
+}
+
+static void
+end_marks(MarkScan *scan)
+{
+	index_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+}
+
+/* Most tables have no marks at all, and then nothing needs to be searched. */
+static bool
+has_marks(TsdbStorage *storage)
+{
+	return RelationGetNumberOfBlocks(tsdb_storage_marks(storage)) > 0;
+}
+
+uint8 *
+tsdb_marks_hidden(TsdbStorage *storage, uint32 chunk, Snapshot snapshot)
+{
+	uint8	   *hidden = NULL;
+	uint8	   *living = NULL;
+	MarkVersion version;
+	MarkScan	scan;
+
+	if (snapshot->snapshot_type == SNAPSHOT_ANY || !has_marks(storage))
+		return NULL;
+
+	begin_marks(storage, row_key(chunk, 0), row_key(chunk, TSDB_CHUNK_ROWS - 1),
+				snapshot, &scan);
+	while (next_mark(&scan, &version))
+	{
+		uint32		row = version.key % TSDB_CHUNK_ROWS;
+
+		if (hidden == NULL)
+		{
+			hidden = palloc0(TSDB_CHUNK_ROWS / 8 * 2);
+			living = hidden + TSDB_CHUNK_ROWS / 8;
+		}
+		if (version.state == TSDB_MARK_STUB)
+			living[row / 8] |= 1 << (row % 8);
+		else
+			hidden[row / 8] |= 1 << (row % 8);
+	}
+	end_marks(&scan);
+
+	/* Only a snapshot that is not MVCC sees two versions; the stub wins. */
+	if (hidden != NULL)
+	{
+		for (int i = 0; i < TSDB_CHUNK_ROWS / 8; i++)
+			hidden[i] &= ~living[i];
+	}
+	return hidden;
+}
+
+bool
+tsdb_marks_row_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
+{
+	bool		dirty = snapshot->snapshot_type == SNAPSHOT_DIRTY;
+	TransactionId xmin = dirty ? snapshot->xmin : InvalidTransactionId;
+	TransactionId xmax = dirty ? snapshot->xmax : InvalidTransactionId;
+	int64		key = row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid));
+	bool		visible = true;
+	TransactionId deleter = InvalidTransactionId;
+	MarkVersion version;
+	MarkScan	scan;
+
+	if (snapshot->snapshot_type == SNAPSHOT_ANY || !has_marks(storage))
+		return true;
+
+	begin_marks(storage, key, key, snapshot, &scan);
+	while (next_mark(&scan, &version))
+	{
+		visible = version.state == TSDB_MARK_STUB;
+		if (dirty)
+			deleter = snapshot->xmax;
+		if (visible)
+			break;
+	}
+	end_marks(&scan);
+
+	if (dirty)
+	{
+		/* What the directory tuple said stands, unless the mark says more. */
+		snapshot->xmin = xmin;
+		snapshot->xmax = visible && TransactionIdIsValid(deleter) ? deleter : xmax;
+		snapshot->speculativeToken = 0;
+	}
+	return visible;
+}
+
+static HeapTuple
+form_mark(TsdbStorage *storage, int64 key, TsdbMarkState state, ItemPointer successor)
+{
+	Datum		values[Natts_marks];
+	bool		nulls[Natts_marks] = {0};
+
+	values[Anum_row - 1] = Int64GetDatum(key);
+	values[Anum_state - 1] = Int16GetDatum((int16) state);
+	values[Anum_successor - 1] = PointerGetDatum(successor);
+	return heap_form_tuple(RelationGetDescr(tsdb_storage_marks(storage)), values, nulls);
+}
+
+static void
+insert_stub(TsdbStorage *storage, int64 key, ItemPointer stub)
+{
+	Relation	marks = tsdb_storage_marks(storage);
+	ItemPointerData none;
+	HeapTuple	tuple;
+
+	ItemPointerSetInvalid(&none);
+	tuple = form_mark(storage, key, TSDB_MARK_STUB, &none);
+	heap_insert(marks, tuple, GetCurrentCommandId(true),
+				HEAP_INSERT_FROZEN | HEAP_INSERT_NO_LOGICAL, NULL);
+	tsdb_internal_index_insert(marks, tsdb_storage_marks_index(storage), tuple);
+	*stub = tuple->t_self;
+	heap_freetuple(tuple);
+}
+
+/* Failure data for a row that a tombstone says is gone. */
+static TM_Result
+report_tombstone(const MarkVersion *version, ItemPointer tid, CommandId cid,
+				 TM_FailureData *failure)
+{
+	failure->xmax = version->xmin;
+	failure->cmax = InvalidCommandId;
+	if (version->state == TSDB_MARK_MOVED)
+		ItemPointerSetMovedPartitions(&failure->ctid);
+	else if (version->state == TSDB_MARK_UPDATED)
+		failure->ctid = version->successor;
+	else
+		failure->ctid = *tid;
+
+	if (TransactionIdIsCurrentTransactionId(version->xmin))
+	{
+		failure->cmax = version->cmin;
+		return version->cmin >= cid ? TM_SelfModified : TM_Invisible;
+	}
+	return version->state == TSDB_MARK_DELETED ? TM_Deleted : TM_Updated;
+}
+
+/*
+ * Look for a tombstone of this row by any committed transaction or our own,
+ * also one that a merge has deleted since.
+ */
+static bool
+find_tombstone(TsdbStorage *storage, int64 key, MarkVersion *found)
+{
+	MarkVersion version;
+	MarkScan	scan;
+	bool		result = false;
+
+	if (!has_marks(storage))
+		return false;
+	begin_marks(storage, key, key, SnapshotAny, &scan);
+	while (!result && next_mark(&scan, &version))
+	{
+		if (version.state != TSDB_MARK_STUB &&
+			(TransactionIdIsCurrentTransactionId(version.xmin) ||
+			 (!TransactionIdIsInProgress(version.xmin) &&
+			  TransactionIdDidCommit(version.xmin))))
+		{
+			*found = version;
+			result = true;
+		}
+	}
+	end_marks(&scan);
+	return result;
+}
+
+/* Find the row's present mark by a dirty look. */
+static bool
+find_mark(TsdbStorage *storage, int64 key, MarkVersion *found)
+{
+	SnapshotData dirty;
+	MarkVersion version;
+	MarkScan	scan;
+	bool		result = false;
+
+	if (!has_marks(storage))
+		return false;
+	InitDirtySnapshot(dirty);
+	begin_marks(storage, key, key, &dirty, &scan);
+	while (next_mark(&scan, &version))
+	{
+		*found = version;
+		result = true;
+		if (version.state == TSDB_MARK_STUB)
+			break;
+	}
+	end_marks(&scan);
+	return result;
+}
+
+/* Wait for the transaction that is replacing the chunk. */
+static bool
+wait_for(TsdbStorage *storage, ItemPointer tid, TransactionId xid, LockWaitPolicy policy)
+{
+	switch (policy)
+	{
+		case LockWaitBlock:
+			XactLockTableWait(xid, storage->table, tid, XLTW_Lock);
+			return true;
+		case LockWaitSkip:
+			return ConditionalXactLockTableWait(xid);
+		case LockWaitError:
+			if (!ConditionalXactLockTableWait(xid))
+				ereport(ERROR,
+						(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+						 errmsg("could not obtain lock on row in relation \"%s\"",
+								RelationGetRelationName(storage->table))));
+			return true;
+	}
+	return true;
+}
+
+typedef enum StubSearch
+{
+	STUB_FOUND,
+	STUB_GONE,					/* result and failure are set */
+	STUB_MOVED,					/* *tid was changed: search again */
+	STUB_WAIT					/* for *replacer */
+} StubSearch;
+
+/* Find or make the stub of a row, under the chunk's tuple lock. */
+static StubSearch
+find_or_make_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
+				  TransactionId *replacer, ItemPointer stub,
+				  TM_Result *result, TM_FailureData *failure)
+{
+	uint32		chunk = tsdb_tid_chunk(tid);
+	int64		key = row_key(chunk, tsdb_tid_row(tid));
+	ItemPointerData destination;
+	MarkVersion version;
+	uint32		nrows = 0;
+
+	switch (tsdb_directory_state(storage, chunk, replacer, &nrows))
+	{
+		case TSDB_CHUNK_REPLACING:
+			return STUB_WAIT;
+		case TSDB_CHUNK_ABSENT:
+			*result = TM_Deleted;
+			failure->ctid = *tid;
+			failure->xmax = InvalidTransactionId;
+			failure->cmax = InvalidCommandId;
+			return STUB_GONE;
+		case TSDB_CHUNK_REPLACED:
+			if (find_tombstone(storage, key, &version))
+			{
+				*result = report_tombstone(&version, tid, cid, failure);
+				return STUB_GONE;
+			}
+			if (tsdb_moves_find(storage, *replacer, tid, &destination))
+			{
+				*tid = destination;
+				return STUB_MOVED;
+			}
+			*result = TM_Deleted;
+			failure->ctid = *tid;
+			failure->xmax = *replacer;
+			failure->cmax = InvalidCommandId;
+			return STUB_GONE;
+		case TSDB_CHUNK_LIVE:
+			break;
+	}
+	if (tsdb_tid_row(tid) >= nrows)
+	{
+		*result = TM_Deleted;
+		failure->ctid = *tid;
+		failure->xmax = InvalidTransactionId;
+		failure->cmax = InvalidCommandId;
+		return STUB_GONE;
+	}
+
+	if (find_mark(storage, key, &version))
+	{
+		if (version.state != TSDB_MARK_STUB)
+		{
+			*result = report_tombstone(&version, tid, cid, failure);
+			return STUB_GONE;
+		}
+		*stub = version.tid;
+	}
+	else
+		insert_stub(storage, key, stub);
+	return STUB_FOUND;
+}
+
+/*
+ * While an update that keeps the key is running, FOR KEY SHARE is granted on
+ * the old version; the new version in the row store must be locked too, or
+ * its key could change once that update has committed.
+ */
+static void
+lock_successor(TsdbStorage *storage, ItemPointer tid, CommandId cid)
+{
+	int64		key = row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid));
+	SnapshotData dirty;
+	MarkVersion version;
+	MarkScan	scan;
+	bool		found = false;
+
+	InitDirtySnapshot(dirty);
+	begin_marks(storage, key, key, &dirty, &scan);
+	while (!found && next_mark(&scan, &version))
+		found = version.state == TSDB_MARK_UPDATED;
+	end_marks(&scan);
+	if (found && !tsdb_tid_is_chunk(&version.successor))
+	{
+		HeapTupleData tuple = {.t_self = version.successor};
+		TM_FailureData failure;
+		Buffer		buffer;
+
+		(void) heap_lock_tuple(storage->table, &tuple, cid, LockTupleKeyShare,
+							   LockWaitBlock, true, &buffer, &failure);
+		ReleaseBuffer(buffer);
+	}
+}
+
+TM_Result
+tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
+				LockTupleMode mode, LockWaitPolicy wait_policy,
+				TM_FailureData *failure, ItemPointer stub)
+{
+	Relation	marks = tsdb_storage_marks(storage);
+
+	failure->traversed = false;
+	for (;;)
+	{
+		TransactionId replacer = InvalidTransactionId;
+		TM_Result	result = TM_Ok;
+		ItemPointerData guard;
+		StubSearch	search;
+		HeapTupleData tuple;
+		Buffer		buffer;
+
+		CHECK_FOR_INTERRUPTS();
+		tsdb_tid_set(&guard, tsdb_tid_chunk(tid), 0);
+		LockTuple(storage->table, &guard, ExclusiveLock);
+		search = find_or_make_stub(storage, tid, cid, &replacer, stub, &result, failure);
+		UnlockTuple(storage->table, &guard, ExclusiveLock);
+
+		if (search == STUB_GONE)
+			return result;
+		if (search == STUB_MOVED)
+			continue;
+		if (search == STUB_WAIT)
+		{
+			if (!wait_for(storage, tid, replacer, wait_policy))
+				return TM_WouldBlock;
+			continue;
+		}
+
+		tuple.t_self = *stub;
+		result = heap_lock_tuple(marks, &tuple, cid, mode, wait_policy, false,
+								 &buffer, failure);
+		ReleaseBuffer(buffer);
+
+		switch (result)
+		{
+			case TM_Ok:
+				if (mode == LockTupleKeyShare)
+					lock_successor(storage, tid, cid);
+				return TM_Ok;
+			case TM_WouldBlock:
+				return result;
+			case TM_Updated:
+			case TM_Deleted:
+			case TM_SelfModified:
+			case TM_Invisible:
+				/* Buried meanwhile, or its chunk replaced: look again. */
+				continue;
+			default:
+				elog(ERROR, "unexpected result %d locking a mark", result);
+		}
+	}
+}
+
+void
+tsdb_marks_bury(TsdbStorage *storage, ItemPointer tid, ItemPointer stub,
+				TsdbMarkState state, ItemPointer successor, CommandId cid)
+{
+	Relation	marks = tsdb_storage_marks(storage);
+	ItemPointerData none;
+	TM_FailureData failure;
+	LockTupleMode mode;
+	TM_Result	result;
+	HeapTuple	tuple;
+
+	ItemPointerSetInvalid(&none);
+	tuple = form_mark(storage, row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid)),
+					  state, successor != NULL ? successor : &none);
+	result = heap_update(marks, stub, tuple, cid, InvalidSnapshot, true,
+						 &failure, &mode);
+	if (result != TM_Ok)
+		elog(ERROR, "could not mark a locked chunk row as deleted: result %d", result);
+	if (!HeapTupleIsHeapOnly(tuple))
+		tsdb_internal_index_insert(marks, tsdb_storage_marks_index(storage), tuple);
+	heap_freetuple(tuple);
+	written_here = true;
+}
+
+bool
+tsdb_marks_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden)
+{
+	Relation	marks = tsdb_storage_marks(storage);
+	CommandId	cid = GetCurrentCommandId(true);
+	SnapshotData dirty;
+	MarkVersion version;
+	MarkScan	scan;
+	bool		free = true;
+
+	memset(hidden, 0, TSDB_CHUNK_ROWS / 8);
+	if (!has_marks(storage))
+		return true;
+
+	InitDirtySnapshot(dirty);
+	begin_marks(storage, row_key(chunk, 0), row_key(chunk, TSDB_CHUNK_ROWS - 1),
+				&dirty, &scan);
+	while (free && next_mark(&scan, &version))
+	{
+		uint32		row = version.key % TSDB_CHUNK_ROWS;
+		TM_FailureData failure;
+
+		if (TransactionIdIsValid(dirty.xmin) || TransactionIdIsValid(dirty.xmax))
+			free = false;
+		else
+			free = heap_delete(marks, &version.tid, cid, InvalidSnapshot, false,
+							   &failure, false) == TM_Ok;
+		if (version.state != TSDB_MARK_STUB)
+			hidden[row / 8] |= 1 << (row % 8);
+	}
+	end_marks(&scan);
+	return free;
+}

@@ -1,0 +1,82 @@
+/*
+ * marks.h
+ *		Deleting, updating and locking single rows of immutable chunks.
+ *
+ * A chunk row that nobody ever touched has no mark.  The first who deletes,
+ * updates or locks it inserts a stub: a heap tuple in the marks relation that
+ * stands for the row's tuple header.  The stub is inserted frozen, so it is
+ * there for everybody at once, whatever becomes of its inserter; and from
+ * then on heap's own code does to the stub what it would do to a row:
+ *
+ *	 lock      heap_lock_tuple on the stub
+ *	 delete    heap_update of the stub to a tombstone
+ *	 update    the new version goes to the row store; heap_update of the stub
+ *			   to a tombstone that names the new version's TID
+ *
+ * so that waiting, lock strengths, multixacts, deadlock detection, subtransactions
+ * and commit ids are heap's.  A row is visible to a snapshot if it has no mark,
+ * or if the version of its mark that the snapshot sees is a stub.
+ *
+ * Creating a stub is guarded by the heavyweight tuple lock on the chunk's
+ * first TID, held for that moment only: two backends cannot make two stubs,
+ * and a merge, which deletes the directory tuple under the same lock, cannot
+ * overlook one.
+ */
+#ifndef TSDB_STORE_MARKS_H
+#define TSDB_STORE_MARKS_H
+
+#include "access/tableam.h"
+#include "access/tupdesc.h"
+#include "store/storage.h"
+
+#define TSDB_MARKS_ROW	1		/* attribute of the index */
+
+typedef enum TsdbMarkState
+{
+	TSDB_MARK_STUB = 0,			/* the row lives; somebody may hold a lock */
+	TSDB_MARK_DELETED = 1,
+	TSDB_MARK_UPDATED = 2,		/* successor is the new version's TID */
+	TSDB_MARK_MOVED = 3			/* to another partition */
+} TsdbMarkState;
+
+extern TupleDesc tsdb_marks_tupdesc(void);
+
+/* Rows of a chunk that the snapshot does not see: a bitmap of
+ * TSDB_CHUNK_ROWS bits, or NULL if there are none. */
+extern uint8 *tsdb_marks_hidden(TsdbStorage *storage, uint32 chunk, Snapshot snapshot);
+
+static inline bool
+tsdb_marks_is_hidden(const uint8 *hidden, uint32 row)
+{
+	return hidden != NULL && (hidden[row / 8] & (1 << (row % 8))) != 0;
+}
+
+/* Is this row of a visible chunk visible?  SnapshotDirty is answered as heap
+ * answers, with snapshot->xmax set to a running deleter. */
+extern bool tsdb_marks_row_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot);
+
+/*
+ * Lock a chunk row.  If the row has been moved to another chunk, *tid is set
+ * to where it is now.  On TM_Ok the row is locked and *stub is its mark.
+ * Otherwise the result and failure data are what heap_lock_tuple would give
+ * for a row in that state; TM_Updated's ctid is the successor.
+ */
+extern TM_Result tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
+								 LockTupleMode mode, LockWaitPolicy wait_policy,
+								 TM_FailureData *failure, ItemPointer stub);
+
+/* Turn the stub of a row that is locked by tsdb_marks_lock into a tombstone. */
+extern void tsdb_marks_bury(TsdbStorage *storage, ItemPointer tid, ItemPointer stub,
+							TsdbMarkState state, ItemPointer successor, CommandId cid);
+
+/* For a merge: delete all marks of a chunk that is being replaced, without
+ * waiting.  hidden gets the bits of rows deleted for good.  False if somebody
+ * has locked or is deleting a row: then the merge must give up and abort. */
+extern bool tsdb_marks_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden);
+
+/* Did this transaction bury a row?  Then old copies of moved rows that an old
+ * snapshot still sees must be checked. */
+extern bool tsdb_marks_written_here(void);
+extern void tsdb_marks_at_xact_end(void);
+
+#endif							/* TSDB_STORE_MARKS_H */

@@ -1,0 +1,265 @@
+/*
+ * moves.c
+ *		Where the rows went that a compaction moved.
+ */
+#include "postgres.h"
+
+#include "store/moves.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "catalog/storage.h"
+#include "codec/codec.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "store/chunk_tid.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+enum
+{
+	Anum_mover = 1,				/* transaction id, as bigint */
+	Anum_chunk,
+	Anum_origins,				/* an encoded vector of TIDs as integers */
+	Natts_moves = Anum_origins
+};
+
+TupleDesc
+tsdb_moves_tupdesc(void)
+{
+	TupleDesc	tupdesc = CreateTemplateTupleDesc(Natts_moves);
+
+	TupleDescInitEntry(tupdesc, Anum_mover, "mover", INT8OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_chunk, "chunk", INT8OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_origins, "origins", BYTEAOID, -1, 0);
+	TupleDescAttr(tupdesc, Anum_origins - 1)->attstorage = TYPSTORAGE_PLAIN;
+	return tupdesc;
+}
+
+/* A TID as one integer, ordered as TIDs are. */
+static int64
+tid_to_int(const ItemPointerData *tid)
+{
+	return ((int64) ItemPointerGetBlockNumberNoCheck(tid) << 16) |
+		ItemPointerGetOffsetNumberNoCheck(tid);
+}
+
+void
+tsdb_moves_record(TsdbStorage *storage, uint32 chunk,
+				  const ItemPointerData *origins, uint32 nrows)
+{
+	Relation	rel = tsdb_storage_moves(storage);
+	int64		carriers[TSDB_VECTOR_ROWS_MAX];
+	TsdbVector	vector = {.type = TSDB_VECTOR_INT, .width = 8, .nrows = nrows};
+	Size		scratch_bytes;
+	Size		bound;
+	void	   *scratch;
+	bytea	   *encoded;
+	ptrdiff_t	length;
+	Datum		values[Natts_moves];
+	bool		nulls[Natts_moves] = {0};
+	HeapTuple	tuple;
+
+	for (uint32 i = 0; i < nrows; i++)
+		carriers[i] = tid_to_int(&origins[i]);
+	vector.ints = carriers;
+	scratch_bytes = tsdb_codec_scratch_bytes(TSDB_VECTOR_INT, 8, 0);
+	bound = tsdb_codec_encode_bound(&vector, 0);
+	scratch = palloc(scratch_bytes);
+	encoded = palloc(VARHDRSZ + bound);
+	length = tsdb_codec_encode(&vector, TSDB_LEVEL_FAST, scratch, scratch_bytes,
+							   (uint8 *) VARDATA(encoded), bound);
+	if (length < 0 || length > MaxHeapTupleSize - 64)
+		elog(ERROR, "could not encode the origins of %u moved rows", nrows);
+	SET_VARSIZE(encoded, VARHDRSZ + length);
+
+	values[Anum_mover - 1] = Int64GetDatum((int64) GetCurrentTransactionId());
+	values[Anum_chunk - 1] = Int64GetDatum((int64) chunk);
+	values[Anum_origins - 1] = PointerGetDatum(encoded);
+	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+	heap_insert(rel, tuple, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, NULL);
+	heap_freetuple(tuple);
+	pfree(encoded);
+	pfree(scratch);
+}
+
+bool
+tsdb_moves_is_marked(HeapTupleHeader tuple)
+{
+	return (tuple->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) == 0 &&
+		!HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask) &&
+		HeapTupleHeaderIndicatesMovedPartitions(tuple);
+}
+
+/* ---- look-up ---- */
+
+typedef struct Move
+{
+	int64		origin;
+	ItemPointerData destination;
+} Move;
+
+/* The moves of one transaction in one storage, sorted by origin. */
+static struct
+{
+	MemoryContext memory;
+	Oid			identity;
+	TransactionId mover;
+	uint32		count;
+	uint32		allocated;
+	Move	   *moves;
+}			remembered;
+
+static int
+compare_moves(const void *a, const void *b)
+{
+	int64		left = ((const Move *) a)->origin;
+	int64		right = ((const Move *) b)->origin;
+
+	return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/* Add the rows of one recorded chunk to what is remembered. */
+static void
+remember(TsdbStorage *storage, uint32 chunk, bytea *origins)
+{
+	const uint8 *src = (const uint8 *) VARDATA_ANY(origins);
+	Size		src_bytes = VARSIZE_ANY_EXHDR(origins);
+	int64		carriers[TSDB_VECTOR_ROWS_MAX];
+	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
+	TsdbVector	out = {.nulls = nulls};
+	TsdbVectorInfo info;
+	Size		scratch_bytes = tsdb_codec_scratch_bytes(TSDB_VECTOR_INT, 8, 0);
+	void	   *scratch = palloc(scratch_bytes);
+
+	out.ints = carriers;
+	if (tsdb_codec_inspect(src, src_bytes, &info) != TSDB_CODEC_OK ||
+		info.type != TSDB_VECTOR_INT || info.nrows > TSDB_VECTOR_ROWS_MAX ||
+		tsdb_codec_decode(src, src_bytes, scratch, scratch_bytes, &out) != TSDB_CODEC_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("record of moved rows of table \"%s\" is damaged",
+						RelationGetRelationName(storage->table)),
+				 errdetail("Internal relation \"%s\", chunk %u.",
+						   RelationGetRelationName(storage->moves), chunk),
+				 errhint("Retry the transaction: it is needed by old snapshots only.")));
+	pfree(scratch);
+
+	while (remembered.count + out.nrows > remembered.allocated)
+	{
+		remembered.allocated = Max(remembered.allocated * 2, 4096);
+		remembered.moves = remembered.moves == NULL ?
+			MemoryContextAllocHuge(remembered.memory, remembered.allocated * sizeof(Move)) :
+			repalloc_huge(remembered.moves, remembered.allocated * sizeof(Move));
+	}
+	for (uint32 row = 0; row < out.nrows; row++)
+	{
+		Move	   *move = &remembered.moves[remembered.count++];
+
+		move->origin = carriers[row];
+		tsdb_tid_set(&move->destination, chunk, row);
+	}
+}
+
+static void
+remember_moves_of(TsdbStorage *storage, TransactionId mover)
+{
+	Relation	rel = tsdb_storage_moves(storage);
+	TupleTableSlot *slot;
+	TableScanDesc scan;
+
+	tsdb_moves_at_xact_end();
+	remembered.memory = AllocSetContextCreate(TopMemoryContext, "tsdb moves",
+											  ALLOCSET_DEFAULT_SIZES);
+
+	LockRelationOid(RelationGetRelid(rel), AccessShareLock);
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan(rel, SnapshotAny, 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+
+		if ((TransactionId) DatumGetInt64(slot_getattr(slot, Anum_mover, &isnull)) != mover)
+			continue;
+		remember(storage, (uint32) DatumGetInt64(slot_getattr(slot, Anum_chunk, &isnull)),
+				 DatumGetByteaPP(slot_getattr(slot, Anum_origins, &isnull)));
+		CHECK_FOR_INTERRUPTS();
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnlockRelationOid(RelationGetRelid(rel), AccessShareLock);
+
+	qsort(remembered.moves, remembered.count, sizeof(Move), compare_moves);
+	remembered.identity = storage->identity;
+	remembered.mover = mover;
+}
+
+/*
+ * The look-up reads all moves of a transaction once and remembers them, since
+ * a statement that meets one moved row will likely meet all of them.
+ */
+bool
+tsdb_moves_find(TsdbStorage *storage, TransactionId mover,
+				ItemPointer origin, ItemPointer destination)
+{
+	Move		key = {.origin = tid_to_int(origin)};
+	Move	   *found;
+
+	if (remembered.identity != storage->identity || remembered.mover != mover ||
+		TransactionIdIsCurrentTransactionId(mover))
+		remember_moves_of(storage, mover);
+	if (remembered.count == 0)
+		return false;
+	found = bsearch(&key, remembered.moves, remembered.count, sizeof(Move), compare_moves);
+	if (found == NULL)
+		return false;
+	*destination = found->destination;
+	return true;
+}
+
+void
+tsdb_moves_at_xact_end(void)
+{
+	if (remembered.memory != NULL)
+		MemoryContextDelete(remembered.memory);
+	memset(&remembered, 0, sizeof(remembered));
+}
+
+void
+tsdb_moves_trim(TsdbStorage *storage)
+{
+	Relation	rel = tsdb_storage_moves(storage);
+	TransactionId oldest = GetOldestNonRemovableTransactionId(storage->table);
+	TupleTableSlot *slot;
+	TableScanDesc scan;
+	bool		needed = false;
+
+	if (RelationGetNumberOfBlocks(rel) == 0)
+		return;
+	if (!ConditionalLockRelationOid(RelationGetRelid(rel), AccessExclusiveLock))
+		return;
+
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan(rel, SnapshotAny, 0, NULL);
+	while (!needed && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+		TransactionId mover = (TransactionId)
+		DatumGetInt64(slot_getattr(slot, Anum_mover, &isnull));
+
+		needed = !TransactionIdPrecedes(mover, oldest);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+
+	if (!needed)
+		RelationTruncate(rel, 0);
+	UnlockRelationOid(RelationGetRelid(rel), AccessExclusiveLock);
+}

@@ -1,0 +1,43 @@
+/*
+ * moves.h
+ *		Where the rows went that a compaction moved.
+ *
+ * A compaction leaves its source tuples with xmax set and heap's "moved to
+ * another partition" ctid.  A statement that reached such a tuple with an
+ * older snapshot, and wants to change or lock the row, looks up (transaction
+ * that moved it, TID that it had) here and goes on with the chunk row.  The
+ * same for rows of a chunk that a merge replaced.
+ *
+ * One tuple per chunk written, with the origin TID of every row.  A tuple is
+ * of use while some snapshot is older than its transaction; when none of them
+ * is, the whole relation is truncated.  Readers hold AccessShareLock on it
+ * while they read, since that truncation takes AccessExclusiveLock.
+ */
+#ifndef TSDB_STORE_MOVES_H
+#define TSDB_STORE_MOVES_H
+
+#include "access/tupdesc.h"
+#include "store/storage.h"
+
+extern TupleDesc tsdb_moves_tupdesc(void);
+
+/* Record that the rows of this new chunk came from origins[0 .. nrows). */
+extern void tsdb_moves_record(TsdbStorage *storage, uint32 chunk,
+							  const ItemPointerData *origins, uint32 nrows);
+
+/* Where did the transaction "mover" put the row that was at "origin"?  False
+ * if it moved no such row. */
+extern bool tsdb_moves_find(TsdbStorage *storage, TransactionId mover,
+							ItemPointer origin, ItemPointer destination);
+
+/* Is this heap tuple marked as moved by compaction (or to another partition)? */
+extern bool tsdb_moves_is_marked(HeapTupleHeader tuple);
+
+/* Forget all moves if no snapshot can need one.  The caller holds
+ * ShareUpdateExclusiveLock on the table. */
+extern void tsdb_moves_trim(TsdbStorage *storage);
+
+/* Forget the backend's remembered look-ups. */
+extern void tsdb_moves_at_xact_end(void);
+
+#endif							/* TSDB_STORE_MOVES_H */

@@ -1,0 +1,407 @@
+/*
+ * storage.c
+ *		What stands behind one table: directory, marks, moves and shards.
+ */
+#include "postgres.h"
+
+#include "store/storage.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/tablecmds.h"
+#include "storage/lmgr.h"
+#include "store/directory.h"
+#include "store/internal.h"
+#include "store/marks.h"
+#include "store/moves.h"
+#include "store/pieces.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/relfilenodemap.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#define DIRECTORY_NAME	"tsdb_directory_%u_%u"	/* tablespace, relfilenode */
+
+int			tsdb_shards = TSDB_SHARDS_DEFAULT;
+
+/* Tables dropped by this session whose storage is still there. */
+typedef struct DroppedTable
+{
+	Oid			relid;
+	Oid			namespace_oid;
+	Oid			tablespace;
+	Oid			filenode;
+} DroppedTable;
+
+static List *dropped_tables = NIL;	/* of DroppedTable, in TopMemoryContext */
+static bool look_for_orphans = false;
+
+static void
+directory_name(char *name, Oid tablespace, Oid filenode)
+{
+	snprintf(name, NAMEDATALEN, DIRECTORY_NAME, tablespace, filenode);
+}
+
+/* Directories found lately.  A hit is verified against the relation's present
+ * name, so nothing here needs invalidation. */
+#define CACHED_DIRECTORIES	64
+
+typedef struct CachedDirectory
+{
+	Oid			relid;
+	Oid			directory;
+} CachedDirectory;
+
+static CachedDirectory directory_cache[CACHED_DIRECTORIES];
+
+/* OID of the directory for a table's present relfilenode. */
+static Oid
+directory_oid(Relation table)
+{
+	char		name[NAMEDATALEN];
+
+	directory_name(name, table->rd_rel->reltablespace, table->rd_rel->relfilenode);
+	return tsdb_internal_lookup(tsdb_internal_namespace(table), name);
+}
+
+/* Open the directory that the cache remembers, if it is still the right one. */
+static Relation
+open_cached_directory(Relation table, LOCKMODE lockmode)
+{
+	CachedDirectory *cached = &directory_cache[RelationGetRelid(table) % CACHED_DIRECTORIES];
+	char		name[NAMEDATALEN];
+	Relation	rel;
+
+	if (cached->relid != RelationGetRelid(table))
+		return NULL;
+	rel = try_relation_open(cached->directory, lockmode);
+	if (rel == NULL)
+		return NULL;
+	directory_name(name, table->rd_rel->reltablespace, table->rd_rel->relfilenode);
+	if (strcmp(RelationGetRelationName(rel), name) == 0 && tsdb_internal_is(rel))
+		return rel;
+	relation_close(rel, lockmode);
+	return NULL;
+}
+
+TsdbStorage *
+tsdb_storage_open(Relation table, LOCKMODE lockmode)
+{
+	Relation	directory = open_cached_directory(table, lockmode);
+	TsdbStorage *storage;
+
+	if (directory == NULL)
+	{
+		Oid			oid = directory_oid(table);
+		CachedDirectory *cached;
+
+		if (!OidIsValid(oid))
+			return NULL;
+		directory = table_open(oid, lockmode);
+		cached = &directory_cache[RelationGetRelid(table) % CACHED_DIRECTORIES];
+		cached->relid = RelationGetRelid(table);
+		cached->directory = oid;
+	}
+	storage = palloc0(sizeof(TsdbStorage));
+	storage->table = table;
+	storage->identity = RelationGetRelid(directory);
+	storage->directory = directory;
+	return storage;
+}
+
+TsdbStorage *
+tsdb_storage_open_or_create(Relation table)
+{
+	TsdbStorage *storage = tsdb_storage_open(table, ShareUpdateExclusiveLock);
+	char		name[NAMEDATALEN];
+	char		index_name[NAMEDATALEN];
+	Oid			identity;
+
+	if (storage != NULL)
+		return storage;
+
+	directory_name(name, table->rd_rel->reltablespace, table->rd_rel->relfilenode);
+	identity = tsdb_internal_create(table, name, tsdb_directory_tupdesc());
+	snprintf(index_name, NAMEDATALEN, "tsdb_directory_%u_time", identity);
+	tsdb_internal_create_index(identity, index_name, TSDB_DIRECTORY_MAX_TIME);
+
+	snprintf(name, NAMEDATALEN, "tsdb_marks_%u", identity);
+	snprintf(index_name, NAMEDATALEN, "tsdb_marks_%u_row", identity);
+	tsdb_internal_create_index(tsdb_internal_create(table, name, tsdb_marks_tupdesc()),
+							   index_name, TSDB_MARKS_ROW);
+
+	snprintf(name, NAMEDATALEN, "tsdb_moves_%u", identity);
+	tsdb_internal_create(table, name, tsdb_moves_tupdesc());
+
+	storage = tsdb_storage_open(table, ShareUpdateExclusiveLock);
+	if (storage == NULL)
+		elog(ERROR, "directory of table \"%s\" not found after its creation",
+			 RelationGetRelationName(table));
+	return storage;
+}
+
+void
+tsdb_storage_close(TsdbStorage *storage)
+{
+	for (int i = 0; i < TSDB_SHARDS_MAX; i++)
+	{
+		if (storage->shards[i] != NULL)
+			tsdb_internal_close(storage->shards[i]);
+	}
+	if (storage->moves != NULL)
+		tsdb_internal_close(storage->moves);
+	if (storage->marks_index != NULL)
+		tsdb_internal_close(storage->marks_index);
+	if (storage->marks != NULL)
+		tsdb_internal_close(storage->marks);
+	table_close(storage->directory, NoLock);
+	pfree(storage);
+}
+
+/* Open the member relation of this name, which must exist unless missing_ok. */
+static Relation
+open_member(TsdbStorage *storage, const char *name, bool missing_ok)
+{
+	Oid			namespace_oid = RelationGetNamespace(storage->directory);
+	Oid			oid = get_relname_relid(name, namespace_oid);
+	Relation	rel;
+
+	if (!OidIsValid(oid))
+		oid = tsdb_internal_lookup(namespace_oid, name);
+	rel = OidIsValid(oid) ? tsdb_internal_open(oid) : NULL;
+	if (rel == NULL && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("internal relation \"%s\" of table \"%s\" is missing",
+						name, RelationGetRelationName(storage->table)),
+				 errhint("Restore the table from a backup.")));
+	return rel;
+}
+
+Relation
+tsdb_storage_marks(TsdbStorage *storage)
+{
+	if (storage->marks == NULL)
+	{
+		char		name[NAMEDATALEN];
+
+		snprintf(name, NAMEDATALEN, "tsdb_marks_%u", storage->identity);
+		storage->marks = open_member(storage, name, false);
+	}
+	return storage->marks;
+}
+
+Relation
+tsdb_storage_marks_index(TsdbStorage *storage)
+{
+	if (storage->marks_index == NULL)
+		storage->marks_index = tsdb_internal_open_index(tsdb_storage_marks(storage));
+	if (storage->marks_index == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("index of internal relation \"%s\" is missing",
+						RelationGetRelationName(storage->marks))));
+	return storage->marks_index;
+}
+
+Relation
+tsdb_storage_moves(TsdbStorage *storage)
+{
+	if (storage->moves == NULL)
+	{
+		char		name[NAMEDATALEN];
+
+		snprintf(name, NAMEDATALEN, "tsdb_moves_%u", storage->identity);
+		storage->moves = open_member(storage, name, false);
+	}
+	return storage->moves;
+}
+
+Relation
+tsdb_storage_shard(TsdbStorage *storage, int shard, bool create)
+{
+	char		name[NAMEDATALEN];
+
+	if (shard < 0 || shard >= TSDB_SHARDS_MAX)
+		return NULL;
+	if (storage->shards[shard] != NULL)
+		return storage->shards[shard];
+
+	snprintf(name, NAMEDATALEN, "tsdb_shard_%u_%d", storage->identity, shard);
+	storage->shards[shard] = open_member(storage, name, true);
+	if (storage->shards[shard] == NULL && create)
+	{
+		tsdb_internal_create(storage->table, name, tsdb_pieces_tupdesc());
+		storage->shards[shard] = open_member(storage, name, false);
+	}
+	return storage->shards[shard];
+}
+
+/* OIDs of all relations of a storage by the names they were given. */
+static List *
+relations_of(Oid namespace_oid, Oid identity)
+{
+	List	   *oids = list_make1_oid(identity);
+	char		name[NAMEDATALEN];
+	Oid			oid;
+
+	snprintf(name, NAMEDATALEN, "tsdb_marks_%u", identity);
+	if (OidIsValid(oid = tsdb_internal_lookup(namespace_oid, name)))
+		oids = lappend_oid(oids, oid);
+	snprintf(name, NAMEDATALEN, "tsdb_moves_%u", identity);
+	if (OidIsValid(oid = tsdb_internal_lookup(namespace_oid, name)))
+		oids = lappend_oid(oids, oid);
+	for (int shard = 0; shard < TSDB_SHARDS_MAX; shard++)
+	{
+		snprintf(name, NAMEDATALEN, "tsdb_shard_%u_%d", identity, shard);
+		if (OidIsValid(oid = tsdb_internal_lookup(namespace_oid, name)))
+			oids = lappend_oid(oids, oid);
+	}
+	return oids;
+}
+
+List *
+tsdb_storage_relations(TsdbStorage *storage)
+{
+	return relations_of(RelationGetNamespace(storage->directory), storage->identity);
+}
+
+void
+tsdb_storage_rename(Relation table, Oid new_tablespace, Oid new_filenode)
+{
+	Oid			oid = directory_oid(table);
+	char		name[NAMEDATALEN];
+
+	if (!OidIsValid(oid))
+		return;
+	LockRelationOid(oid, AccessExclusiveLock);
+	directory_name(name, new_tablespace, new_filenode);
+	RenameRelationInternal(oid, name, true, false);
+	CommandCounterIncrement();
+}
+
+void
+tsdb_storage_drop(Relation table)
+{
+	Oid			oid = directory_oid(table);
+
+	if (!OidIsValid(oid))
+		return;
+	LockRelationOid(oid, AccessExclusiveLock);
+	tsdb_internal_drop(relations_of(tsdb_internal_namespace(table), oid));
+	CommandCounterIncrement();
+}
+
+void
+tsdb_storage_note_drop(Oid relid, Oid namespace_oid, Oid tablespace, Oid filenode)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	DroppedTable *dropped = palloc(sizeof(DroppedTable));
+
+	dropped->relid = relid;
+	dropped->namespace_oid = namespace_oid;
+	dropped->tablespace = tablespace;
+	dropped->filenode = filenode;
+	dropped_tables = lappend(dropped_tables, dropped);
+	MemoryContextSwitchTo(old);
+}
+
+void
+tsdb_storage_note_late_load(void)
+{
+	look_for_orphans = true;
+}
+
+/* Directories of schema _tsdb whose relfilenode belongs to no table. */
+static List *
+orphaned_directories(Oid namespace_oid)
+{
+	Relation	rel = table_open(RelationRelationId, AccessShareLock);
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *orphans = NIL;
+
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+		Oid			tablespace;
+		Oid			filenode;
+		char		expected[NAMEDATALEN];
+
+		if (form->relnamespace != namespace_oid || form->relkind != RELKIND_RELATION ||
+			sscanf(NameStr(form->relname), DIRECTORY_NAME, &tablespace, &filenode) != 2)
+			continue;
+		directory_name(expected, tablespace, filenode);
+		if (strcmp(expected, NameStr(form->relname)) == 0 &&
+			!OidIsValid(RelidByRelfilenode(tablespace, filenode)))
+			orphans = lappend_oid(orphans, form->oid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return orphans;
+}
+
+void
+tsdb_storage_before_commit(void)
+{
+	List	   *drops = NIL;
+	ListCell   *lc;
+
+	if (dropped_tables == NIL && !look_for_orphans)
+		return;
+
+	foreach(lc, dropped_tables)
+	{
+		DroppedTable *dropped = lfirst(lc);
+		char		name[NAMEDATALEN];
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(dropped->relid));
+		bool		there = false;
+		Oid			namespace_oid;
+		Oid			oid;
+
+		if (HeapTupleIsValid(tuple))
+		{
+			there = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode == dropped->filenode;
+			ReleaseSysCache(tuple);
+		}
+		if (there)
+			continue;			/* the drop was rolled back */
+		namespace_oid = OidIsValid(dropped->namespace_oid) ? dropped->namespace_oid :
+			get_namespace_oid(TSDB_INTERNAL_SCHEMA, true);
+		directory_name(name, dropped->tablespace, dropped->filenode);
+		oid = tsdb_internal_lookup(namespace_oid, name);
+		if (OidIsValid(oid))
+			drops = list_concat_unique_oid(drops, relations_of(namespace_oid, oid));
+	}
+	list_free_deep(dropped_tables);
+	dropped_tables = NIL;
+
+	if (look_for_orphans && TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	{
+		Oid			namespace_oid = get_namespace_oid(TSDB_INTERNAL_SCHEMA, true);
+
+		if (OidIsValid(namespace_oid))
+		{
+			foreach(lc, orphaned_directories(namespace_oid))
+				drops = list_concat_unique_oid(drops,
+											   relations_of(namespace_oid, lfirst_oid(lc)));
+		}
+	}
+	look_for_orphans = false;
+
+	if (drops != NIL)
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		tsdb_internal_drop(drops);
+		PopActiveSnapshot();
+	}
+}

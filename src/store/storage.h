@@ -1,0 +1,82 @@
+/*
+ * storage.h
+ *		What stands behind one table: directory, marks, moves and shards.
+ *
+ * The storage of a table is found by the table's relfilenode: the directory
+ * relation is named after it.  A new relfilenode (TRUNCATE, rewrite) thus has
+ * no chunks; a table that changes its relfilenode but keeps its rows (SET
+ * TABLESPACE, VACUUM FULL) takes its directory along by renaming it.  All
+ * other relations are named after the directory's OID, which is the storage
+ * identity that pieces carry.
+ *
+ * Locks.  The caller holds a lock on the table; that protects everything
+ * here.  Opening the storage locks the directory relation too, in the same
+ * mode, until the end of the transaction: what rewrites or truncates an
+ * internal relation (VACUUM FULL of a whole database) takes
+ * AccessExclusiveLock on the directory first.  Shards are opened as needed and
+ * not locked, so that a statement holds the same few locks however many shards
+ * there are.
+ */
+#ifndef TSDB_STORE_STORAGE_H
+#define TSDB_STORE_STORAGE_H
+
+#include "storage/itemptr.h"
+#include "storage/lockdefs.h"
+#include "utils/rel.h"
+
+#define TSDB_SHARDS_DEFAULT		16
+#define TSDB_SHARDS_MIN			1
+#define TSDB_SHARDS_MAX			256
+
+typedef struct TsdbStorage
+{
+	Relation	table;			/* the caller's */
+	Oid			identity;		/* OID of the directory */
+	Relation	directory;
+	Relation	marks;			/* opened at first use, see accessors */
+	Relation	marks_index;
+	Relation	moves;
+	Relation	shards[TSDB_SHARDS_MAX];
+} TsdbStorage;
+
+extern int	tsdb_shards;		/* setting: shards of a table */
+
+/* Open a table's storage; NULL if it has no chunks yet.  lockmode is
+ * AccessShareLock, RowExclusiveLock or ShareUpdateExclusiveLock. */
+extern TsdbStorage *tsdb_storage_open(Relation table, LOCKMODE lockmode);
+
+/* The same, made if absent.  Needs ShareUpdateExclusiveLock on the table. */
+extern TsdbStorage *tsdb_storage_open_or_create(Relation table);
+
+extern void tsdb_storage_close(TsdbStorage *storage);
+
+extern Relation tsdb_storage_marks(TsdbStorage *storage);
+extern Relation tsdb_storage_marks_index(TsdbStorage *storage);
+extern Relation tsdb_storage_moves(TsdbStorage *storage);
+
+/* A shard's relation, or NULL if it has none and create is false. */
+extern Relation tsdb_storage_shard(TsdbStorage *storage, int shard, bool create);
+
+/* OIDs of every relation of this storage, the directory first. */
+extern List *tsdb_storage_relations(TsdbStorage *storage);
+
+/* The table keeps its rows under another relfilenode. */
+extern void tsdb_storage_rename(Relation table, Oid new_tablespace, Oid new_filenode);
+
+/* Drop the chunks that belong to the table's present relfilenode. */
+extern void tsdb_storage_drop(Relation table);
+
+/* A table of ours was dropped (from the object access hook): its storage goes
+ * before commit, if the drop is not rolled back.  namespace_oid is the schema
+ * of a temporary table, else invalid. */
+extern void tsdb_storage_note_drop(Oid relid, Oid namespace_oid,
+								   Oid tablespace, Oid filenode);
+
+/* The library was loaded in the middle of a transaction, which may have
+ * dropped tables unseen: look for storages without a table before commit. */
+extern void tsdb_storage_note_late_load(void);
+
+/* Before commit: drop the storages of dropped tables. */
+extern void tsdb_storage_before_commit(void);
+
+#endif							/* TSDB_STORE_STORAGE_H */

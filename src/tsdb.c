@@ -1,0 +1,194 @@
+/*
+ * tsdb.c
+ *		The module: settings, hooks, what happens at the end of a transaction.
+ *
+ * Hooks are chained: each calls the one that was there before.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "am/handler.h"
+#include "am/insert.h"
+#include "cache/chunk_cache.h"
+#include "catalog/dependency.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
+#include "commands/defrem.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "parser/analyze.h"
+#include "plan/bitmap_guard.h"
+#include "sql/table_options.h"
+#include "stats/progress.h"
+#include "stats/stop_point.h"
+#include "store/marks.h"
+#include "store/moves.h"
+#include "store/storage.h"
+#include "store/table_key.h"
+#include "utils/guc.h"
+#include "utils/syscache.h"
+#include "worker/compact_always.h"
+#include "worker/launcher.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+static object_access_hook_type previous_object_access = NULL;
+static ExecutorStart_hook_type previous_executor_start = NULL;
+static ExecutorRun_hook_type previous_executor_run = NULL;
+static post_parse_analyze_hook_type previous_post_parse_analyze = NULL;
+
+static int	executor_depth = 0;
+
+/* ---- the executor ---- */
+
+static void
+executor_start(QueryDesc *query, int eflags)
+{
+	if (previous_executor_start)
+		previous_executor_start(query, eflags);
+	else
+		standard_ExecutorStart(query, eflags);
+	(void) tsdb_bitmap_guard_start(query);
+	if (tsdb_compact_always && executor_depth == 0 && !(eflags & EXEC_FLAG_EXPLAIN_ONLY))
+		tsdb_compact_always_run();
+}
+
+static void
+executor_run(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once)
+{
+	bool		guarded = tsdb_bitmap_guard_start(query);
+	int			nestlevel = guarded ? tsdb_bitmap_guard_enter() : 0;
+
+	executor_depth++;
+	PG_TRY();
+	{
+		if (previous_executor_run)
+			previous_executor_run(query, direction, count, execute_once);
+		else
+			standard_ExecutorRun(query, direction, count, execute_once);
+	}
+	PG_FINALLY();
+	{
+		executor_depth--;
+	}
+	PG_END_TRY();
+	if (guarded)
+		tsdb_bitmap_guard_leave(nestlevel);
+}
+
+static void
+post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jumble)
+{
+	if (previous_post_parse_analyze)
+		previous_post_parse_analyze(pstate, query, jumble);
+	if (tsdb_compact_always && executor_depth == 0)
+		tsdb_compact_always_run();
+}
+
+/* ---- dropped tables ---- */
+
+static void
+object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+{
+	if (previous_object_access)
+		previous_object_access(access, class_id, object_id, sub_id, arg);
+
+	if (access == OAT_DROP && class_id == RelationRelationId && sub_id == 0)
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(object_id));
+
+		if (HeapTupleIsValid(tuple))
+		{
+			Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+			if ((form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW) &&
+				form->relam == get_table_am_oid("tsdb", true))
+				tsdb_storage_note_drop(object_id,
+									   form->relpersistence == RELPERSISTENCE_TEMP ?
+									   form->relnamespace : InvalidOid,
+									   form->reltablespace, form->relfilenode);
+			ReleaseSysCache(tuple);
+		}
+	}
+}
+
+/* ---- the end of a transaction ---- */
+
+static void
+at_xact_event(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			tsdb_storage_before_commit();
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+		case XACT_EVENT_ABORT:
+			tsdb_insert_at_xact_end(event == XACT_EVENT_COMMIT);
+			executor_depth = 0;
+			/* FALLTHROUGH */
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_PARALLEL_ABORT:
+			tsdb_chunk_cache_at_xact_end();
+			tsdb_marks_at_xact_end();
+			tsdb_moves_at_xact_end();
+			break;
+		default:
+			break;
+	}
+}
+
+/* ---- settings ---- */
+
+static void
+define_settings(void)
+{
+	DefineCustomIntVariable("tsdb.shards",
+							"Number of hash partitions that a table's chunks are spread over.",
+							"Each is a relation of its own, made when its first chunk is written. "
+							"Counts for chunks written from now on.",
+							&tsdb_shards, TSDB_SHARDS_DEFAULT,
+							TSDB_SHARDS_MIN, TSDB_SHARDS_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("tsdb.compact_always",
+							 "Compacts all tables before every statement.",
+							 "For tests.",
+							 &tsdb_compact_always, false,
+							 PGC_SUSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+	DefineCustomStringVariable("tsdb.stop_point",
+							   "Kills the process that reaches the named place.",
+							   "For tests of crash recovery.",
+							   &tsdb_stop_point_name, "",
+							   PGC_SUSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+}
+
+void
+_PG_init(void)
+{
+	define_settings();
+	tsdb_progress_init();
+	tsdb_worker_init();
+	tsdb_table_key_init();
+	tsdb_table_options_init();
+	MarkGUCPrefixReserved("tsdb");
+
+	tsdb_chunk_cache_init();
+	RegisterXactCallback(at_xact_event, NULL);
+
+	previous_object_access = object_access_hook;
+	object_access_hook = object_access;
+	previous_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = executor_start;
+	previous_executor_run = ExecutorRun_hook;
+	ExecutorRun_hook = executor_run;
+	previous_post_parse_analyze = post_parse_analyze_hook;
+	post_parse_analyze_hook = post_parse_analyze;
+
+	if (IsTransactionState())
+		tsdb_storage_note_late_load();
+}

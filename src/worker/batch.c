@@ -1,0 +1,409 @@
+/*
+ * batch.c
+ *		Rows on their way into chunks: gather, sort, write.
+ */
+#include "postgres.h"
+
+#include "worker/batch.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "catalog/pg_type.h"
+#include "common/pg_prng.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "stats/progress.h"
+#include "stats/stop_point.h"
+#include "store/chunk_tid.h"
+#include "store/directory.h"
+#include "store/moves.h"
+#include "store/table_key.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/sortsupport.h"
+#include "utils/typcache.h"
+
+/* From this many rows on, a chunk ends where a series ends. */
+#define CHUNK_ROWS_AT_BOUNDARY	(TSDB_CHUNK_ROWS * 3 / 4)
+
+/* One row, as the sort sees it. */
+typedef struct BatchItem
+{
+	uint32		shard;
+	uint32		index;			/* order of arrival */
+	int64		time;
+	Datum		key;			/* the first series column */
+	bool		key_null;
+	HeapTuple	row;
+} BatchItem;
+
+/* The open indexes of the table and what evaluating their columns needs. */
+typedef struct BatchIndexes
+{
+	int			count;
+	Relation   *relations;
+	IndexInfo **infos;
+	EState	   *estate;
+	TupleTableSlot *slot;
+} BatchIndexes;
+
+struct TsdbBatch
+{
+	MemoryContext memory;		/* of the batch itself */
+	MemoryContext rows_memory;	/* of the rows */
+	MemoryContext index_memory;	/* of one row's index entries */
+	Relation	rel;
+	TsdbStorage **storage;
+	TsdbSortKey key;
+	Oid			time_type;
+	SortSupportData *sort;		/* per series column */
+	BatchItem  *items;
+	uint32		count;
+	uint32		allocated;
+	Size		bytes;			/* of rows, about */
+	TsdbChunkWriter *writer;
+	BatchIndexes indexes;
+	Datum	   *values;
+	bool	   *nulls;
+	ItemPointerData origins[TSDB_CHUNK_ROWS];
+};
+
+static void
+open_indexes(TsdbBatch *batch)
+{
+	BatchIndexes *indexes = &batch->indexes;
+	List	   *oids = RelationGetIndexList(batch->rel);
+	ListCell   *lc;
+
+	indexes->relations = palloc(Max(list_length(oids), 1) * sizeof(Relation));
+	indexes->infos = palloc(Max(list_length(oids), 1) * sizeof(IndexInfo *));
+	foreach(lc, oids)
+	{
+		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
+		IndexInfo  *info;
+
+		if (!index->rd_index->indisready)
+		{
+			index_close(index, RowExclusiveLock);
+			continue;
+		}
+		info = BuildIndexInfo(index);
+		indexes->relations[indexes->count] = index;
+		indexes->infos[indexes->count++] = info;
+	}
+	list_free(oids);
+	if (indexes->count > 0)
+	{
+		indexes->estate = CreateExecutorState();
+		indexes->slot = MakeSingleTupleTableSlot(RelationGetDescr(batch->rel),
+												 &TTSOpsVirtual);
+		GetPerTupleExprContext(indexes->estate)->ecxt_scantuple = indexes->slot;
+	}
+}
+
+TsdbBatch *
+tsdb_batch_create(Relation rel, TsdbStorage **storage)
+{
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb batch",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(memory);
+	TsdbBatch  *batch = palloc0(sizeof(TsdbBatch));
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+
+	batch->memory = memory;
+	batch->rows_memory = AllocSetContextCreate(memory, "tsdb batch rows",
+											   ALLOCSET_DEFAULT_SIZES);
+	batch->index_memory = AllocSetContextCreate(memory, "tsdb batch index entries",
+												ALLOCSET_DEFAULT_SIZES);
+	batch->rel = rel;
+	batch->storage = storage;
+	tsdb_table_key(rel, &batch->key);
+	if (batch->key.time != 0)
+		batch->time_type = getBaseType(TupleDescAttr(tupdesc, batch->key.time - 1)->atttypid);
+
+	batch->sort = palloc0(Max(batch->key.nseries, 1) * sizeof(SortSupportData));
+	for (int i = 0; i < batch->key.nseries; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, batch->key.series[i] - 1);
+		TypeCacheEntry *type = lookup_type_cache(att->atttypid, TYPECACHE_LT_OPR);
+
+		batch->sort[i].ssup_cxt = memory;
+		batch->sort[i].ssup_collation = att->attcollation;
+		batch->sort[i].ssup_attno = batch->key.series[i];
+		PrepareSortSupportFromOrderingOp(type->lt_opr, &batch->sort[i]);
+	}
+
+	batch->allocated = 8192;
+	batch->items = palloc(batch->allocated * sizeof(BatchItem));
+	batch->writer = tsdb_chunk_writer_create(tupdesc, &batch->key);
+	batch->values = palloc(Max(tupdesc->natts, 1) * sizeof(Datum));
+	batch->nulls = palloc(Max(tupdesc->natts, 1) * sizeof(bool));
+	open_indexes(batch);
+	MemoryContextSwitchTo(old);
+	return batch;
+}
+
+void
+tsdb_batch_free(TsdbBatch *batch)
+{
+	tsdb_chunk_writer_free(batch->writer);
+	if (batch->indexes.count > 0)
+	{
+		ExecDropSingleTupleTableSlot(batch->indexes.slot);
+		FreeExecutorState(batch->indexes.estate);
+	}
+	for (int i = 0; i < batch->indexes.count; i++)
+		index_close(batch->indexes.relations[i], NoLock);
+	MemoryContextDelete(batch->memory);
+}
+
+MemoryContext
+tsdb_batch_memory(TsdbBatch *batch)
+{
+	return batch->rows_memory;
+}
+
+bool
+tsdb_batch_full(TsdbBatch *batch)
+{
+	return batch->count >= TSDB_BATCH_ROWS || batch->bytes >= TSDB_BATCH_BYTES;
+}
+
+uint32
+tsdb_batch_rows(TsdbBatch *batch)
+{
+	return batch->count;
+}
+
+/* The time column as an integer that sorts; null and absent times last. */
+static int64
+row_time(TsdbBatch *batch, HeapTuple row)
+{
+	bool		isnull;
+	Datum		value;
+
+	if (batch->key.time == 0)
+		return 0;
+	value = heap_getattr(row, batch->key.time, RelationGetDescr(batch->rel), &isnull);
+	if (isnull)
+		return PG_INT64_MAX;
+	switch (batch->time_type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+		case DATEOID:
+			return DatumGetInt32(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+void
+tsdb_batch_add(TsdbBatch *batch, HeapTuple row)
+{
+	TupleDesc	tupdesc = RelationGetDescr(batch->rel);
+	BatchItem  *item;
+
+	if (batch->count == batch->allocated)
+	{
+		batch->allocated *= 2;
+		batch->items = repalloc_huge(batch->items, batch->allocated * sizeof(BatchItem));
+	}
+	item = &batch->items[batch->count];
+	item->index = batch->count++;
+	item->row = row;
+	item->time = row_time(batch, row);
+	item->shard = 0;
+	item->key = (Datum) 0;
+	item->key_null = true;
+	if (batch->key.nseries > 0)
+	{
+		item->key = heap_getattr(row, batch->key.series[0], tupdesc, &item->key_null);
+		if (tsdb_shards > 1)
+		{
+			for (int i = 0; i < batch->key.nseries; i++)
+			{
+				AttrNumber	attno = batch->key.series[i];
+
+				batch->values[attno - 1] = heap_getattr(row, attno, tupdesc,
+														&batch->nulls[attno - 1]);
+			}
+			item->shard = tsdb_series_hash(tupdesc, &batch->key, batch->values,
+										   batch->nulls) % tsdb_shards;
+		}
+	}
+	batch->bytes += row->t_len + HEAPTUPLESIZE + sizeof(BatchItem);
+}
+
+/* Order of two rows by series key. */
+static int
+compare_keys(const BatchItem *a, const BatchItem *b, TsdbBatch *batch)
+{
+	TupleDesc	tupdesc = RelationGetDescr(batch->rel);
+	int			order;
+
+	if (batch->key.nseries == 0)
+		return 0;
+	order = ApplySortComparator(a->key, a->key_null, b->key, b->key_null, &batch->sort[0]);
+	for (int i = 1; order == 0 && i < batch->key.nseries; i++)
+	{
+		bool		a_null;
+		bool		b_null;
+		Datum		a_value = heap_getattr(a->row, batch->key.series[i], tupdesc, &a_null);
+		Datum		b_value = heap_getattr(b->row, batch->key.series[i], tupdesc, &b_null);
+
+		order = ApplySortComparator(a_value, a_null, b_value, b_null, &batch->sort[i]);
+	}
+	return order;
+}
+
+static int
+compare_items(const void *left, const void *right, void *arg)
+{
+	const BatchItem *a = left;
+	const BatchItem *b = right;
+	int			order;
+
+	if (a->shard != b->shard)
+		return a->shard < b->shard ? -1 : 1;
+	order = compare_keys(a, b, arg);
+	if (order != 0)
+		return order;
+	if (a->time != b->time)
+		return a->time < b->time ? -1 : 1;
+	return a->index < b->index ? -1 : 1;
+}
+
+/* Enter the rows of a new chunk into all indexes, under their new TIDs. */
+static void
+insert_index_entries(TsdbBatch *batch, uint32 chunk, const BatchItem *first, uint32 nrows)
+{
+	BatchIndexes *indexes = &batch->indexes;
+	TupleTableSlot *slot = indexes->slot;
+	MemoryContext old;
+
+	if (indexes->count == 0)
+		return;
+	tsdb_progress_phase(TSDB_PROGRESS_INDEXING);
+	old = MemoryContextSwitchTo(batch->index_memory);
+	for (uint32 row = 0; row < nrows; row++)
+	{
+		ItemPointerData tid;
+
+		ResetPerTupleExprContext(indexes->estate);
+		MemoryContextReset(batch->index_memory);
+		ExecClearTuple(slot);
+		heap_deform_tuple(first[row].row, RelationGetDescr(batch->rel),
+						  slot->tts_values, slot->tts_isnull);
+		ExecStoreVirtualTuple(slot);
+		tsdb_tid_set(&tid, chunk, row);
+		slot->tts_tid = tid;
+		slot->tts_tableOid = RelationGetRelid(batch->rel);
+
+		for (int i = 0; i < indexes->count; i++)
+		{
+			IndexInfo  *info = indexes->infos[i];
+			Datum		values[INDEX_MAX_KEYS];
+			bool		nulls[INDEX_MAX_KEYS];
+
+			if (info->ii_Predicate != NIL)
+			{
+				if (info->ii_PredicateState == NULL)
+					info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate,
+															  indexes->estate);
+				if (!ExecQual(info->ii_PredicateState,
+							  GetPerTupleExprContext(indexes->estate)))
+					continue;
+			}
+			FormIndexDatum(info, slot, indexes->estate, values, nulls);
+
+			/* The row is the same one: there is no conflict to look for. */
+			index_insert(indexes->relations[i], values, nulls, &tid, batch->rel,
+						 UNIQUE_CHECK_NO, false, info);
+		}
+		if (row % 64 == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	ExecClearTuple(slot);
+	MemoryContextSwitchTo(old);
+}
+
+/* Write what the writer holds as one chunk: items first .. first + nrows. */
+static void
+write_chunk(TsdbBatch *batch, const BatchItem *first, uint32 nsegments, int level,
+			uint64 run, int64 *bytes)
+{
+	uint32		nrows = tsdb_chunk_writer_rows(batch->writer);
+	const TsdbChunkImage *image = tsdb_chunk_writer_finish(batch->writer, TSDB_LEVEL_FAST);
+	uint32		chunk;
+
+	if (*batch->storage == NULL)
+		*batch->storage = tsdb_storage_open_or_create(batch->rel);
+	chunk = tsdb_directory_insert(*batch->storage, image, first->shard, level, run, nsegments);
+	*bytes += image->stream_bytes + image->body_bytes;
+
+	for (uint32 row = 0; row < nrows; row++)
+		batch->origins[row] = first[row].row->t_self;
+	tsdb_moves_record(*batch->storage, chunk, batch->origins, nrows);
+	tsdb_stop_point("compact_after_write");
+	insert_index_entries(batch, chunk, first, nrows);
+	tsdb_progress_add(nrows, 1);
+	tsdb_chunk_writer_reset(batch->writer);
+}
+
+int64
+tsdb_batch_write(TsdbBatch *batch, int level, int64 *bytes)
+{
+	TsdbChunkWriter *writer = batch->writer;
+	uint64		run = pg_prng_uint64(&pg_global_prng_state);
+	uint32		first = 0;
+	uint32		nsegments = 0;
+	int64		chunks = 0;
+
+	tsdb_progress_phase(TSDB_PROGRESS_SORTING);
+	if (batch->key.time != 0 || batch->key.nseries > 0)
+		qsort_arg(batch->items, batch->count, sizeof(BatchItem), compare_items, batch);
+
+	tsdb_progress_phase(TSDB_PROGRESS_ENCODING);
+	for (uint32 i = 0; i < batch->count; i++)
+	{
+		BatchItem  *item = &batch->items[i];
+		bool		new_shard = i > first && item->shard != batch->items[first].shard;
+		bool		new_series = i > first &&
+		compare_keys(&batch->items[i - 1], item, batch) != 0;
+
+		if (i > first &&
+			(new_shard || tsdb_chunk_writer_full(writer) ||
+			 (new_series && i - first >= CHUNK_ROWS_AT_BOUNDARY)))
+		{
+			write_chunk(batch, &batch->items[first], nsegments, level, run, bytes);
+			tsdb_progress_phase(TSDB_PROGRESS_ENCODING);
+			chunks++;
+			first = i;
+		}
+		if (i == first)
+			nsegments = 1;
+		else if (new_series)
+			nsegments++;
+
+		heap_deform_tuple(item->row, RelationGetDescr(batch->rel),
+						  batch->values, batch->nulls);
+		tsdb_chunk_writer_add(writer, batch->values, batch->nulls);
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	if (batch->count > first)
+	{
+		write_chunk(batch, &batch->items[first], nsegments, level, run, bytes);
+		chunks++;
+	}
+
+	batch->count = 0;
+	batch->bytes = 0;
+	MemoryContextReset(batch->rows_memory);
+	return chunks;
+}

@@ -1,0 +1,37 @@
+/*
+ * batch.h
+ *		Rows on their way into chunks: gather, sort, write.
+ *
+ * Rows are gathered in memory up to a bound, sorted by (shard, series key,
+ * time, order of arrival), cut into chunks and written, with the moves and the
+ * index entries that their new TIDs need.
+ */
+#ifndef TSDB_WORKER_BATCH_H
+#define TSDB_WORKER_BATCH_H
+
+#include "access/htup.h"
+#include "chunk/chunk.h"
+#include "store/storage.h"
+
+#define TSDB_BATCH_ROWS		131072
+#define TSDB_BATCH_BYTES	(64 * 1024 * 1024)
+
+typedef struct TsdbBatch TsdbBatch;
+
+/* The storage is created at the first write if *storage is NULL. */
+extern TsdbBatch *tsdb_batch_create(Relation rel, TsdbStorage **storage);
+
+/* Add a row, which must stay where it is until the batch is written; its
+ * t_self is where it came from. */
+extern void tsdb_batch_add(TsdbBatch *batch, HeapTuple row);
+
+/* Memory for rows, reset by tsdb_batch_write. */
+extern MemoryContext tsdb_batch_memory(TsdbBatch *batch);
+extern bool tsdb_batch_full(TsdbBatch *batch);
+extern uint32 tsdb_batch_rows(TsdbBatch *batch);
+
+/* Sort and write; level is that of the new chunks. Returns chunks written. */
+extern int64 tsdb_batch_write(TsdbBatch *batch, int level, int64 *bytes);
+extern void tsdb_batch_free(TsdbBatch *batch);
+
+#endif							/* TSDB_WORKER_BATCH_H */

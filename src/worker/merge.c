@@ -1,0 +1,306 @@
+/*
+ * merge.c
+ *		Merging chunks: small ones, overlapping ones, ones with dead rows.
+ */
+#include "postgres.h"
+
+#include "worker/merge.h"
+
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "stats/progress.h"
+#include "storage/lmgr.h"
+#include "store/chunk_tid.h"
+#include "store/directory.h"
+#include "store/marks.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "worker/batch.h"
+
+/* A chunk is rewritten when this share of its rows is dead. */
+#define DEAD_SHARE			8	/* one eighth */
+#define MERGE_LEVEL_MAX		30
+#define LONG_SEGMENT		(TSDB_CHUNK_ROWS / 2)
+
+/* What choosing needs to know of a chunk. */
+typedef struct Candidate
+{
+	uint32		chunk;
+	int			shard;
+	int			level;
+	uint64		run;
+	uint32		nrows;
+	uint32		nsegments;
+	uint32		ndead;
+} Candidate;
+
+typedef struct CandidateList
+{
+	Candidate  *items;
+	int			count;
+	int			allocated;
+} CandidateList;
+
+static uint32
+count_dead(TsdbStorage *storage, uint32 chunk, uint32 nrows, Snapshot snapshot)
+{
+	uint8	   *hidden = tsdb_marks_hidden(storage, chunk, snapshot);
+	uint32		dead = 0;
+
+	if (hidden == NULL)
+		return 0;
+	for (uint32 row = 0; row < nrows; row++)
+		dead += tsdb_marks_is_hidden(hidden, row);
+	pfree(hidden);
+	return dead;
+}
+
+static void
+list_candidates(TsdbStorage *storage, CandidateList *list)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	MemoryContext pages = AllocSetContextCreate(CurrentMemoryContext, "tsdb merge",
+												ALLOCSET_DEFAULT_SIZES);
+	BlockNumber nblocks = tsdb_directory_blocks(storage);
+
+	list->count = 0;
+	list->allocated = 1024;
+	list->items = palloc(list->allocated * sizeof(Candidate));
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(pages);
+		TsdbChunkEntry *entries;
+		int			count = tsdb_directory_page(storage, block, snapshot, &entries);
+
+		if (list->count + count > list->allocated)
+		{
+			list->allocated = Max(list->allocated * 2, list->count + count);
+			list->items = repalloc_huge(list->items, list->allocated * sizeof(Candidate));
+		}
+		for (int i = 0; i < count; i++)
+		{
+			Candidate  *item = &list->items[list->count++];
+
+			item->chunk = entries[i].chunk;
+			item->shard = entries[i].shard;
+			item->level = entries[i].level;
+			item->run = entries[i].run;
+			item->nrows = entries[i].nrows;
+			item->nsegments = entries[i].nsegments;
+			item->ndead = count_dead(storage, item->chunk, item->nrows, snapshot);
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(pages);
+		CHECK_FOR_INTERRUPTS();
+	}
+	MemoryContextDelete(pages);
+	UnregisterSnapshot(snapshot);
+}
+
+/* By shard, level and run, so that groups are neighbours. */
+static int
+compare_candidates(const void *left, const void *right)
+{
+	const Candidate *a = left;
+	const Candidate *b = right;
+
+	if (a->shard != b->shard)
+		return a->shard < b->shard ? -1 : 1;
+	if (a->level != b->level)
+		return a->level < b->level ? -1 : 1;
+	if (a->run != b->run)
+		return a->run < b->run ? -1 : 1;
+	return a->chunk < b->chunk ? -1 : 1;
+}
+
+/* Add the live rows of a chunk that this transaction has deleted to a batch. */
+static void
+add_rows(Relation rel, TsdbStorage *storage, TsdbChunkEntry *entry, const uint8 *hidden,
+		 TsdbBatch *batch)
+{
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	TsdbChunkHandle handle = {storage, entry};
+	TsdbChunkReader *reader = tsdb_directory_open_chunk(&handle, tupdesc);
+	Datum	   *values = palloc(Max(tupdesc->natts, 1) * sizeof(Datum));
+	bool	   *nulls = palloc(Max(tupdesc->natts, 1) * sizeof(bool));
+
+	for (uint32 row = 0; row < entry->nrows; row++)
+	{
+		MemoryContext old;
+		HeapTuple	tuple;
+
+		if (tsdb_marks_is_hidden(hidden, row))
+			continue;
+		for (int i = 0; i < tupdesc->natts; i++)
+		{
+			const TsdbColumn *column = tsdb_chunk_reader_column(reader, i + 1);
+
+			values[i] = column->values[row];
+			nulls[i] = column->nulls[row];
+		}
+		old = MemoryContextSwitchTo(tsdb_batch_memory(batch));
+		tuple = heap_form_tuple(tupdesc, values, nulls);
+		MemoryContextSwitchTo(old);
+		tsdb_tid_set(&tuple->t_self, entry->chunk, row);
+		tsdb_batch_add(batch, tuple);
+	}
+	tsdb_chunk_reader_close(reader);
+}
+
+/*
+ * Take one chunk out: delete its directory tuple under the chunk's tuple lock,
+ * so that no new mark can appear, then its marks and pieces, and gather its
+ * live rows.  False if somebody is in the way.
+ */
+static bool
+take_chunk(Relation rel, TsdbStorage *storage, uint32 chunk, TsdbBatch *batch)
+{
+	uint8		hidden[TSDB_CHUNK_ROWS / 8];
+	ItemPointerData guard;
+	TsdbChunkEntry entry;
+	bool		deleted;
+
+	if (!tsdb_directory_fetch(storage, chunk, SnapshotSelf, &entry))
+		return false;
+	tsdb_tid_set(&guard, chunk, 0);
+	if (!ConditionalLockTuple(rel, &guard, ExclusiveLock))
+		return false;
+	deleted = tsdb_directory_delete(storage, chunk);
+	UnlockTuple(rel, &guard, ExclusiveLock);
+	if (!deleted || !tsdb_marks_take(storage, chunk, hidden))
+		return false;
+	add_rows(rel, storage, &entry, hidden, batch);
+	tsdb_pieces_delete(storage, entry.shard, &entry.pieces);
+	return true;
+}
+
+/* Rewrite a set of chunks of one shard, in a subtransaction of its own. */
+static void
+rewrite(Relation rel, const Candidate *items, int count, int level,
+		TsdbCompactResult *result)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	MemoryContext old = CurrentMemoryContext;
+	MemoryContext memory = AllocSetContextCreate(old, "tsdb merge rows",
+												 ALLOCSET_DEFAULT_SIZES);
+	bool		taken = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(memory);
+	PG_TRY();
+	{
+		TsdbStorage *storage = tsdb_storage_open(rel, ShareUpdateExclusiveLock);
+		TsdbBatch  *batch = tsdb_batch_create(rel, &storage);
+		int64		chunks = 0;
+
+		for (int i = 0; i < count && taken; i++)
+			taken = take_chunk(rel, storage, items[i].chunk, batch);
+		if (taken && tsdb_batch_rows(batch) > 0)
+			chunks = tsdb_batch_write(batch, level, &result->bytes_written);
+		tsdb_batch_free(batch);
+		tsdb_storage_close(storage);
+		if (taken)
+		{
+			ReleaseCurrentSubTransaction();
+			result->chunks_merged += count;
+			result->chunks_written += chunks;
+		}
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	MemoryContextDelete(memory);
+	CommandCounterIncrement();
+}
+
+/* Do the runs of one shard and level, items[0 .. count), want merging? */
+static bool
+wants_merge(const Candidate *items, int count)
+{
+	double		rows = 0;
+	double		segments = 0;
+	int			runs = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (i == 0 || items[i].run != items[i - 1].run)
+			runs++;
+		rows += items[i].nrows;
+		segments += Max(items[i].nsegments, 1);
+	}
+	if (runs < TSDB_MERGE_RUNS || items[0].level >= MERGE_LEVEL_MAX)
+		return false;
+	return rows / count < LONG_SEGMENT || rows / segments < LONG_SEGMENT;
+}
+
+void
+tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
+				  TsdbCompactResult *result)
+{
+	TsdbStorage *storage = tsdb_storage_open(rel, ShareUpdateExclusiveLock);
+	CandidateList list;
+	int			start = 0;
+	int64		rewritten = 0;
+
+	if (storage == NULL)
+		return;
+	list_candidates(storage, &list);
+	tsdb_storage_close(storage);
+	qsort(list.items, list.count, sizeof(Candidate), compare_candidates);
+
+	while (start < list.count)
+	{
+		Candidate  *items = &list.items[start];
+		int			count = 1;
+		int			taken = 0;
+
+		while (start + count < list.count && items[count].shard == items[0].shard &&
+			   items[count].level == items[0].level)
+			count++;
+		start += count;
+
+		if (options->max_rows > 0 && rewritten >= options->max_rows)
+		{
+			result->done = false;
+			break;
+		}
+		if (wants_merge(items, count))
+		{
+			uint32		rows = 0;
+
+			/* whole runs, as many as fit */
+			while (taken < count && rows + items[taken].nrows <= TSDB_MERGE_ROWS_MAX)
+				rows += items[taken++].nrows;
+			rewrite(rel, items, taken, items[0].level + 1, result);
+			rewritten += rows;
+			continue;
+		}
+
+		/* chunks with many dead rows */
+		for (int i = 0; i < count; i++)
+		{
+			if (items[i].ndead * DEAD_SHARE >= items[i].nrows && items[i].ndead > 0)
+			{
+				rewritten += items[i].nrows;
+				items[taken++] = items[i];
+			}
+			if (taken > 0 && (i == count - 1 || taken * TSDB_CHUNK_ROWS >= TSDB_BATCH_ROWS))
+			{
+				rewrite(rel, items, taken, items[0].level, result);
+				taken = 0;
+			}
+		}
+	}
+	pfree(list.items);
+}

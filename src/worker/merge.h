@@ -1,0 +1,25 @@
+/*
+ * merge.h
+ *		Merging chunks: small ones, overlapping ones, ones with dead rows.
+ *
+ * Chunks that were sorted together form a run.  Within a shard, runs of one
+ * level are merged when there are TSDB_MERGE_RUNS of them and merging makes
+ * longer segments or fuller chunks; the result has the next level, so a row is
+ * rewritten a logarithmic number of times.  A chunk of which a good part is
+ * deleted is rewritten without the dead rows.
+ */
+#ifndef TSDB_WORKER_MERGE_H
+#define TSDB_WORKER_MERGE_H
+
+#include "store/storage.h"
+#include "worker/compact.h"
+
+#define TSDB_MERGE_RUNS			8
+#define TSDB_MERGE_ROWS_MAX		262144	/* of one merge, in one transaction */
+
+/* Do what is due; adds to result.  Each merge is a subtransaction, which is
+ * rolled back if somebody holds a lock on one of its rows. */
+extern void tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
+							  TsdbCompactResult *result);
+
+#endif							/* TSDB_WORKER_MERGE_H */
