@@ -30,6 +30,8 @@ tsdb_heap_shadow_open(Relation rel)
 	shadow->rd_pkattr = NULL;
 	shadow->rd_idattr = NULL;
 	shadow->rd_amcache = NULL;
+	shadow->pgstat_enabled = false;	/* counters know one owner, too */
+	shadow->pgstat_info = NULL;
 	return shadow;
 }
 

@@ -298,27 +298,38 @@ tsdb_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages
 	tsdb_storage_close(storage);
 }
 
+/* Bytes of all forks that there are. */
+static int64
+relation_bytes(Relation rel)
+{
+	int64		blocks = 0;
+
+	for (ForkNumber fork = 0; fork <= MAX_FORKNUM; fork++)
+	{
+		if (smgrexists(RelationGetSmgr(rel), fork))
+			blocks += smgrnblocks(RelationGetSmgr(rel), fork);
+	}
+	return blocks * BLCKSZ;
+}
+
 int64
 tsdb_table_bytes(Relation rel)
 {
-	int64		bytes = 0;
+	int64		bytes = relation_bytes(rel);
 	TsdbStorage *storage;
 	ListCell   *lc;
 
-	for (ForkNumber fork = 0; fork <= MAX_FORKNUM; fork++)
-		bytes += table_block_relation_size(rel, fork);
 	if (OidIsValid(rel->rd_rel->reltoastrelid))
 	{
 		Relation	toast = table_open(rel->rd_rel->reltoastrelid, AccessShareLock);
 		List	   *indexes = RelationGetIndexList(toast);
 
-		for (ForkNumber fork = 0; fork <= MAX_FORKNUM; fork++)
-			bytes += table_block_relation_size(toast, fork);
+		bytes += relation_bytes(toast);
 		foreach(lc, indexes)
 		{
 			Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
-			bytes += (int64) RelationGetNumberOfBlocks(index) * BLCKSZ;
+			bytes += relation_bytes(index);
 			index_close(index, AccessShareLock);
 		}
 		table_close(toast, AccessShareLock);
@@ -334,12 +345,11 @@ tsdb_table_bytes(Relation rel)
 
 		if (member == NULL)
 			continue;
-		for (ForkNumber fork = 0; fork <= MAX_FORKNUM; fork++)
-			bytes += table_block_relation_size(member, fork);
+		bytes += relation_bytes(member);
 		index = tsdb_internal_open_index(member);
 		if (index != NULL)
 		{
-			bytes += (int64) RelationGetNumberOfBlocks(index) * BLCKSZ;
+			bytes += relation_bytes(index);
 			tsdb_internal_close(index);
 		}
 		tsdb_internal_close(member);

@@ -211,7 +211,7 @@ next_chunk_row(TsdbScanDesc *scan, bool forward, TupleTableSlot *slot)
 			tsdb_cursor_open(cursor, scan->storage, &scan->entries[scan->entry],
 							 scan->rs_base.rs_snapshot);
 			MemoryContextSwitchTo(old);
-			cursor->row = forward ? -1 : cursor->rows.nrows;
+			cursor->row = forward ? -1 : (int64) cursor->rows.nrows;
 		}
 	}
 }
