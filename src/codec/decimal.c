@@ -507,7 +507,9 @@ tsdb_decimal_encode(TsdbKind kind, const uint64_t *bits, uint32_t count,
 		if (corrected.corrected && corrected.bits < best.bits - 1)
 			best = corrected;
 	}
-	if (best.bits > plain_bits(&sample, single) - 2)
+
+	/* Integers always pay; what needs a divisor must promise to. */
+	if (best.bits > 0 && best.bits > plain_bits(&sample, single) - 2)
 		return TSDB_CODEC_OK;
 	*written = true;
 	return write_scaled(kind, bits, count, &best, arena, out);

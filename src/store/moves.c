@@ -51,6 +51,14 @@ tid_to_int(const ItemPointerData *tid)
 		ItemPointerGetOffsetNumberNoCheck(tid);
 }
 
+/* The codec wants its scratch memory aligned to 16 bytes; lives as long as the
+ * current context. */
+static void *
+alloc_scratch(Size bytes)
+{
+	return (void *) TYPEALIGN(16, palloc(bytes + 16));
+}
+
 void
 tsdb_moves_record(TsdbStorage *storage, uint32 chunk,
 				  const ItemPointerData *origins, uint32 nrows)
@@ -72,7 +80,7 @@ tsdb_moves_record(TsdbStorage *storage, uint32 chunk,
 	vector.ints = carriers;
 	scratch_bytes = tsdb_codec_scratch_bytes(TSDB_VECTOR_INT, 8, 0);
 	bound = tsdb_codec_encode_bound(&vector, 0);
-	scratch = palloc(scratch_bytes);
+	scratch = alloc_scratch(scratch_bytes);
 	encoded = palloc(VARHDRSZ + bound);
 	length = tsdb_codec_encode(&vector, TSDB_LEVEL_FAST, scratch, scratch_bytes,
 							   (uint8 *) VARDATA(encoded), bound);
@@ -87,7 +95,6 @@ tsdb_moves_record(TsdbStorage *storage, uint32 chunk,
 	heap_insert(rel, tuple, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, NULL);
 	heap_freetuple(tuple);
 	pfree(encoded);
-	pfree(scratch);
 }
 
 bool
@@ -137,7 +144,7 @@ remember(TsdbStorage *storage, uint32 chunk, bytea *origins)
 	TsdbVector	out = {.nulls = nulls};
 	TsdbVectorInfo info;
 	Size		scratch_bytes = tsdb_codec_scratch_bytes(TSDB_VECTOR_INT, 8, 0);
-	void	   *scratch = palloc(scratch_bytes);
+	void	   *scratch = alloc_scratch(scratch_bytes);
 
 	out.ints = carriers;
 	if (tsdb_codec_inspect(src, src_bytes, &info) != TSDB_CODEC_OK ||
@@ -150,7 +157,6 @@ remember(TsdbStorage *storage, uint32 chunk, bytea *origins)
 				 errdetail("Internal relation \"%s\", chunk %u.",
 						   RelationGetRelationName(storage->moves), chunk),
 				 errhint("Retry the transaction: it is needed by old snapshots only.")));
-	pfree(scratch);
 
 	while (remembered.count + out.nrows > remembered.allocated)
 	{

@@ -54,6 +54,7 @@ struct TsdbBatch
 {
 	MemoryContext memory;		/* of the batch itself */
 	MemoryContext rows_memory;	/* of the rows */
+	MemoryContext chunk_memory;	/* of writing one chunk */
 	MemoryContext index_memory;	/* of one row's index entries */
 	Relation	rel;
 	TsdbStorage **storage;
@@ -116,6 +117,8 @@ tsdb_batch_create(Relation rel, TsdbStorage **storage)
 	batch->memory = memory;
 	batch->rows_memory = AllocSetContextCreate(memory, "tsdb batch rows",
 											   ALLOCSET_DEFAULT_SIZES);
+	batch->chunk_memory = AllocSetContextCreate(memory, "tsdb batch chunk",
+												ALLOCSET_DEFAULT_SIZES);
 	batch->index_memory = AllocSetContextCreate(memory, "tsdb batch index entries",
 												ALLOCSET_DEFAULT_SIZES);
 	batch->rel = rel;
@@ -339,10 +342,12 @@ write_chunk(TsdbBatch *batch, const BatchItem *first, uint32 nsegments, int leve
 {
 	uint32		nrows = tsdb_chunk_writer_rows(batch->writer);
 	const TsdbChunkImage *image = tsdb_chunk_writer_finish(batch->writer, TSDB_LEVEL_FAST);
+	MemoryContext old;
 	uint32		chunk;
 
 	if (*batch->storage == NULL)
 		*batch->storage = tsdb_storage_open_or_create(batch->rel);
+	old = MemoryContextSwitchTo(batch->chunk_memory);
 	chunk = tsdb_directory_insert(*batch->storage, image, first->shard, level, run, nsegments);
 	*bytes += image->stream_bytes + image->body_bytes;
 
@@ -351,6 +356,8 @@ write_chunk(TsdbBatch *batch, const BatchItem *first, uint32 nsegments, int leve
 	tsdb_moves_record(*batch->storage, chunk, batch->origins, nrows);
 	tsdb_stop_point("compact_after_write");
 	insert_index_entries(batch, chunk, first, nrows);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(batch->chunk_memory);
 	tsdb_progress_add(nrows, 1);
 	tsdb_chunk_writer_reset(batch->writer);
 }
