@@ -186,7 +186,7 @@ bucket_months(int32 months, DateADT date, DateADT origin)
 	begin = value - distance(months, value, months_of_date(origin));
 	month = modulo(begin, MONTHS_PER_YEAR);
 	year = (begin - month) / MONTHS_PER_YEAR;
-	if (year < INT_MIN || !IS_VALID_JULIAN((int) year, (int) month + 1, 1))
+	if (year < PG_INT32_MIN || !IS_VALID_JULIAN((int) year, (int) month + 1, 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("date out of range"),
@@ -365,7 +365,7 @@ tsdb_time_bucket_date(PG_FUNCTION_ARGS)
 		check_whole_days(width);
 		begin = date - distance(width_microseconds(width) / USECS_PER_DAY, date, origin);
 	}
-	if (begin < DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE)
+	if (!IS_VALID_DATE(begin))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("date out of range"),
