@@ -22,6 +22,7 @@
 #define BLOCK		TSDB_VECTOR_BLOCK_ROWS
 #define SAMPLE_MAX	64
 #define SAMPLE_ERROR_BITS	0.75
+#define PATCHES_PER_BYTE	4	/* patches that must save more than a byte, for speed */
 
 /* How many residuals of a block have which bit length. */
 typedef struct LengthHistogram
@@ -277,7 +278,8 @@ plan_each(const LengthHistogram *histograms, uint32_t count, unsigned order,
 		const LengthHistogram *histogram = &histograms[k];
 		uint32_t	slots = block_slots(count, k, order);
 		uint32_t	patches = histogram->negative;
-		size_t		best = SIZE_MAX;
+		size_t		best = 0;
+		size_t		least = SIZE_MAX;
 
 		for (int width = histogram->longest; width >= 0; width--)
 		{
@@ -287,9 +289,10 @@ plan_each(const LengthHistogram *histograms, uint32_t count, unsigned order,
 
 			if (patches > 0)
 				bytes += 2;
-			if (bytes < best)
+			if (bytes + patches / PATCHES_PER_BYTE < least)
 			{
 				best = bytes;
+				least = bytes + patches / PATCHES_PER_BYTE;
 				blocks[k].width = (uint8_t) width;
 				blocks[k].patches = (uint8_t) patches;
 				blocks[k].patch_width = patches > 0 ? (uint8_t) patch_width : 0;
@@ -308,7 +311,8 @@ plan_shared(const LengthHistogram *histograms, uint32_t count, unsigned order,
 {
 	uint32_t	nblocks = block_count(count);
 	LengthHistogram all = {{0}, 0, 0};
-	size_t		best = SIZE_MAX;
+	size_t		best = 0;
+	size_t		least = SIZE_MAX;
 	unsigned	worse = 0;
 
 	for (uint32_t k = 0; k < nblocks; k++)
@@ -333,13 +337,14 @@ plan_shared(const LengthHistogram *histograms, uint32_t count, unsigned order,
 		}
 		if (sum > 0)
 			bytes += 1 + nblocks;
-		if (bytes >= best)
+		if (bytes + sum / PATCHES_PER_BYTE >= least)
 		{
 			worse++;
 			continue;
 		}
 		worse = 0;
 		best = bytes;
+		least = bytes + sum / PATCHES_PER_BYTE;
 		*layout = sum > 0 ? TSDB_INTEGER_LAYOUT_SHARED : TSDB_INTEGER_LAYOUT_PLAIN;
 		for (uint32_t k = 0; k < nblocks; k++)
 			blocks[k] = (TsdbPackedBlock) {(uint8_t) width, (uint8_t) patches[k],

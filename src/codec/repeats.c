@@ -94,14 +94,15 @@ tsdb_runs_decode(TsdbKind kind, TsdbReader in, uint32_t count, uint32_t first,
 
 	for (uint64_t r = 0; r < runs && row < to; r++)
 	{
+		uint64_t	start = row > from ? row : from;
 		uint64_t	end;
 
 		if ((uint64_t) lengths[r] >= count - row)
 			return TSDB_CODEC_CORRUPT;
-		end = row + (uint64_t) lengths[r] + 1;
-		for (uint64_t i = row > from ? row : from; i < end && i < to; i++)
+		row += (uint64_t) lengths[r] + 1;
+		end = row < to ? row : to;
+		for (uint64_t i = start; i < end; i++)
 			out[i - from] = heads[r];
-		row = end;
 	}
 	return row < to ? TSDB_CODEC_CORRUPT : TSDB_CODEC_OK;
 }

@@ -157,7 +157,7 @@ mark_moved(HeapTupleHeader tuple, TransactionId xid, CommandId cid)
 }
 
 int
-tsdb_row_store_take(TsdbRowStoreScan *scan, HeapTuple *rows)
+tsdb_row_store_take(TsdbRowStoreScan *scan, TsdbRowArena *arena, HeapTuple *rows)
 {
 	Relation	rel = scan->rel;
 	BlockNumber block = scan->next;
@@ -221,7 +221,7 @@ tsdb_row_store_take(TsdbRowStoreScan *scan, HeapTuple *rows)
 			continue;
 		}
 		offsets[count] = offset;
-		rows[count++] = heap_copytuple(&tuple);
+		rows[count++] = tsdb_row_arena_copy(arena, &tuple);
 	}
 
 	if (count > 0)

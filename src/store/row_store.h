@@ -16,6 +16,7 @@
 
 #include "access/htup.h"
 #include "storage/buf.h"
+#include "store/row_arena.h"
 #include "utils/rel.h"
 
 /* Rows whose values take more bytes than this, uncompressed, are left. */
@@ -36,9 +37,11 @@ extern void tsdb_row_store_begin(TsdbRowStoreScan *scan, Relation rel);
 
 /*
  * Take the rows of the next block; returns how many, with copies as they were
- * before in rows[], which has room for MaxHeapTuplesPerPage.  -1 at the end.
+ * before, made in the arena, in rows[], which has room for
+ * MaxHeapTuplesPerPage.  -1 at the end.
  */
-extern int	tsdb_row_store_take(TsdbRowStoreScan *scan, HeapTuple *rows);
+extern int	tsdb_row_store_take(TsdbRowStoreScan *scan, TsdbRowArena *arena,
+								HeapTuple *rows);
 extern void tsdb_row_store_end(TsdbRowStoreScan *scan);
 
 #endif							/* TSDB_STORE_ROW_STORE_H */

@@ -29,16 +29,34 @@
 /* From this many rows on, a chunk ends where a series ends. */
 #define CHUNK_ROWS_AT_BOUNDARY	(TSDB_CHUNK_ROWS * 3 / 4)
 
-/* One row, as the sort sees it. */
+/*
+ * One row, as the sort sees it.  The prefix holds the shard and, if it is a
+ * number, the first series column, so that most comparisons are of integers.
+ */
 typedef struct BatchItem
 {
-	uint32		shard;
-	uint32		index;			/* order of arrival */
+	uint64		prefix;			/* shard (16 bits), abbreviated key (48 bits) */
 	int64		time;
+	uint32		index;			/* order of arrival, and into rows */
+} BatchItem;
+
+#define PREFIX_KEY_BITS		48
+#define PREFIX_KEY_MAX		((UINT64CONST(1) << PREFIX_KEY_BITS) - 1)
+
+typedef struct BatchRow
+{
+	HeapTuple	tuple;
 	Datum		key;			/* the first series column */
 	bool		key_null;
-	HeapTuple	row;
-} BatchItem;
+} BatchRow;
+
+/* What the prefix says about the first series column. */
+typedef enum KeyPrefix
+{
+	KEY_PREFIX_NONE,			/* nothing */
+	KEY_PREFIX_ORDER,			/* its order, but for equal prefixes */
+	KEY_PREFIX_EXACT			/* all there is to know of the series key */
+} KeyPrefix;
 
 /* The open indexes of the table and what evaluating their columns needs. */
 typedef struct BatchIndexes
@@ -53,7 +71,6 @@ typedef struct BatchIndexes
 struct TsdbBatch
 {
 	MemoryContext memory;		/* of the batch itself */
-	MemoryContext rows_memory;	/* of the rows */
 	MemoryContext chunk_memory;	/* of writing one chunk */
 	MemoryContext index_memory;	/* of one row's index entries */
 	Relation	rel;
@@ -61,7 +78,10 @@ struct TsdbBatch
 	TsdbSortKey key;
 	Oid			time_type;
 	SortSupportData *sort;		/* per series column */
+	KeyPrefix	key_prefix;
+	Oid			key_type;		/* of the first series column */
 	BatchItem  *items;
+	BatchRow   *rows;
 	uint32		count;
 	uint32		allocated;
 	Size		bytes;			/* of rows, about */
@@ -115,8 +135,6 @@ tsdb_batch_create(Relation rel, TsdbStorage **storage)
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 
 	batch->memory = memory;
-	batch->rows_memory = AllocSetContextCreate(memory, "tsdb batch rows",
-											   ALLOCSET_DEFAULT_SIZES);
 	batch->chunk_memory = AllocSetContextCreate(memory, "tsdb batch chunk",
 												ALLOCSET_DEFAULT_SIZES);
 	batch->index_memory = AllocSetContextCreate(memory, "tsdb batch index entries",
@@ -127,6 +145,15 @@ tsdb_batch_create(Relation rel, TsdbStorage **storage)
 	if (batch->key.time != 0)
 		batch->time_type = getBaseType(TupleDescAttr(tupdesc, batch->key.time - 1)->atttypid);
 
+	if (batch->key.nseries > 0)
+	{
+		batch->key_type = getBaseType(TupleDescAttr(tupdesc,
+													batch->key.series[0] - 1)->atttypid);
+		if (batch->key_type == INT2OID || batch->key_type == INT4OID)
+			batch->key_prefix = batch->key.nseries == 1 ? KEY_PREFIX_EXACT : KEY_PREFIX_ORDER;
+		else if (batch->key_type == INT8OID)
+			batch->key_prefix = KEY_PREFIX_ORDER;
+	}
 	batch->sort = palloc0(Max(batch->key.nseries, 1) * sizeof(SortSupportData));
 	for (int i = 0; i < batch->key.nseries; i++)
 	{
@@ -141,6 +168,7 @@ tsdb_batch_create(Relation rel, TsdbStorage **storage)
 
 	batch->allocated = 8192;
 	batch->items = palloc(batch->allocated * sizeof(BatchItem));
+	batch->rows = palloc(batch->allocated * sizeof(BatchRow));
 	batch->writer = tsdb_chunk_writer_create(tupdesc, &batch->key);
 	batch->values = palloc(Max(tupdesc->natts, 1) * sizeof(Datum));
 	batch->nulls = palloc(Max(tupdesc->natts, 1) * sizeof(bool));
@@ -161,12 +189,6 @@ tsdb_batch_free(TsdbBatch *batch)
 	for (int i = 0; i < batch->indexes.count; i++)
 		index_close(batch->indexes.relations[i], NoLock);
 	MemoryContextDelete(batch->memory);
-}
-
-MemoryContext
-tsdb_batch_memory(TsdbBatch *batch)
-{
-	return batch->rows_memory;
 }
 
 bool
@@ -205,59 +227,100 @@ row_time(TsdbBatch *batch, HeapTuple row)
 	}
 }
 
-void
-tsdb_batch_add(TsdbBatch *batch, HeapTuple row)
+static uint32
+item_shard(const BatchItem *item)
+{
+	return item->prefix >> PREFIX_KEY_BITS;
+}
+
+/* The first series column in the prefix; nulls last. */
+static uint64
+abbreviated_key(TsdbBatch *batch, const BatchRow *row)
+{
+	if (batch->key_prefix == KEY_PREFIX_NONE)
+		return 0;
+	if (row->key_null)
+		return PREFIX_KEY_MAX;
+	switch (batch->key_type)
+	{
+		case INT2OID:
+			return (uint64) ((int64) DatumGetInt16(row->key) - PG_INT16_MIN);
+		case INT4OID:
+			return (uint64) ((int64) DatumGetInt32(row->key) - PG_INT32_MIN);
+		default:
+			return ((uint64) DatumGetInt64(row->key) ^ (UINT64CONST(1) << 63)) >>
+				(64 - PREFIX_KEY_BITS);
+	}
+}
+
+static uint32
+row_shard(TsdbBatch *batch, HeapTuple tuple)
 {
 	TupleDesc	tupdesc = RelationGetDescr(batch->rel);
+
+	if (batch->key.nseries == 0 || tsdb_shards == 1)
+		return 0;
+	for (int i = 0; i < batch->key.nseries; i++)
+	{
+		AttrNumber	attno = batch->key.series[i];
+
+		batch->values[attno - 1] = heap_getattr(tuple, attno, tupdesc,
+												&batch->nulls[attno - 1]);
+	}
+	return tsdb_series_hash(tupdesc, &batch->key, batch->values, batch->nulls) % tsdb_shards;
+}
+
+void
+tsdb_batch_add(TsdbBatch *batch, HeapTuple tuple)
+{
 	BatchItem  *item;
+	BatchRow   *row;
 
 	if (batch->count == batch->allocated)
 	{
 		batch->allocated *= 2;
 		batch->items = repalloc_huge(batch->items, batch->allocated * sizeof(BatchItem));
+		batch->rows = repalloc_huge(batch->rows, batch->allocated * sizeof(BatchRow));
 	}
 	item = &batch->items[batch->count];
-	item->index = batch->count++;
-	item->row = row;
-	item->time = row_time(batch, row);
-	item->shard = 0;
-	item->key = (Datum) 0;
-	item->key_null = true;
+	row = &batch->rows[batch->count];
+	row->tuple = tuple;
+	row->key = (Datum) 0;
+	row->key_null = true;
 	if (batch->key.nseries > 0)
-	{
-		item->key = heap_getattr(row, batch->key.series[0], tupdesc, &item->key_null);
-		if (tsdb_shards > 1)
-		{
-			for (int i = 0; i < batch->key.nseries; i++)
-			{
-				AttrNumber	attno = batch->key.series[i];
-
-				batch->values[attno - 1] = heap_getattr(row, attno, tupdesc,
-														&batch->nulls[attno - 1]);
-			}
-			item->shard = tsdb_series_hash(tupdesc, &batch->key, batch->values,
-										   batch->nulls) % tsdb_shards;
-		}
-	}
-	batch->bytes += row->t_len + HEAPTUPLESIZE + sizeof(BatchItem);
+		row->key = heap_getattr(tuple, batch->key.series[0], RelationGetDescr(batch->rel),
+								&row->key_null);
+	item->index = batch->count++;
+	item->time = row_time(batch, tuple);
+	item->prefix = (uint64) row_shard(batch, tuple) << PREFIX_KEY_BITS |
+		abbreviated_key(batch, row);
+	batch->bytes += tuple->t_len + HEAPTUPLESIZE + sizeof(BatchItem) + sizeof(BatchRow);
 }
 
-/* Order of two rows by series key. */
+/* Order of two rows by shard and series key. */
 static int
 compare_keys(const BatchItem *a, const BatchItem *b, TsdbBatch *batch)
 {
 	TupleDesc	tupdesc = RelationGetDescr(batch->rel);
+	const BatchRow *a_row;
+	const BatchRow *b_row;
 	int			order;
 
-	if (batch->key.nseries == 0)
+	if (a->prefix != b->prefix)
+		return a->prefix < b->prefix ? -1 : 1;
+	if (batch->key_prefix == KEY_PREFIX_EXACT || batch->key.nseries == 0)
 		return 0;
-	order = ApplySortComparator(a->key, a->key_null, b->key, b->key_null, &batch->sort[0]);
+
+	a_row = &batch->rows[a->index];
+	b_row = &batch->rows[b->index];
+	order = ApplySortComparator(a_row->key, a_row->key_null, b_row->key, b_row->key_null,
+								&batch->sort[0]);
 	for (int i = 1; order == 0 && i < batch->key.nseries; i++)
 	{
 		bool		a_null;
 		bool		b_null;
-		Datum		a_value = heap_getattr(a->row, batch->key.series[i], tupdesc, &a_null);
-		Datum		b_value = heap_getattr(b->row, batch->key.series[i], tupdesc, &b_null);
+		Datum		a_value = heap_getattr(a_row->tuple, batch->key.series[i], tupdesc, &a_null);
+		Datum		b_value = heap_getattr(b_row->tuple, batch->key.series[i], tupdesc, &b_null);
 
 		order = ApplySortComparator(a_value, a_null, b_value, b_null, &batch->sort[i]);
 	}
@@ -269,11 +332,8 @@ compare_items(const void *left, const void *right, void *arg)
 {
 	const BatchItem *a = left;
 	const BatchItem *b = right;
-	int			order;
+	int			order = compare_keys(a, b, arg);
 
-	if (a->shard != b->shard)
-		return a->shard < b->shard ? -1 : 1;
-	order = compare_keys(a, b, arg);
 	if (order != 0)
 		return order;
 	if (a->time != b->time)
@@ -300,7 +360,7 @@ insert_index_entries(TsdbBatch *batch, uint32 chunk, const BatchItem *first, uin
 		ResetPerTupleExprContext(indexes->estate);
 		MemoryContextReset(batch->index_memory);
 		ExecClearTuple(slot);
-		heap_deform_tuple(first[row].row, RelationGetDescr(batch->rel),
+		heap_deform_tuple(batch->rows[first[row].index].tuple, RelationGetDescr(batch->rel),
 						  slot->tts_values, slot->tts_isnull);
 		ExecStoreVirtualTuple(slot);
 		tsdb_tid_set(&tid, chunk, row);
@@ -348,11 +408,12 @@ write_chunk(TsdbBatch *batch, const BatchItem *first, uint32 nsegments, int leve
 	if (*batch->storage == NULL)
 		*batch->storage = tsdb_storage_open_or_create(batch->rel);
 	old = MemoryContextSwitchTo(batch->chunk_memory);
-	chunk = tsdb_directory_insert(*batch->storage, image, first->shard, level, run, nsegments);
+	chunk = tsdb_directory_insert(*batch->storage, image, item_shard(first), level, run,
+								  nsegments);
 	*bytes += image->stream_bytes + image->body_bytes;
 
 	for (uint32 row = 0; row < nrows; row++)
-		batch->origins[row] = first[row].row->t_self;
+		batch->origins[row] = batch->rows[first[row].index].tuple->t_self;
 	tsdb_moves_record(*batch->storage, chunk, batch->origins, nrows);
 	tsdb_stop_point("compact_after_write");
 	insert_index_entries(batch, chunk, first, nrows);
@@ -379,7 +440,8 @@ tsdb_batch_write(TsdbBatch *batch, int level, int64 *bytes)
 	for (uint32 i = 0; i < batch->count; i++)
 	{
 		BatchItem  *item = &batch->items[i];
-		bool		new_shard = i > first && item->shard != batch->items[first].shard;
+		bool		new_shard = i > first &&
+		item_shard(item) != item_shard(&batch->items[first]);
 		bool		new_series = i > first &&
 		compare_keys(&batch->items[i - 1], item, batch) != 0;
 
@@ -397,7 +459,7 @@ tsdb_batch_write(TsdbBatch *batch, int level, int64 *bytes)
 		else if (new_series)
 			nsegments++;
 
-		heap_deform_tuple(item->row, RelationGetDescr(batch->rel),
+		heap_deform_tuple(batch->rows[item->index].tuple, RelationGetDescr(batch->rel),
 						  batch->values, batch->nulls);
 		tsdb_chunk_writer_add(writer, batch->values, batch->nulls);
 		if (i % 1024 == 0)
@@ -411,6 +473,5 @@ tsdb_batch_write(TsdbBatch *batch, int level, int64 *bytes)
 
 	batch->count = 0;
 	batch->bytes = 0;
-	MemoryContextReset(batch->rows_memory);
 	return chunks;
 }

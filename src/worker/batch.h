@@ -23,10 +23,8 @@ extern TsdbBatch *tsdb_batch_create(Relation rel, TsdbStorage **storage);
 
 /* Add a row, which must stay where it is until the batch is written; its
  * t_self is where it came from. */
-extern void tsdb_batch_add(TsdbBatch *batch, HeapTuple row);
+extern void tsdb_batch_add(TsdbBatch *batch, HeapTuple tuple);
 
-/* Memory for rows, reset by tsdb_batch_write. */
-extern MemoryContext tsdb_batch_memory(TsdbBatch *batch);
 extern bool tsdb_batch_full(TsdbBatch *batch);
 extern uint32 tsdb_batch_rows(TsdbBatch *batch);
 

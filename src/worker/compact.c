@@ -49,6 +49,7 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 	TsdbBatch  *batch = NULL;
 	HeapTuple	rows[MaxHeapTuplesPerPage];
 	TsdbRowStoreScan scan;
+	TsdbRowArena arena;
 	int64		taken = 0;
 
 	if (storage != NULL)
@@ -56,15 +57,11 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 
 	tsdb_progress_phase(TSDB_PROGRESS_SCANNING);
 	tsdb_row_store_begin(&scan, rel);
+	tsdb_row_arena_init(&arena, CurrentMemoryContext);
 	for (;;)
 	{
-		MemoryContext old = CurrentMemoryContext;
-		int			count;
+		int			count = tsdb_row_store_take(&scan, &arena, rows);
 
-		if (batch != NULL)
-			MemoryContextSwitchTo(tsdb_batch_memory(batch));
-		count = tsdb_row_store_take(&scan, rows);
-		MemoryContextSwitchTo(old);
 		if (count < 0)
 			break;
 		if (count == 0)
@@ -86,6 +83,7 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 		if (tsdb_batch_full(batch))
 		{
 			write_batch(batch, result);
+			tsdb_row_arena_empty(&arena);
 			tsdb_progress_phase(TSDB_PROGRESS_SCANNING);
 		}
 	}

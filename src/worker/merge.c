@@ -16,6 +16,7 @@
 #include "store/chunk_tid.h"
 #include "store/directory.h"
 #include "store/marks.h"
+#include "store/row_arena.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -120,7 +121,7 @@ compare_candidates(const void *left, const void *right)
 /* Add the live rows of a chunk that this transaction has deleted to a batch. */
 static void
 add_rows(Relation rel, TsdbStorage *storage, TsdbChunkEntry *entry, const uint8 *hidden,
-		 TsdbBatch *batch)
+		 TsdbBatch *batch, TsdbRowArena *arena)
 {
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 	TsdbChunkHandle handle = {storage, entry};
@@ -130,7 +131,6 @@ add_rows(Relation rel, TsdbStorage *storage, TsdbChunkEntry *entry, const uint8 
 
 	for (uint32 row = 0; row < entry->nrows; row++)
 	{
-		MemoryContext old;
 		HeapTuple	tuple;
 
 		if (tsdb_marks_is_hidden(hidden, row))
@@ -142,11 +142,10 @@ add_rows(Relation rel, TsdbStorage *storage, TsdbChunkEntry *entry, const uint8 
 			values[i] = column->values[row];
 			nulls[i] = column->nulls[row];
 		}
-		old = MemoryContextSwitchTo(tsdb_batch_memory(batch));
 		tuple = heap_form_tuple(tupdesc, values, nulls);
-		MemoryContextSwitchTo(old);
 		tsdb_tid_set(&tuple->t_self, entry->chunk, row);
-		tsdb_batch_add(batch, tuple);
+		tsdb_batch_add(batch, tsdb_row_arena_copy(arena, tuple));
+		heap_freetuple(tuple);
 	}
 	tsdb_chunk_reader_close(reader);
 }
@@ -157,7 +156,8 @@ add_rows(Relation rel, TsdbStorage *storage, TsdbChunkEntry *entry, const uint8 
  * live rows.  False if somebody is in the way.
  */
 static bool
-take_chunk(Relation rel, TsdbStorage *storage, uint32 chunk, TsdbBatch *batch)
+take_chunk(Relation rel, TsdbStorage *storage, uint32 chunk, TsdbBatch *batch,
+		   TsdbRowArena *arena)
 {
 	uint8		hidden[TSDB_CHUNK_ROWS / 8];
 	ItemPointerData guard;
@@ -173,7 +173,7 @@ take_chunk(Relation rel, TsdbStorage *storage, uint32 chunk, TsdbBatch *batch)
 	UnlockTuple(rel, &guard, ExclusiveLock);
 	if (!deleted || !tsdb_marks_take(storage, chunk, hidden))
 		return false;
-	add_rows(rel, storage, &entry, hidden, batch);
+	add_rows(rel, storage, &entry, hidden, batch, arena);
 	tsdb_pieces_delete(storage, entry.shard, &entry.pieces);
 	return true;
 }
@@ -195,10 +195,12 @@ rewrite(Relation rel, const Candidate *items, int count, int level,
 	{
 		TsdbStorage *storage = tsdb_storage_open(rel, ShareUpdateExclusiveLock);
 		TsdbBatch  *batch = tsdb_batch_create(rel, &storage);
+		TsdbRowArena arena;
 		int64		chunks = 0;
 
+		tsdb_row_arena_init(&arena, memory);
 		for (int i = 0; i < count && taken; i++)
-			taken = take_chunk(rel, storage, items[i].chunk, batch);
+			taken = take_chunk(rel, storage, items[i].chunk, batch, &arena);
 		if (taken && tsdb_batch_rows(batch) > 0)
 			chunks = tsdb_batch_write(batch, level, &result->bytes_written);
 		tsdb_batch_free(batch);
