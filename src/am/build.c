@@ -79,7 +79,7 @@ build_chunk(ChunkBuild *build, TsdbChunkCursor *cursor, TsdbChunkEntry *entry, b
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
 
-	tsdb_cursor_open(cursor, build->storage, entry,
+	tsdb_cursor_open(cursor, build->storage, RelationGetDescr(build->storage->table), entry,
 					 build->snapshot != NULL ? build->snapshot : SnapshotSelf);
 	for (uint32 row = 0; row < cursor->rows.nrows; row++)
 	{

@@ -51,7 +51,8 @@ tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
 		TsdbChunkReader *reader = tsdb_chunk_cache_get(storage, &entry);
 		TsdbRowSource rows;
 
-		tsdb_row_source_open(&rows, storage, &entry, reader);
+		tsdb_row_source_open(&rows, storage->table, RelationGetDescr(storage->table), &entry,
+							 reader);
 		tsdb_row_slot_store(slot, &rows, row);
 	}
 	MemoryContextSwitchTo(old);

@@ -11,16 +11,14 @@
 #include "utils/rel.h"
 
 void
-tsdb_row_source_open(TsdbRowSource *source, TsdbStorage *storage,
+tsdb_row_source_open(TsdbRowSource *source, Relation table, TupleDesc tupdesc,
 					 const TsdbChunkEntry *entry, TsdbChunkReader *reader)
 {
-	TupleDesc	tupdesc = RelationGetDescr(storage->table);
-
 	source->chunk = entry->chunk;
 	source->nrows = entry->nrows;
 	source->xmin = entry->xmin;
 	source->cmin = entry->cmin;
-	source->relid = RelationGetRelid(storage->table);
+	source->relid = RelationGetRelid(table);
 	source->natts = tupdesc->natts;
 	source->by_value = true;
 	source->values = palloc(Max(tupdesc->natts, 1) * sizeof(Datum *));

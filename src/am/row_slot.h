@@ -27,8 +27,12 @@ typedef struct TsdbRowSource
 	bool	  **nulls;
 } TsdbRowSource;
 
-/* Decode all columns; arrays are allocated in the current context. */
-extern void tsdb_row_source_open(TsdbRowSource *source, TsdbStorage *storage,
+/*
+ * Decode all columns of tupdesc, which is that of the slots to be filled: while
+ * ALTER TABLE rewrites a table, its rows are read by the row type that it had
+ * before.  Arrays are allocated in the current context.
+ */
+extern void tsdb_row_source_open(TsdbRowSource *source, Relation table, TupleDesc tupdesc,
 								 const TsdbChunkEntry *entry, TsdbChunkReader *reader);
 
 extern void tsdb_row_slot_store(TupleTableSlot *slot, const TsdbRowSource *source,

@@ -118,7 +118,8 @@ open_chunk(TsdbScanDesc *scan, uint32 ordinal)
 	sample->have_entry = tsdb_directory_fetch(scan->storage, sample->chunks[ordinal],
 											  sample->snapshot, &sample->entry);
 	if (sample->have_entry)
-		tsdb_cursor_open(&scan->cursor, scan->storage, &sample->entry, sample->snapshot);
+		tsdb_cursor_open(&scan->cursor, scan->storage, RelationGetDescr(scan->rs_base.rs_rd),
+						 &sample->entry, sample->snapshot);
 	MemoryContextSwitchTo(old);
 	return sample->have_entry;
 }

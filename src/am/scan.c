@@ -25,7 +25,7 @@
 /* ---- the chunk at hand ---- */
 
 void
-tsdb_cursor_open(TsdbChunkCursor *cursor, TsdbStorage *storage,
+tsdb_cursor_open(TsdbChunkCursor *cursor, TsdbStorage *storage, TupleDesc tupdesc,
 				 TsdbChunkEntry *entry, Snapshot snapshot)
 {
 	MemoryContext old;
@@ -40,8 +40,8 @@ tsdb_cursor_open(TsdbChunkCursor *cursor, TsdbStorage *storage,
 	cursor->open = false;
 	cursor->handle.storage = storage;
 	cursor->handle.entry = entry;
-	reader = tsdb_directory_open_chunk(&cursor->handle, RelationGetDescr(storage->table));
-	tsdb_row_source_open(&cursor->rows, storage, entry, reader);
+	reader = tsdb_directory_open_chunk(&cursor->handle, tupdesc);
+	tsdb_row_source_open(&cursor->rows, storage->table, tupdesc, entry, reader);
 	cursor->hidden = tsdb_marks_hidden(storage, entry->chunk, snapshot);
 	cursor->open = true;
 	MemoryContextSwitchTo(old);
@@ -208,8 +208,8 @@ next_chunk_row(TsdbScanDesc *scan, bool forward, TupleTableSlot *slot)
 		{
 			MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
 
-			tsdb_cursor_open(cursor, scan->storage, &scan->entries[scan->entry],
-							 scan->rs_base.rs_snapshot);
+			tsdb_cursor_open(cursor, scan->storage, slot->tts_tupleDescriptor,
+							 &scan->entries[scan->entry], scan->rs_base.rs_snapshot);
 			MemoryContextSwitchTo(old);
 			cursor->row = forward ? -1 : (int64) cursor->rows.nrows;
 		}
@@ -356,7 +356,8 @@ tsdb_scan_bitmap_next_block(TableScanDesc base, struct TBMIterateResult *result)
 		scan->entries = palloc(sizeof(TsdbChunkEntry));
 		scan->entries[0] = entry;
 		MemoryContextSwitchTo(GetMemoryChunkContext(scan));
-		tsdb_cursor_open(&scan->cursor, scan->storage, &scan->entries[0], base->rs_snapshot);
+		tsdb_cursor_open(&scan->cursor, scan->storage, RelationGetDescr(base->rs_rd),
+						 &scan->entries[0], base->rs_snapshot);
 		MemoryContextSwitchTo(old);
 	}
 

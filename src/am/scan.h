@@ -89,7 +89,7 @@ extern bool tsdb_scan_bitmap_next_tuple(TableScanDesc scan,
 
 /* Open the chunk of an entry (closing the one before). */
 extern void tsdb_cursor_open(TsdbChunkCursor *cursor, TsdbStorage *storage,
-							 TsdbChunkEntry *entry, Snapshot snapshot);
+							 TupleDesc tupdesc, TsdbChunkEntry *entry, Snapshot snapshot);
 extern void tsdb_cursor_close(TsdbChunkCursor *cursor);
 
 #endif							/* TSDB_AM_SCAN_H */
