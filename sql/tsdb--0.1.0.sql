@@ -113,6 +113,13 @@ COMMENT ON VIEW tsdb.chunks IS
 
 GRANT SELECT ON tsdb.tables, tsdb.columns, tsdb.chunks TO PUBLIC;
 
+CREATE FUNCTION tsdb.set_key("table" regclass, "time" name DEFAULT NULL, series name[] DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tsdb_set_table_key';
+COMMENT ON FUNCTION tsdb.set_key(regclass, name, name[]) IS
+	'states the time column and the series key of a table; what is null is inferred, what is empty is none';
+
 -- background workers
 
 CREATE FUNCTION tsdb.get_progress_compaction(
@@ -156,3 +163,76 @@ COMMENT ON VIEW tsdb.stat_workers IS
 	'one row per background worker of the pool that has ever run; counters outlive the process';
 
 GRANT SELECT ON tsdb.progress_compaction, tsdb.stat_workers TO PUBLIC;
+
+-- time-series functions, in the schema of the extension
+
+CREATE FUNCTION time_bucket(bucket_width smallint, ts smallint) RETURNS smallint
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_int2';
+COMMENT ON FUNCTION time_bucket(smallint, smallint) IS
+	'begin of the bucket that a value lies in';
+CREATE FUNCTION time_bucket(bucket_width smallint, ts smallint, "offset" smallint) RETURNS smallint
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_int2';
+COMMENT ON FUNCTION time_bucket(smallint, smallint, smallint) IS
+	'begin of the bucket that a value lies in; buckets are counted from the offset';
+
+CREATE FUNCTION time_bucket(bucket_width integer, ts integer) RETURNS integer
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_int4';
+COMMENT ON FUNCTION time_bucket(integer, integer) IS
+	'begin of the bucket that a value lies in';
+CREATE FUNCTION time_bucket(bucket_width integer, ts integer, "offset" integer) RETURNS integer
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_int4';
+COMMENT ON FUNCTION time_bucket(integer, integer, integer) IS
+	'begin of the bucket that a value lies in; buckets are counted from the offset';
+
+CREATE FUNCTION time_bucket(bucket_width bigint, ts bigint) RETURNS bigint
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_int8';
+COMMENT ON FUNCTION time_bucket(bigint, bigint) IS
+	'begin of the bucket that a value lies in';
+CREATE FUNCTION time_bucket(bucket_width bigint, ts bigint, "offset" bigint) RETURNS bigint
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_int8';
+COMMENT ON FUNCTION time_bucket(bigint, bigint, bigint) IS
+	'begin of the bucket that a value lies in; buckets are counted from the offset';
+
+CREATE FUNCTION time_bucket(bucket_width interval, ts timestamp) RETURNS timestamp
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_timestamp';
+COMMENT ON FUNCTION time_bucket(interval, timestamp) IS
+	'begin of the bucket that a time lies in';
+CREATE FUNCTION time_bucket(bucket_width interval, ts timestamp, origin timestamp) RETURNS timestamp
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_timestamp';
+COMMENT ON FUNCTION time_bucket(interval, timestamp, timestamp) IS
+	'begin of the bucket that a time lies in; buckets are counted from the origin';
+CREATE FUNCTION time_bucket(bucket_width interval, ts timestamp, "offset" interval) RETURNS timestamp
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_timestamp_offset';
+COMMENT ON FUNCTION time_bucket(interval, timestamp, interval) IS
+	'begin of the bucket that a time lies in; all buckets are shifted by the offset';
+
+CREATE FUNCTION time_bucket(bucket_width interval, ts timestamptz) RETURNS timestamptz
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_timestamp';
+COMMENT ON FUNCTION time_bucket(interval, timestamptz) IS
+	'begin of the bucket that a time lies in, in UTC';
+CREATE FUNCTION time_bucket(bucket_width interval, ts timestamptz, origin timestamptz) RETURNS timestamptz
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_timestamp';
+COMMENT ON FUNCTION time_bucket(interval, timestamptz, timestamptz) IS
+	'begin of the bucket that a time lies in, in UTC; buckets are counted from the origin';
+CREATE FUNCTION time_bucket(bucket_width interval, ts timestamptz, "offset" interval) RETURNS timestamptz
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_timestamp_offset';
+COMMENT ON FUNCTION time_bucket(interval, timestamptz, interval) IS
+	'begin of the bucket that a time lies in, in UTC; all buckets are shifted by the offset';
+CREATE FUNCTION time_bucket(bucket_width interval, ts timestamptz, timezone text,
+	origin timestamptz DEFAULT NULL, "offset" interval DEFAULT NULL) RETURNS timestamptz
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_time_bucket_timestamp_zone';
+COMMENT ON FUNCTION time_bucket(interval, timestamptz, text, timestamptz, interval) IS
+	'begin of the bucket that a time lies in, by the clock of a time zone';
+
+CREATE FUNCTION time_bucket(bucket_width interval, ts date) RETURNS date
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_date';
+COMMENT ON FUNCTION time_bucket(interval, date) IS
+	'begin of the bucket that a date lies in';
+CREATE FUNCTION time_bucket(bucket_width interval, ts date, origin date) RETURNS date
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_date';
+COMMENT ON FUNCTION time_bucket(interval, date, date) IS
+	'begin of the bucket that a date lies in; buckets are counted from the origin';
+CREATE FUNCTION time_bucket(bucket_width interval, ts date, "offset" interval) RETURNS date
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_date_offset';
+COMMENT ON FUNCTION time_bucket(interval, date, interval) IS
+	'begin of the bucket that a date lies in; all buckets are shifted by the offset';
