@@ -256,8 +256,8 @@ append_data(TsdbChunkWriter *writer, WriterColumn *column, const char *bytes,
 {
 	Size		used = (Size) column->data_bytes + length;
 
-	if (used > column->data.capacity)
-		reserve(writer, &column->data, used);
+	if (used >= column->data.capacity)
+		reserve(writer, &column->data, used + 1);	/* also for an empty value */
 	memcpy(column->data.bytes + column->data_bytes, bytes, length);
 	column->data_bytes = (uint32) used;
 	writer->raw_bytes += length;
