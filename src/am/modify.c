@@ -132,6 +132,14 @@ lock_for_change(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("cannot change tuples during a parallel operation")));
 
+	if (tsdb_storage_is_published(storage->table))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot update or delete compressed rows of published table \"%s\"",
+						RelationGetRelationName(storage->table)),
+				 errdetail("The change would not reach subscribers."),
+				 errhint("Take the table out of the publication, or keep it out of chunks: ALTER TABLE ... SET ACCESS METHOD heap, then tsdb.")));
+
 	result = tsdb_marks_lock(storage, tid, cid, mode,
 							 wait ? LockWaitBlock : LockWaitSkip, failure, stub);
 	if (result == TM_WouldBlock)

@@ -10,6 +10,7 @@
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/multixact.h"
+#include "access/parallel.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -52,7 +53,8 @@ tsdb_marks_tupdesc(void)
 bool
 tsdb_marks_written_here(void)
 {
-	return written_here;
+	/* What the leader of a parallel worker did is not known here. */
+	return written_here || IsParallelWorker();
 }
 
 void

@@ -214,7 +214,10 @@ tsdb_row_store_take(TsdbRowStoreScan *scan, TsdbRowArena *arena, HeapTuple *rows
 			!inserter_committed(tuple.t_data))
 			continue;
 		if (!nobody_holds(tuple.t_data))
+		{
+			scan->kept += HEAP_XMAX_IS_LOCKED_ONLY(tuple.t_data->t_infomask) ? 1 : 0;
 			continue;
+		}
 		if (is_too_large(rel, &tuple))
 		{
 			scan->kept++;

@@ -14,6 +14,7 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_publication.h"
 #include "commands/tablecmds.h"
 #include "storage/lmgr.h"
 #include "store/directory.h"
@@ -300,6 +301,17 @@ tsdb_storage_drop(Relation table)
 	CommandCounterIncrement();
 }
 
+bool
+tsdb_storage_is_published(Relation table)
+{
+	PublicationDesc publication;
+
+	if (!RelationIsLogicallyLogged(table))
+		return false;
+	RelationBuildPublicationDesc(table, &publication);
+	return publication.pubactions.pubupdate || publication.pubactions.pubdelete;
+}
+
 void
 tsdb_storage_note_drop(Oid relid, Oid namespace_oid, Oid tablespace, Oid filenode)
 {
@@ -320,33 +332,62 @@ tsdb_storage_note_late_load(void)
 	look_for_orphans = true;
 }
 
-/* Directories of schema _tsdb whose relfilenode belongs to no table. */
+/* Is this the name of a directory whose relfilenode belongs to no table? */
+static bool
+is_orphan_name(const char *name)
+{
+	Oid			tablespace;
+	Oid			filenode;
+	char		expected[NAMEDATALEN];
+
+	if (sscanf(name, DIRECTORY_NAME, &tablespace, &filenode) != 2)
+		return false;
+	directory_name(expected, tablespace, filenode);
+	return strcmp(expected, name) == 0 &&
+		!OidIsValid(RelidByRelfilenode(tablespace, filenode));
+}
+
+/*
+ * Directories of schema _tsdb that belong to no table, locked.  Whoever gives a
+ * table and its directory a new relfilenode holds the directory's lock until
+ * it commits, so what counts is the name under which it is known once we have
+ * that lock.
+ */
 static List *
 orphaned_directories(Oid namespace_oid)
 {
 	Relation	rel = table_open(RelationRelationId, AccessShareLock);
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	List	   *candidates = NIL;
 	List	   *orphans = NIL;
+	ListCell   *lc;
 
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
-		Oid			tablespace;
-		Oid			filenode;
-		char		expected[NAMEDATALEN];
 
-		if (form->relnamespace != namespace_oid || form->relkind != RELKIND_RELATION ||
-			sscanf(NameStr(form->relname), DIRECTORY_NAME, &tablespace, &filenode) != 2)
-			continue;
-		directory_name(expected, tablespace, filenode);
-		if (strcmp(expected, NameStr(form->relname)) == 0 &&
-			!OidIsValid(RelidByRelfilenode(tablespace, filenode)))
-			orphans = lappend_oid(orphans, form->oid);
+		if (form->relnamespace == namespace_oid && form->relkind == RELKIND_RELATION &&
+			is_orphan_name(NameStr(form->relname)))
+			candidates = lappend_oid(candidates, form->oid);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
+
+	foreach(lc, candidates)
+	{
+		char	   *name;
+
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessExclusiveLock))
+			continue;			/* somebody is at work on it: it has a table */
+		name = get_rel_name(lfirst_oid(lc));
+		if (name != NULL && is_orphan_name(name))
+			orphans = lappend_oid(orphans, lfirst_oid(lc));
+		else
+			UnlockRelationOid(lfirst_oid(lc), AccessExclusiveLock);
+	}
+	list_free(candidates);
 	return orphans;
 }
 

@@ -142,7 +142,8 @@ tsdb_compact_relation(Oid relid, const TsdbCompactOptions *options,
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
 		return;
-	if (!is_tsdb_table(rel) || RELATION_IS_OTHER_TEMP(rel))
+	if (!is_tsdb_table(rel) || RELATION_IS_OTHER_TEMP(rel) ||
+		tsdb_storage_is_published(rel))
 	{
 		relation_close(rel, NoLock);
 		return;
