@@ -131,7 +131,8 @@ tsdb_internal_lookup(Oid namespace_oid, const char *name)
 
 	namestrcpy(&relname, name);
 	rel = table_open(RelationRelationId, AccessShareLock);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	/* A parallel worker may not take one; what it reads is decided by its leader's. */
+	snapshot = RegisterSnapshot(IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot());
 	ScanKeyInit(&key[0], Anum_pg_class_relname, BTEqualStrategyNumber, F_NAMEEQ,
 				NameGetDatum(&relname));
 	ScanKeyInit(&key[1], Anum_pg_class_relnamespace, BTEqualStrategyNumber, F_OIDEQ,
