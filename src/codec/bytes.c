@@ -90,7 +90,8 @@ find_entries(const TsdbByteValues *values, Entries *entries)
 
 /* An integer body as a section. */
 static TsdbCodecStatus
-write_section(const int64_t *numbers, uint32_t count, TsdbArena arena, TsdbWriter *out)
+write_section(const int64_t *numbers, uint32_t count, TsdbCodecLevel level,
+			  TsdbArena arena, TsdbWriter *out)
 {
 	uint8_t    *body = tsdb_arena_take(&arena, TSDB_NUMBER_BYTES_MAX);
 	TsdbWriter	inner;
@@ -99,8 +100,8 @@ write_section(const int64_t *numbers, uint32_t count, TsdbArena arena, TsdbWrite
 	if (body == NULL)
 		return TSDB_CODEC_INVALID;
 	inner = tsdb_writer(body, TSDB_NUMBER_BYTES_MAX);
-	status = tsdb_number_encode(TSDB_KIND_INT8, (const uint64_t *) numbers, count, 0,
-								arena, &inner);
+	status = tsdb_number_encode(TSDB_KIND_INT8, (const uint64_t *) numbers, count,
+								level, 0, arena, &inner);
 	if (status != TSDB_CODEC_OK || inner.full)
 		return status != TSDB_CODEC_OK ? status : TSDB_CODEC_INVALID;
 	tsdb_write_varint(out, (uint64_t) (inner.at - body));
@@ -179,10 +180,10 @@ make_dictionary(const TsdbByteValues *values, const Entries *entries, bool fixed
 	set_tail(body, joined, bytes, frame, frame_bytes);
 	tsdb_write_byte(&head, TSDB_CODEC_DICTIONARY);
 	tsdb_write_varint(&head, entries->count);
-	status = write_section(entries->codes, values->count, arena, &head);
+	status = write_section(entries->codes, values->count, level, arena, &head);
 	tsdb_write_byte(&head, frame_bytes > 0);
 	if (status == TSDB_CODEC_OK && !fixed)
-		status = write_section(entries->lengths, entries->count, arena, &head);
+		status = write_section(entries->lengths, entries->count, level, arena, &head);
 	body->head_bytes = (size_t) (head.at - body->head);
 	return status;
 }
@@ -205,7 +206,7 @@ make_whole(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level,
 	set_tail(body, joined, values->bytes, frame, frame_bytes);
 	tsdb_write_byte(&head, frame_bytes > 0 ? TSDB_CODEC_ZSTD : TSDB_CODEC_RAW);
 	if (!fixed)
-		status = write_section(lengths, values->count, arena, &head);
+		status = write_section(lengths, values->count, level, arena, &head);
 	body->head_bytes = (size_t) (head.at - body->head);
 	return status;
 }

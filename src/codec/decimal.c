@@ -431,7 +431,7 @@ write_exceptions(TsdbKind kind, const uint64_t *bits, const Exceptions *exceptio
 /* Convert by a scale and write the body. */
 static TsdbCodecStatus
 write_scaled(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *scale,
-			 TsdbArena arena, TsdbWriter *out)
+			 TsdbCodecLevel level, TsdbArena arena, TsdbWriter *out)
 {
 	int64_t    *integers = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
 	int64_t    *corrections = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
@@ -455,7 +455,7 @@ write_scaled(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *s
 		write_exceptions(kind, bits, exceptions, out);
 	if (scale->corrected)
 	{
-		status = tsdb_integer_plan(corrections, count, arena, &plan);
+		status = tsdb_integer_plan(corrections, count, level, arena, &plan);
 		if (status != TSDB_CODEC_OK)
 			return status;
 		tsdb_write_varint(out, plan.bytes);
@@ -463,7 +463,7 @@ write_scaled(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *s
 		if (status != TSDB_CODEC_OK)
 			return status;
 	}
-	status = tsdb_integer_plan(integers, count, arena, &plan);
+	status = tsdb_integer_plan(integers, count, level, arena, &plan);
 	if (status != TSDB_CODEC_OK)
 		return status;
 	return tsdb_integer_write(integers, &plan, arena, out);
@@ -471,7 +471,7 @@ write_scaled(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *s
 
 TsdbCodecStatus
 tsdb_decimal_encode(TsdbKind kind, const uint64_t *bits, uint32_t count,
-					TsdbArena arena, TsdbWriter *out, bool *written)
+					TsdbCodecLevel level, TsdbArena arena, TsdbWriter *out, bool *written)
 {
 	Sample		sample;
 	Scale		best = {0};
@@ -512,5 +512,5 @@ tsdb_decimal_encode(TsdbKind kind, const uint64_t *bits, uint32_t count,
 	if (best.bits > 0 && best.bits > plain_bits(&sample, single) - 2)
 		return TSDB_CODEC_OK;
 	*written = true;
-	return write_scaled(kind, bits, count, &best, arena, out);
+	return write_scaled(kind, bits, count, &best, level, arena, out);
 }

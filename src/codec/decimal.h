@@ -19,8 +19,9 @@
  * something was written.
  */
 extern TsdbCodecStatus tsdb_decimal_encode(TsdbKind kind, const uint64_t *bits,
-										   uint32_t count, TsdbArena arena,
-										   TsdbWriter *out, bool *written);
+										   uint32_t count, TsdbCodecLevel level,
+										   TsdbArena arena, TsdbWriter *out,
+										   bool *written);
 
 /* Decode blocks [first, last) of a payload into whole blocks of bit patterns. */
 extern TsdbCodecStatus tsdb_decimal_decode(TsdbKind kind, TsdbCodecId codec,

@@ -16,7 +16,10 @@
  */
 #include "codec/integer.h"
 
+#include <math.h>
+
 #include "codec/bitpack.h"
+#include "codec/entropy.h"
 #include "codec/integer_format.h"
 
 #define BLOCK		TSDB_VECTOR_BLOCK_ROWS
@@ -408,6 +411,22 @@ plan_heads(const uint64_t *x, uint32_t count, TsdbIntegerPlan *plan)
 	return bytes;
 }
 
+/* Bytes of the fields before block headers, codec id included. */
+static size_t
+field_bytes(const TsdbIntegerPlan *plan)
+{
+	unsigned	order = order_of(plan->codec);
+	size_t		bytes = 2 + tsdb_varint_bytes(tsdb_zigzag((int64_t) plan->offset));
+
+	if (plan->multiplier != 1)
+		bytes += tsdb_varint_bytes(plan->multiplier);
+	if (order == 2)
+		bytes += tsdb_varint_bytes(tsdb_zigzag((int64_t) plan->slope));
+	if (order > 0)
+		bytes += tsdb_varint_bytes(tsdb_zigzag((int64_t) plan->reference));
+	return bytes;
+}
+
 /* Weigh one reference for all blocks; keeps it in *best if it is smaller. */
 static void
 try_reference(const uint64_t *x, const uint64_t *residuals, uint32_t count,
@@ -440,16 +459,9 @@ try_reference(const uint64_t *x, const uint64_t *residuals, uint32_t count,
 	if (is_signed && layout != TSDB_INTEGER_LAYOUT_PLAIN)
 		plan.flags |= TSDB_INTEGER_SIGNED;
 
-	plan.bytes = 2 + shared;
 	if (order == 0)
 		plan.offset += plan.multiplier * reference;
-	else
-		plan.bytes += tsdb_varint_bytes(tsdb_zigzag((int64_t) reference));
-	if (order == 2)
-		plan.bytes += tsdb_varint_bytes(tsdb_zigzag((int64_t) plan.slope));
-	plan.bytes += tsdb_varint_bytes(tsdb_zigzag((int64_t) plan.offset));
-	if (plan.multiplier != 1)
-		plan.bytes += tsdb_varint_bytes(plan.multiplier);
+	plan.bytes = field_bytes(&plan) + shared;
 	plan.bytes += plan_heads(x, count, &plan);
 	if (plan.bytes < best->bytes)
 		*best = plan;
@@ -482,11 +494,9 @@ try_block_references(const uint64_t *residuals, uint32_t count,
 	}
 	plan.codec = TSDB_CODEC_FRAME;
 	plan.flags |= TSDB_INTEGER_REFERENCES | TSDB_INTEGER_LAYOUT_EACH;
-	plan.bytes = 2 + tsdb_varint_bytes(tsdb_zigzag((int64_t) plan.offset)) +
+	plan.bytes = field_bytes(&plan) +
 		plan_list(plan.block_references, nblocks, &base, &width) +
 		plan_each(histograms, count, 0, false, plan.blocks);
-	if (plan.multiplier != 1)
-		plan.bytes += tsdb_varint_bytes(plan.multiplier);
 	if (plan.bytes < best->bytes)
 		*best = plan;
 }
@@ -505,6 +515,79 @@ least_residual(const uint64_t *residuals, uint32_t count, unsigned order)
 			low = value < low ? value : low;
 		}
 	return low == INT64_MAX ? 0 : low;
+}
+
+static const TsdbCodecId predictions[3] = {
+	TSDB_CODEC_FRAME, TSDB_CODEC_DELTA, TSDB_CODEC_DELTA2
+};
+
+/* Residuals of the whole sequence for bins, less the least; returns that. */
+static uint64_t
+make_bin_residuals(const uint64_t *x, uint32_t count, unsigned order, uint64_t *out)
+{
+	int64_t		low = INT64_MAX;
+
+	for (uint32_t i = order; i < count; i++)
+	{
+		uint64_t	residual = order == 0 ? x[i] : order == 1 ? x[i] - x[i - 1] :
+			x[i] - 2 * x[i - 1] + x[i - 2];
+
+		out[i - order] = residual;
+		low = (int64_t) residual < low ? (int64_t) residual : low;
+	}
+	for (uint32_t i = 0; i < count - order; i++)
+		out[i] -= (uint64_t) low;
+	return (uint64_t) low;
+}
+
+/* Weigh bins under each prediction; the best is written to know its size. */
+static TsdbCodecStatus
+try_bins(const uint64_t *x, uint32_t count, const TsdbIntegerPlan *common, TsdbArena arena,
+		 TsdbIntegerPlan *best)
+{
+	uint64_t   *residuals = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
+	TsdbEntropyPlan bins;
+	TsdbEntropyPlan chosen;
+	TsdbIntegerPlan plan = *common;
+	uint8_t    *trial;
+	TsdbWriter	out;
+	double		least = INFINITY;
+	TsdbCodecStatus status;
+
+	if (residuals == NULL)
+		return TSDB_CODEC_INVALID;
+	for (unsigned order = 0; order < 3; order++)
+	{
+		uint64_t	low = make_bin_residuals(x, count, order, residuals);
+
+		status = tsdb_entropy_plan(residuals, count - order, arena, &bins);
+		if (status != TSDB_CODEC_OK)
+			return status;
+		if (bins.bits < least)
+		{
+			least = bins.bits;
+			chosen = bins;
+			plan.codec = predictions[order];
+			plan.reference = low;
+		}
+	}
+	if (least > (double) best->bytes * 8)
+		return TSDB_CODEC_OK;
+
+	plan.flags |= TSDB_INTEGER_LAYOUT_BINS;
+	plan.slope = x[1] - x[0];
+	if (plan.codec == TSDB_CODEC_FRAME)
+		plan.offset += plan.multiplier * plan.reference;
+	(void) make_bin_residuals(x, count, order_of(plan.codec), residuals);
+	trial = tsdb_arena_take(&arena, TSDB_INTEGER_BYTES_MAX);
+	if (trial == NULL)
+		return TSDB_CODEC_INVALID;
+	out = tsdb_writer(trial, TSDB_INTEGER_BYTES_MAX);
+	status = tsdb_entropy_write(residuals, &chosen, arena, &out);
+	plan.bytes = field_bytes(&plan) + (size_t) (out.at - trial);
+	if (status == TSDB_CODEC_OK && !out.full && plan.bytes < best->bytes)
+		*best = plan;
+	return status;
 }
 
 /* CONSTANT and STEP cost a few bytes and end the search. */
@@ -531,13 +614,9 @@ plan_trivial(const int64_t *values, uint32_t count, TsdbIntegerPlan *plan)
 	return true;
 }
 
-static const TsdbCodecId predictions[3] = {
-	TSDB_CODEC_FRAME, TSDB_CODEC_DELTA, TSDB_CODEC_DELTA2
-};
-
 TsdbCodecStatus
-tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbArena arena,
-				  TsdbIntegerPlan *plan)
+tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbCodecLevel level,
+				  TsdbArena arena, TsdbIntegerPlan *plan)
 {
 	uint64_t   *x = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
 	uint64_t   *residuals[3];
@@ -595,7 +674,7 @@ tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbArena arena,
 		if (p == 0 && count > BLOCK)
 			try_block_references(residuals[p], count, &mine, plan);
 	}
-	return TSDB_CODEC_OK;
+	return level == TSDB_LEVEL_COLD ? try_bins(x, count, &common, arena, plan) : TSDB_CODEC_OK;
 }
 
 static void
@@ -708,6 +787,21 @@ write_trivial(const TsdbIntegerPlan *plan, TsdbWriter *out)
 	}
 }
 
+/* Choose the bins again, as planned, and write all residuals by them. */
+static TsdbCodecStatus
+write_bins(const uint64_t *x, uint32_t count, unsigned order, uint64_t *residuals,
+		   TsdbArena arena, TsdbWriter *out)
+{
+	TsdbEntropyPlan bins;
+	TsdbCodecStatus status;
+
+	(void) make_bin_residuals(x, count, order, residuals);
+	status = tsdb_entropy_plan(residuals, count - order, arena, &bins);
+	if (status != TSDB_CODEC_OK)
+		return status;
+	return tsdb_entropy_write(residuals, &bins, arena, out);
+}
+
 TsdbCodecStatus
 tsdb_integer_write(const int64_t *values, const TsdbIntegerPlan *plan,
 				   TsdbArena arena, TsdbWriter *out)
@@ -738,13 +832,6 @@ tsdb_integer_write(const int64_t *values, const TsdbIntegerPlan *plan,
 		tsdb_write_signed(out, (int64_t) plan->slope);
 	if (order > 0)
 		tsdb_write_signed(out, (int64_t) plan->reference);
-	if (order > 0 && nblocks > 1)
-		write_list(plan->heads + 1, nblocks - 1, out);
-	if (order == 2 && nblocks > 1)
-		write_list(plan->slopes + 1, nblocks - 1, out);
-	if (plan->flags & TSDB_INTEGER_REFERENCES)
-		write_list(plan->block_references, nblocks, out);
-	write_block_headers(plan, out);
 
 	/* As planned: relative to the first value, where the division is exact. */
 	for (uint32_t i = 0; i < count; i++)
@@ -753,6 +840,16 @@ tsdb_integer_write(const int64_t *values, const TsdbIntegerPlan *plan,
 		if (plan->multiplier != 1)
 			x[i] = (uint64_t) ((int64_t) x[i] / (int64_t) plan->multiplier);
 	}
+	if ((plan->flags & TSDB_INTEGER_LAYOUT_MASK) == TSDB_INTEGER_LAYOUT_BINS)
+		return write_bins(x, count, order, residuals, arena, out);
+
+	if (order > 0 && nblocks > 1)
+		write_list(plan->heads + 1, nblocks - 1, out);
+	if (order == 2 && nblocks > 1)
+		write_list(plan->slopes + 1, nblocks - 1, out);
+	if (plan->flags & TSDB_INTEGER_REFERENCES)
+		write_list(plan->block_references, nblocks, out);
+	write_block_headers(plan, out);
 	make_residuals(x, count, order, residuals);
 	for (uint32_t k = 0; k < nblocks; k++)
 	{

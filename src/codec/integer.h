@@ -43,11 +43,13 @@ typedef struct TsdbIntegerPlan
 } TsdbIntegerPlan;
 
 /*
- * Plan the smallest body for count (1 to TSDB_VECTOR_ROWS_MAX) values.
+ * Plan the smallest body for count (1 to TSDB_VECTOR_ROWS_MAX) values; level
+ * cold may use an entropy coder.
  * Fails only for want of scratch.
  */
 extern TsdbCodecStatus tsdb_integer_plan(const int64_t *values, uint32_t count,
-										 TsdbArena arena, TsdbIntegerPlan *plan);
+										 TsdbCodecLevel level, TsdbArena arena,
+										 TsdbIntegerPlan *plan);
 
 /* Write the body that the plan of the same values describes. */
 extern TsdbCodecStatus tsdb_integer_write(const int64_t *values,

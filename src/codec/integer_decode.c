@@ -11,6 +11,7 @@
 
 #include "codec/bitpack.h"
 #include "codec/dispatch.h"
+#include "codec/entropy.h"
 #include "codec/integer_format.h"
 
 #define BLOCK	TSDB_VECTOR_BLOCK_ROWS
@@ -20,6 +21,7 @@ typedef struct IntegerHeader
 {
 	unsigned	order;			/* 0, 1 or 2: residuals missing per block */
 	bool		signed_patches;
+	bool		has_bins;
 	uint64_t	offset;
 	uint64_t	multiplier;
 	uint64_t	reference;
@@ -101,14 +103,17 @@ read_header(TsdbCodecId codec, TsdbReader *in, uint32_t count, IntegerHeader *he
 
 	header->order = codec == TSDB_CODEC_FRAME ? 0 : codec == TSDB_CODEC_DELTA ? 1 : 2;
 	header->signed_patches = (flags & TSDB_INTEGER_SIGNED) != 0;
-	if ((flags & ~TSDB_INTEGER_FLAGS_MASK) != 0 || layout > TSDB_INTEGER_LAYOUT_EACH)
+	if ((flags & ~TSDB_INTEGER_FLAGS_MASK) != 0)
 		return TSDB_CODEC_CORRUPT;
+	header->has_bins = layout == TSDB_INTEGER_LAYOUT_BINS;
 
 	header->offset = (uint64_t) tsdb_read_signed(in);
 	header->multiplier = flags & TSDB_INTEGER_MULTIPLIED ? tsdb_read_varint(in) : 1;
 	header->slopes[0] = header->order == 2 ? (uint64_t) tsdb_read_signed(in) : 0;
 	header->reference = header->order > 0 ? (uint64_t) tsdb_read_signed(in) : 0;
 	header->heads[0] = 0;
+	if (header->has_bins)
+		return in->broken ? TSDB_CODEC_CORRUPT : TSDB_CODEC_OK;
 	memset(header->block_references, 0, sizeof(header->block_references));
 
 	if (header->order > 0 && blocks > 1)
@@ -340,6 +345,70 @@ decode_block(const IntegerHeader *header, uint32_t k, uint32_t rows,
 	return TSDB_CODEC_OK;
 }
 
+/*
+ * Residuals by bins: all of them up to the wanted rows are read, since bits
+ * cannot be entered in the middle.
+ */
+static TsdbCodecStatus
+decode_bins(const IntegerHeader *header, TsdbReader in, uint32_t count, uint32_t first,
+			uint32_t last, uint64_t *out)
+{
+	TsdbEntropyReader reader;
+	uint64_t	residuals[BLOCK];
+	uint64_t	rows[BLOCK + 2];
+	uint32_t	from = first * BLOCK;
+	uint32_t	to = last * BLOCK < count ? last * BLOCK : count;
+	uint32_t	row = 0;
+	uint64_t	value = 0;
+	uint64_t	slope = header->slopes[0];
+	TsdbCodecStatus status = TSDB_CODEC_OK;
+
+	if (count > header->order)
+		status = tsdb_entropy_open(in, &reader);
+	if (status != TSDB_CODEC_OK)
+		return status;
+
+	/* rows holds those that the residuals of a round give, old ones first. */
+	while (row < to)
+	{
+		uint32_t	lead = row == 0 ? header->order : 0;
+		uint32_t	some = count - row - lead < BLOCK ? count - row - lead : BLOCK;
+		uint32_t	start;
+
+		if (count - row < lead)
+			return TSDB_CODEC_CORRUPT;
+		status = tsdb_entropy_read(&reader, some, residuals);
+		if (status != TSDB_CODEC_OK)
+			return status;
+		if (lead > 0)
+			rows[0] = value;
+		if (lead > 1)
+			rows[1] = value += slope;
+		if (header->order == 0)
+			memcpy(rows, residuals, some * sizeof(uint64_t));
+		else if (header->order == 1)
+			for (uint32_t i = 0; i < some; i++)
+				rows[lead + i] = value += residuals[i] + header->reference;
+		else
+			for (uint32_t i = 0; i < some; i++)
+			{
+				slope += residuals[i] + header->reference;
+				rows[lead + i] = value += slope;
+			}
+		some += lead;
+		start = row < from ? from - row : 0;
+		if (start < some && row + start < to)
+			memcpy(out + (row + start - from), rows + start,
+				   ((row + some < to ? some : to - row) - start) * sizeof(uint64_t));
+		row += some;
+	}
+	for (uint32_t i = to; i < last * BLOCK; i++)
+		out[i - from] = 0;
+	for (uint32_t k = first; k < last; k++)
+		scale_block(out + (k - first) * BLOCK, header->multiplier, header->offset);
+	return TSDB_CODEC_OK;
+}
+
 /* value, value + step, ... */
 static TSDB_CODEC_CLONES void
 fill_steps(uint64_t *out, uint32_t count, uint64_t value, uint64_t step)
@@ -396,6 +465,8 @@ tsdb_integer_decode(TsdbCodecId codec, TsdbReader in, uint32_t count,
 			return TSDB_CODEC_CORRUPT;
 	}
 	status = read_header(codec, &in, count, &header);
+	if (status == TSDB_CODEC_OK && header.has_bins)
+		return decode_bins(&header, in, count, first, last, (uint64_t *) out);
 	for (uint32_t k = first; k < last && status == TSDB_CODEC_OK; k++)
 		status = decode_block(&header, k, block_rows(count, k), in.end,
 							  (uint64_t *) out + (size_t) (k - first) * BLOCK);

@@ -13,6 +13,9 @@
  *		block headers	by layout
  *		blocks
  *
+ *		In the layout of bins there are neither heads, slopes nor references:
+ *		all residuals follow as entropy.h has them.
+ *
  *		list:  base signed varint, width byte, entries packed
  *		block: count slots of width bits, patch positions (7 bits each, or a
  *			   bitmap of count bits where that is shorter), patch values of
@@ -29,6 +32,7 @@
 #define TSDB_INTEGER_LAYOUT_PLAIN	0	/* one width, no patches */
 #define TSDB_INTEGER_LAYOUT_SHARED	1	/* one width and patch width, counts */
 #define TSDB_INTEGER_LAYOUT_EACH	2	/* each block its own */
+#define TSDB_INTEGER_LAYOUT_BINS	3	/* no blocks: bins and an entropy coder */
 #define TSDB_INTEGER_SIGNED			0x04	/* patch values are zigzag */
 #define TSDB_INTEGER_MULTIPLIED		0x08
 #define TSDB_INTEGER_REFERENCES		0x10

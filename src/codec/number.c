@@ -91,10 +91,11 @@ write_raw(TsdbKind kind, const uint64_t *values, uint32_t count, TsdbWriter *out
 
 /* Plan the integers and write them if that beats the best so far. */
 static TsdbCodecStatus
-try_integers(const int64_t *values, uint32_t count, TsdbArena arena, Contest *contest)
+try_integers(const int64_t *values, uint32_t count, TsdbCodecLevel level,
+			 TsdbArena arena, Contest *contest)
 {
 	TsdbIntegerPlan plan;
-	TsdbCodecStatus status = tsdb_integer_plan(values, count, arena, &plan);
+	TsdbCodecStatus status = tsdb_integer_plan(values, count, level, arena, &plan);
 	TsdbWriter	trial = trial_writer(contest);
 
 	if (status != TSDB_CODEC_OK || plan.bytes >= contest->best_bytes)
@@ -106,13 +107,13 @@ try_integers(const int64_t *values, uint32_t count, TsdbArena arena, Contest *co
 }
 
 static TsdbCodecStatus
-try_floats(TsdbKind kind, const uint64_t *values, uint32_t count, TsdbArena arena,
-		   Contest *contest)
+try_floats(TsdbKind kind, const uint64_t *values, uint32_t count, TsdbCodecLevel level,
+		   TsdbArena arena, Contest *contest)
 {
 	TsdbWriter	trial = trial_writer(contest);
 	bool		written;
-	TsdbCodecStatus status = tsdb_decimal_encode(kind, values, count, arena, &trial,
-												 &written);
+	TsdbCodecStatus status = tsdb_decimal_encode(kind, values, count, level, arena,
+												 &trial, &written);
 
 	if (status != TSDB_CODEC_OK)
 		return status;
@@ -131,7 +132,7 @@ try_floats(TsdbKind kind, const uint64_t *values, uint32_t count, TsdbArena aren
 			patterns[i] = (int64_t) (kind == TSDB_KIND_FLOAT8 ?
 									 tsdb_number_order8(values[i]) :
 									 tsdb_number_order4(values[i]));
-		status = try_integers(patterns, count, rest, contest);
+		status = try_integers(patterns, count, level, rest, contest);
 		if (status != TSDB_CODEC_OK)
 			return status;
 		if (tsdb_gorilla_bytes(kind, values, count) < contest->best_bytes)
@@ -147,7 +148,7 @@ try_floats(TsdbKind kind, const uint64_t *values, uint32_t count, TsdbArena aren
 /* Runs and dictionaries, where values repeat enough to pay for them. */
 static TsdbCodecStatus
 try_repeats(TsdbKind kind, const uint64_t *values, uint32_t count, uint32_t runs,
-			unsigned depth, TsdbArena arena, Contest *contest)
+			TsdbCodecLevel level, unsigned depth, TsdbArena arena, Contest *contest)
 {
 	TsdbCodecStatus status = TSDB_CODEC_OK;
 
@@ -157,7 +158,7 @@ try_repeats(TsdbKind kind, const uint64_t *values, uint32_t count, uint32_t runs
 	{
 		TsdbWriter	trial = trial_writer(contest);
 
-		status = tsdb_runs_encode(kind, values, count, depth, arena, &trial);
+		status = tsdb_runs_encode(kind, values, count, level, depth, arena, &trial);
 		if (status != TSDB_CODEC_OK)
 			return status;
 		judge(contest, &trial);
@@ -172,7 +173,8 @@ try_repeats(TsdbKind kind, const uint64_t *values, uint32_t count, uint32_t runs
 		{
 			TsdbWriter	trial = trial_writer(contest);
 
-			status = tsdb_dictionary_encode(kind, values, count, depth, arena, &trial);
+			status = tsdb_dictionary_encode(kind, values, count, level, depth, arena,
+											&trial);
 			if (status != TSDB_CODEC_OK)
 				return status;
 			judge(contest, &trial);
@@ -183,7 +185,7 @@ try_repeats(TsdbKind kind, const uint64_t *values, uint32_t count, uint32_t runs
 
 TsdbCodecStatus
 tsdb_number_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
-				   unsigned depth, TsdbArena arena, TsdbWriter *out)
+				   TsdbCodecLevel level, unsigned depth, TsdbArena arena, TsdbWriter *out)
 {
 	uint32_t	runs = count_runs(values, count);
 	Contest		contest = {NULL, SIZE_MAX, NULL};
@@ -200,11 +202,11 @@ tsdb_number_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
 		return TSDB_CODEC_INVALID;
 
 	if (tsdb_kind_is_float(kind))
-		status = try_floats(kind, values, count, arena, &contest);
+		status = try_floats(kind, values, count, level, arena, &contest);
 	else
-		status = try_integers((const int64_t *) values, count, arena, &contest);
+		status = try_integers((const int64_t *) values, count, level, arena, &contest);
 	if (status == TSDB_CODEC_OK)
-		status = try_repeats(kind, values, count, runs, depth, arena, &contest);
+		status = try_repeats(kind, values, count, runs, level, depth, arena, &contest);
 	if (status != TSDB_CODEC_OK)
 		return status;
 

@@ -17,15 +17,16 @@
 #define TSDB_NUMBER_BYTES_MAX	(TSDB_VECTOR_ROWS_MAX * 8 + 1024)
 
 /* Scratch that the functions below need at most. */
-#define TSDB_NUMBER_SCRATCH		(192 * 1024)
+#define TSDB_NUMBER_SCRATCH		(256 * 1024)
 
 /* Codecs that hold bodies themselves nest once. */
 #define TSDB_NUMBER_DEPTH_MAX	1
 
 /* Write the smallest body found for count (1 or more) values. */
 extern TsdbCodecStatus tsdb_number_encode(TsdbKind kind, const uint64_t *values,
-										  uint32_t count, unsigned depth,
-										  TsdbArena arena, TsdbWriter *out);
+										  uint32_t count, TsdbCodecLevel level,
+										  unsigned depth, TsdbArena arena,
+										  TsdbWriter *out);
 
 /*
  * Decode blocks [first, last) of a body of count values; out receives whole

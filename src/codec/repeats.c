@@ -25,11 +25,11 @@ blocks_of(uint32_t count)
 
 /* Write an integer body as a section. */
 static TsdbCodecStatus
-write_integer_section(const int64_t *values, uint32_t count, TsdbArena arena,
-					  TsdbWriter *out)
+write_integer_section(const int64_t *values, uint32_t count, TsdbCodecLevel level,
+					  TsdbArena arena, TsdbWriter *out)
 {
 	TsdbIntegerPlan plan;
-	TsdbCodecStatus status = tsdb_integer_plan(values, count, arena, &plan);
+	TsdbCodecStatus status = tsdb_integer_plan(values, count, level, arena, &plan);
 
 	if (status != TSDB_CODEC_OK)
 		return status;
@@ -39,7 +39,7 @@ write_integer_section(const int64_t *values, uint32_t count, TsdbArena arena,
 
 TsdbCodecStatus
 tsdb_runs_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
-				 unsigned depth, TsdbArena arena, TsdbWriter *out)
+				 TsdbCodecLevel level, unsigned depth, TsdbArena arena, TsdbWriter *out)
 {
 	uint64_t   *heads = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
 	int64_t    *lengths = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
@@ -60,10 +60,10 @@ tsdb_runs_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
 	}
 	tsdb_write_byte(out, TSDB_CODEC_RUNS);
 	tsdb_write_varint(out, runs);
-	status = write_integer_section(lengths, runs, arena, out);
+	status = write_integer_section(lengths, runs, level, arena, out);
 	if (status != TSDB_CODEC_OK)
 		return status;
-	return tsdb_number_encode(kind, heads, runs, depth + 1, arena, out);
+	return tsdb_number_encode(kind, heads, runs, level, depth + 1, arena, out);
 }
 
 TsdbCodecStatus
@@ -190,7 +190,8 @@ unordered(TsdbKind kind, uint64_t value)
 
 TsdbCodecStatus
 tsdb_dictionary_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
-					   unsigned depth, TsdbArena arena, TsdbWriter *out)
+					   TsdbCodecLevel level, unsigned depth, TsdbArena arena,
+					   TsdbWriter *out)
 {
 	Distinct   *distinct = tsdb_arena_take(&arena, sizeof(Distinct));
 	uint64_t   *entries = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
@@ -217,10 +218,11 @@ tsdb_dictionary_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
 
 	tsdb_write_byte(out, TSDB_CODEC_DICTIONARY);
 	tsdb_write_varint(out, distinct->count);
-	status = write_integer_section(codes, count, arena, out);
+	status = write_integer_section(codes, count, level, arena, out);
 	if (status != TSDB_CODEC_OK)
 		return status;
-	return tsdb_number_encode(kind, entries, distinct->count, depth + 1, arena, out);
+	return tsdb_number_encode(kind, entries, distinct->count, level, depth + 1,
+							  arena, out);
 }
 
 /* Replace codes by entries; false if a code has no entry. */

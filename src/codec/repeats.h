@@ -19,8 +19,9 @@
 
 /* Write a RUNS body. */
 extern TsdbCodecStatus tsdb_runs_encode(TsdbKind kind, const uint64_t *values,
-										uint32_t count, unsigned depth,
-										TsdbArena arena, TsdbWriter *out);
+										uint32_t count, TsdbCodecLevel level,
+										unsigned depth, TsdbArena arena,
+										TsdbWriter *out);
 
 /*
  * Number of distinct values, as long as it stays at or below limit; limit + 1
@@ -31,8 +32,9 @@ extern uint32_t tsdb_dictionary_count(const uint64_t *values, uint32_t count,
 
 /* Write a DICTIONARY body. */
 extern TsdbCodecStatus tsdb_dictionary_encode(TsdbKind kind, const uint64_t *values,
-											  uint32_t count, unsigned depth,
-											  TsdbArena arena, TsdbWriter *out);
+											  uint32_t count, TsdbCodecLevel level,
+											  unsigned depth, TsdbArena arena,
+											  TsdbWriter *out);
 
 /* Decode blocks [first, last) of a payload, as tsdb_number_decode does. */
 extern TsdbCodecStatus tsdb_runs_decode(TsdbKind kind, TsdbReader in, uint32_t count,

@@ -142,14 +142,14 @@ encode_numbers(TsdbKind kind, const uint64_t *dense, uint32_t count,
 	TsdbCodecStatus status;
 
 	if (level == TSDB_LEVEL_FAST)
-		return tsdb_number_encode(kind, dense, count, 0, arena, out);
+		return tsdb_number_encode(kind, dense, count, level, 0, arena, out);
 
 	body = tsdb_arena_take(&arena, TSDB_NUMBER_BYTES_MAX);
 	frame = tsdb_arena_take(&arena, TSDB_NUMBER_BYTES_MAX);
 	if (body == NULL || frame == NULL)
 		return TSDB_CODEC_INVALID;
 	inner = tsdb_writer(body, TSDB_NUMBER_BYTES_MAX);
-	status = tsdb_number_encode(kind, dense, count, 0, arena, &inner);
+	status = tsdb_number_encode(kind, dense, count, level, 0, arena, &inner);
 	if (status != TSDB_CODEC_OK)
 		return status;
 	bytes = (size_t) (inner.at - body);

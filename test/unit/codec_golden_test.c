@@ -62,6 +62,10 @@ static const Golden goldens[] = {
 	{"dictionary-fixed", TSDB_VECTOR_FIXED, 16, 1024, 9, 0, TSDB_LEVEL_FAST, "dictionary"},
 	{"raw-bytes", TSDB_VECTOR_BYTES, 0, 40, 16, 0, TSDB_LEVEL_FAST, "raw"},
 	{"zstd-bytes", TSDB_VECTOR_BYTES, 0, 400, 2, 0, TSDB_LEVEL_FAST, "zstd"},
+	{"bins-frame", TSDB_VECTOR_INT, 8, 1024, 4, 9, TSDB_LEVEL_COLD, "frame"},
+	{"bins-delta", TSDB_VECTOR_INT, 8, 1024, 6, 0, TSDB_LEVEL_COLD, "delta"},
+	{"bins-delta2", TSDB_VECTOR_INT, 8, 1000, 19, 0, TSDB_LEVEL_COLD, "delta2"},
+	{"bins-ulp", TSDB_VECTOR_FLOAT8, 8, 1024, 13, 0, TSDB_LEVEL_COLD, "decimal+ulp"},
 	{"cold", TSDB_VECTOR_FLOAT8, 8, 1024, 18, 0, TSDB_LEVEL_COLD, "decimal"},
 };
 
@@ -153,6 +157,8 @@ number_of(int formula, uint32_t i, TsdbVectorType type)
 			return draw() << 33 ^ draw() << 10 ^ draw();
 		case 17:
 			return UINT64_C(0x4000000000000000) | draw() << 20 | (draw() & 0xfffff);
+		case 19:
+			return walk += slope += draw() % 64 * (draw() % 64) * (draw() % 64);
 		default:
 			return float_pattern((double) (i % 50 * (i % 50) % 37) / 4, single);
 	}
