@@ -36,8 +36,8 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/smgr.h"
-#include "store/chunk_tid.h"
 #include "store/directory.h"
+#include "store/index_clean.h"
 #include "store/internal.h"
 #include "store/moves.h"
 #include "store/storage.h"
@@ -71,75 +71,16 @@ tsdb_internal_vacuum(Relation rel, struct VacuumParams *params,
 	heap_vacuum_rel(rel, &mine, strategy);
 }
 
-/* What index bulk deletion asks about every entry. */
-typedef struct DeadRows
-{
-	const Bitmapset *chunks;
-	bool		of_directory;	/* the index is the directory's own */
-} DeadRows;
-
-static bool
-is_dead_row(ItemPointer tid, void *arg)
-{
-	DeadRows   *dead = arg;
-
-	if (dead->of_directory)
-		return ItemPointerGetOffsetNumberNoCheck(tid) <= TSDB_DIRECTORY_SLOTS &&
-			bms_is_member(tsdb_chunk_number(ItemPointerGetBlockNumberNoCheck(tid),
-											ItemPointerGetOffsetNumberNoCheck(tid)),
-						  dead->chunks);
-	return tsdb_tid_is_chunk(tid) && bms_is_member(tsdb_tid_chunk(tid), dead->chunks);
-}
-
-static void
-clean_index(Relation index, DeadRows *dead, double live_rows, BufferAccessStrategy strategy)
-{
-	IndexVacuumInfo info = {0};
-	IndexBulkDeleteResult *stats;
-
-	info.index = index;
-	info.message_level = DEBUG2;
-	info.estimated_count = true;
-	info.num_heap_tuples = live_rows;
-	info.strategy = strategy;
-	stats = index_bulk_delete(&info, NULL, is_dead_row, dead);
-	stats = index_vacuum_cleanup(&info, stats);
-	if (stats != NULL)
-		pfree(stats);
-}
-
 /* Set free the numbers of chunks that nobody can see any more. */
 static void
-recycle_chunk_numbers(Relation rel, TsdbStorage *storage, double live_rows,
-					  BufferAccessStrategy strategy)
+recycle_chunk_numbers(Relation rel, TsdbStorage *storage, BufferAccessStrategy strategy)
 {
 	Bitmapset  *chunks = tsdb_directory_dead(storage);
-	DeadRows	dead = {chunks, false};
-	List	   *indexes;
-	ListCell   *lc;
-	Relation	own_index;
 
 	if (chunks == NULL)
 		return;
-
-	indexes = RelationGetIndexList(rel);
-	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
-
-		if (index->rd_index->indisready)
-			clean_index(index, &dead, live_rows, strategy);
-		index_close(index, RowExclusiveLock);
-	}
-	list_free(indexes);
-
-	own_index = tsdb_internal_open_index(storage->directory);
-	if (own_index != NULL)
-	{
-		dead.of_directory = true;
-		clean_index(own_index, &dead, bms_num_members(chunks), strategy);
-		tsdb_internal_close(own_index);
-	}
+	tsdb_index_clean(rel, chunks, strategy);
+	tsdb_index_clean_directory(storage, chunks, strategy);
 	tsdb_stop_point("vacuum_after_index");
 	tsdb_directory_recycle(storage, chunks);
 	tsdb_stop_point("vacuum_after_directory");
@@ -236,7 +177,7 @@ tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 	foreach(lc, tsdb_storage_relations(storage))
 		vacuum_member(lfirst_oid(lc), params, strategy);
 	tsdb_moves_trim(storage);
-	recycle_chunk_numbers(rel, storage, rows, strategy);
+	recycle_chunk_numbers(rel, storage, strategy);
 	report_counts(rel, rows);
 	tsdb_storage_close(storage);
 }

@@ -17,10 +17,15 @@
  *
  * The reader is opened on a body and decodes columns when first asked for,
  * through a callback that fetches a range of the stream.  Everything that it
- * returns lives in the memory context that it was opened in.
+ * returns lives in its own memory context, a child of the one that it was
+ * opened in, until it is closed.  It keeps neither the body nor the row type
+ * that it was opened with.
  *
- * Errors: stored bytes that break the format raise ERRCODE_DATA_CORRUPTED
- * through TsdbChunkReader.describe, which knows table, shard and chunk.
+ * Errors: stored bytes that break the format are reported through the damage
+ * callback, which knows table, shard and chunk and raises
+ * ERRCODE_DATA_CORRUPTED.  No bytes can make this layer read or write outside
+ * its buffers; that they still are the bytes written is for the checksum of
+ * the layer that stores them.
  */
 #ifndef TSDB_CHUNK_CHUNK_H
 #define TSDB_CHUNK_CHUNK_H
@@ -31,7 +36,7 @@
 
 #define TSDB_CHUNK_ROWS			1024
 #define TSDB_CHUNK_INLINE_BODY	4000	/* bytes of body kept in the directory tuple */
-#define TSDB_CHUNK_RAW_MAX		(8 * 1024 * 1024)	/* a chunk closes at this many raw bytes */
+#define TSDB_CHUNK_RAW_MAX		(8 * 1024 * 1024)	/* raw bytes that close a chunk */
 
 /* The columns that order a table; attribute numbers, 0 for none. */
 typedef struct TsdbSortKey
@@ -71,7 +76,8 @@ extern uint32 tsdb_chunk_writer_rows(const TsdbChunkWriter *writer);
 extern bool tsdb_chunk_writer_full(const TsdbChunkWriter *writer);
 
 /* True if the row that would come next starts another series than the last
- * row added (false for an empty writer or a table without series key). */
+ * row added (false for an empty writer or a table without series key).  Series
+ * are told apart by the bits of their key: 0 and -0 are two. */
 extern bool tsdb_chunk_writer_new_series(const TsdbChunkWriter *writer,
 										 const Datum *values, const bool *nulls);
 
@@ -108,7 +114,8 @@ typedef struct TsdbColumn
 	bool	   *nulls;
 } TsdbColumn;
 
-extern const TsdbColumn *tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno);
+extern const TsdbColumn *tsdb_chunk_reader_column(TsdbChunkReader *reader,
+												  AttrNumber attno);
 
 /* The segments of a chunk: runs of rows whose series key is the same to the
  * bit. Row ranges always, time ranges only where segments are long on average. */
@@ -132,14 +139,17 @@ extern void tsdb_chunk_reader_close(TsdbChunkReader *reader);
 
 typedef struct TsdbColumnStats
 {
-	uint8		codec;			/* 0: the column is not in the chunk */
+	uint8		codec;			/* 0: no vector, every row is null */
 	uint32		vector_offset;	/* in the stream */
 	uint32		vector_bytes;	/* 0: inlined in the body (constants) */
 	uint32		inline_bytes;
 	uint32		nnulls;
-	bool		has_range;		/* min and max are set, as Datums of the type's
-								 * default btree order (numbers, times), or in
-								 * byte order for text-like types */
+	bool		has_range;		/* min and max are set, each a value of the
+								 * column to the bit: in the type's default btree
+								 * order (numbers, times, numeric, uuid, macaddr),
+								 * or in byte order whatever the collation (text,
+								 * varchar, name, bytea; bpchar without trailing
+								 * blanks), then only if short */
 	Datum		min;
 	Datum		max;
 	bool		has_sum;		/* exact integer sum (integer columns) */
@@ -161,7 +171,9 @@ typedef struct TsdbChunkSummary
 	int64		min_time;
 	int64		max_time;
 	int			natts;			/* columns of the schema it was written under */
-	TsdbColumnStats *columns;	/* natts entries */
+	TsdbColumnStats *columns;	/* natts entries; a column added later has none */
+	TsdbSortKey key;			/* it was written under, not today's */
+	uint8		hash_version;	/* of tsdb_series_hash() then; 0: no series key */
 } TsdbChunkSummary;
 
 /* Parse body (fetching its tail from the stream where it was too long);
@@ -171,8 +183,13 @@ extern TsdbChunkSummary *tsdb_chunk_summary(TupleDesc tupdesc,
 											TsdbStreamFetch fetch,
 											TsdbChunkDamage damage, void *arg);
 
-/* Stable hash of a row's series key, versioned, equal for equal keys; decides
- * on the shard. 0 for a table without series key. */
+/*
+ * Stable hash of a row's series key, versioned, equal for equal keys; decides
+ * on the shard. 0 for a table without series key.  Types that cannot be hashed
+ * and strings of a nondeterministic collation count as equal to all others.  A
+ * collation can be changed without a rewrite: who looks for a key in one shard
+ * only must know that no column of it is of a nondeterministic collation.
+ */
 extern uint32 tsdb_series_hash(TupleDesc tupdesc, const TsdbSortKey *key,
 							   const Datum *values, const bool *nulls);
 

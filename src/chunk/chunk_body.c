@@ -54,9 +54,8 @@ get_bytes(BodyCursor *cursor, size_t bytes)
 	return start;
 }
 
-/* A varint of up to 64 bits; a longer one counts as an overrun. */
 static uint64_t
-get_varint(BodyCursor *cursor)
+get_long_varint(BodyCursor *cursor)
 {
 	uint64_t	value = 0;
 
@@ -72,6 +71,16 @@ get_varint(BodyCursor *cursor)
 	}
 	cursor->overrun = true;
 	return 0;
+}
+
+/* A varint of up to 64 bits; a longer one counts as an overrun. */
+static inline uint64_t
+get_varint(BodyCursor *cursor)
+{
+	/* most are a single byte */
+	if (cursor->next < cursor->end && *cursor->next < 0x80)
+		return *cursor->next++;
+	return get_long_varint(cursor);
 }
 
 static TsdbUint128

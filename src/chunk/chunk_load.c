@@ -9,7 +9,7 @@
 #include "chunk/chunk_load.h"
 
 StaticAssertDecl(TSDB_CHUNK_ROWS == TSDB_BODY_ROWS_MAX, "one limit of rows");
-StaticAssertDecl(INDEX_MAX_KEYS <= TSDB_BODY_KEYS_MAX, "a sort key fits the body");
+StaticAssertDecl(INDEX_MAX_KEYS == TSDB_BODY_KEYS_MAX, "a sort key fits the body");
 StaticAssertDecl(TSDB_BODY_HEAD_BYTES_MAX <= TSDB_CHUNK_INLINE_BODY,
 				 "a head always fits the directory");
 

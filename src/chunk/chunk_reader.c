@@ -227,7 +227,8 @@ read_bytes(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
 {
 	uint32		nrows = info->nrows;
 	bool		is_cstring = attribute->length == -2;
-	Size		align = is_cstring ? 1 : attribute->align == TYPALIGN_DOUBLE ? ALIGNOF_DOUBLE : ALIGNOF_INT;
+	Size		align = is_cstring ? 1 :
+		attribute->align == TYPALIGN_DOUBLE ? ALIGNOF_DOUBLE : ALIGNOF_INT;
 	Size		total = 0;
 	uint8	   *data = MemoryContextAllocHuge(reader->context, info->raw_bytes + 1);
 	uint32	   *offsets = MemoryContextAlloc(reader->context,
@@ -328,7 +329,8 @@ read_decimal(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
 		if (scales != NULL)
 		{
 			if (!tsdb_decimal_lower(&unscaled[i], stored->scale, scales[i]))
-				tsdb_chunk_damaged(&reader->source, "A numeric value has an impossible scale.");
+				tsdb_chunk_damaged(&reader->source,
+								   "A numeric value has an impossible scale.");
 			scale = (uint32) scales[i];
 		}
 		length = tsdb_decimal_format(unscaled[i], scale, (uint8 *) next + VARHDRSZ);
@@ -467,7 +469,8 @@ tsdb_chunk_reader_segments(TsdbChunkReader *reader)
 	segments->rows[head->nsegments] = head->nrows;
 	if (head->nsegments > 1)
 	{
-		int64	   *rows = read_integers(reader, &head->segment_rows, 2, head->nsegments, nulls);
+		int64	   *rows = read_integers(reader, &head->segment_rows, 2,
+										 head->nsegments, nulls);
 
 		for (uint32 i = 0; i < head->nsegments; i++)
 		{

@@ -26,6 +26,11 @@ tsdb_chunk_summary(TupleDesc tupdesc, const char *body, uint32 body_bytes,
 	summary->min_time = head->min_time;
 	summary->max_time = head->max_time;
 	summary->natts = (int) head->natts;
+	summary->key.time = (AttrNumber) head->time;
+	summary->key.nseries = (int) head->nseries;
+	for (uint32 i = 0; i < head->nseries; i++)
+		summary->key.series[i] = (AttrNumber) head->series[i];
+	summary->hash_version = head->hash_version;
 	summary->columns = palloc(Max(head->natts, 1) * sizeof(TsdbColumnStats));
 	for (uint32 i = 0; i < head->natts; i++)
 	{

@@ -154,8 +154,8 @@ tsdb_chunk_writer_create(TupleDesc tupdesc, const TsdbSortKey *key)
 	writer->context = context;
 	writer->key = *key;
 	writer->natts = tupdesc->natts;
-	writer->columns = MemoryContextAllocZero(context,
-											 Max(writer->natts, 1) * sizeof(WriterColumn));
+	writer->columns = MemoryContextAllocZero(context, Max(writer->natts, 1) *
+											 sizeof(WriterColumn));
 	for (int i = 0; i < writer->natts; i++)
 	{
 		WriterColumn *column = &writer->columns[i];
@@ -168,8 +168,8 @@ tsdb_chunk_writer_create(TupleDesc tupdesc, const TsdbSortKey *key)
 	if (key->time > 0)
 		writer->time_known =
 			tsdb_column_type_is_time(&writer->columns[key->time - 1].type);
-	writer->body_columns = MemoryContextAlloc(context,
-											  Max(writer->natts, 1) * sizeof(TsdbBodyColumn));
+	writer->body_columns = MemoryContextAlloc(context, Max(writer->natts, 1) *
+											  sizeof(TsdbBodyColumn));
 	writer->inlined = MemoryContextAlloc(context,
 										 (2 * writer->natts + 3) * TSDB_BODY_INLINE_MAX);
 	if (key->nseries > 0)
@@ -575,7 +575,8 @@ encode_segments(TsdbChunkWriter *writer, uint32 nsegments, TsdbCodecLevel level)
 	for (uint32 segment = 0; segment < nsegments; segment++)
 	{
 		uint32		row = (uint32) rows[segment];
-		uint32		end = segment + 1 < nsegments ? (uint32) rows[segment + 1] : writer->nrows;
+		uint32		end = segment + 1 < nsegments ? (uint32) rows[segment + 1] :
+			writer->nrows;
 		bool		any = false;
 
 		min[segment] = max[segment] = 0;
@@ -607,7 +608,8 @@ static void
 complete_vector(TsdbChunkWriter *writer, WriterColumn *column)
 {
 	column->vector.nrows = writer->nrows;
-	if (column->vector.type == TSDB_VECTOR_FIXED || column->vector.type == TSDB_VECTOR_BYTES)
+	if (column->vector.type == TSDB_VECTOR_FIXED ||
+		column->vector.type == TSDB_VECTOR_BYTES)
 	{
 		reserve(writer, &column->data, 1);
 		column->vector.data = column->data.bytes;
