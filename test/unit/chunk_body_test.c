@@ -257,8 +257,10 @@ same_column(const TsdbBodyColumn *a, const TsdbBodyColumn *b)
 		a->alternate == b->alternate && a->width == b->width && a->nnulls == b->nnulls &&
 		a->own_scales == b->own_scales && a->scale == b->scale &&
 		same_place(&a->vector, &b->vector) && same_place(&a->scales, &b->scales) &&
-		(!a->has_range || (same_value(a, &a->min, &b->min) && same_value(a, &a->max, &b->max))) &&
-		(!a->has_ends || (same_value(a, &a->first, &b->first) && same_value(a, &a->last, &b->last))) &&
+		(!a->has_range || (same_value(a, &a->min, &b->min) &&
+						   same_value(a, &a->max, &b->max))) &&
+		(!a->has_ends || (same_value(a, &a->first, &b->first) &&
+						  same_value(a, &a->last, &b->last))) &&
 		(!a->has_sum || (a->sum_low == b->sum_low && a->sum_high == b->sum_high));
 }
 
@@ -318,7 +320,8 @@ parse_hostile(const uint8_t *bytes, size_t nbytes)
 static void
 round_trip(void)
 {
-	static uint8_t body[TSDB_BODY_HEAD_BYTES_MAX + COLUMNS_MAX * TSDB_BODY_COLUMN_BYTES_MAX];
+	static uint8_t body[TSDB_BODY_HEAD_BYTES_MAX +
+						COLUMNS_MAX * TSDB_BODY_COLUMN_BYTES_MAX];
 	TsdbBodyHead head = {0};
 	TsdbBodyHead head2;
 	TsdbBodyColumn columns[COLUMNS_MAX];
@@ -370,7 +373,8 @@ round_trip(void)
 		  column_bytes <= (size_t) head.natts * TSDB_BODY_COLUMN_BYTES_MAX,
 		  "a body keeps its bounds");
 
-	problem = tsdb_body_parse_head(body, head_bytes + (head.has_tail ? 0 : column_bytes), &head2);
+	problem = tsdb_body_parse_head(body, head_bytes + (head.has_tail ? 0 : column_bytes),
+								   &head2);
 	check(problem == NULL && same_head(&head, &head2) && head2.head_bytes == head_bytes,
 		  problem != NULL ? problem : "a head comes back");
 	problem = tsdb_body_parse_columns(&head2, body + head_bytes, column_bytes, columns2);
@@ -430,8 +434,8 @@ size_of_typical(void)
 		int64_t		bits[4];
 
 		memcpy(bits, values, sizeof(bits));
-		columns[i] = (TsdbBodyColumn) {.kind = TSDB_BODY_FLOAT8,.codec = 8,.has_range = true,
-			.has_ends = true,.vector = {.bytes = 900,.offset = 900 * (i - 2)},
+		columns[i] = (TsdbBodyColumn) {.kind = TSDB_BODY_FLOAT8,.codec = 8,
+			.has_range = true,.has_ends = true,.vector = {.bytes = 900,.offset = 900 * (i - 2)},
 			.min = {.number = bits[0]},.max = {.number = bits[1]},
 			.first = {.number = bits[2]},.last = {.number = bits[3]}};
 	}

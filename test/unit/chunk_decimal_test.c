@@ -134,7 +134,8 @@ random_columns(void)
 
 		if (vary)
 			same &= tsdb_decimal_lower(&unscaled[i], scale, scales[i]);
-		length = tsdb_decimal_format(unscaled[i], vary ? (uint32_t) scales[i] : scale, again);
+		length = tsdb_decimal_format(unscaled[i], vary ? (uint32_t) scales[i] : scale,
+									 again);
 		same &= length == offsets[i + 1] - offsets[i] &&
 			memcmp(again, data + offsets[i], length) == 0;
 	}
@@ -152,14 +153,16 @@ int
 main(void)
 {
 	int64_t		value = 12;
+	uint8_t		payload[TSDB_DECIMAL_PAYLOAD_MAX];
 
 	known_values();
 	for (int i = 0; i < 500; i++)
 		random_columns();
 	check(!tsdb_decimal_lower(&value, 2, 3) && !tsdb_decimal_lower(&value, 2, -1) &&
-		  !tsdb_decimal_lower(&value, 2, 1) && value == 12, "impossible scales are refused");
-	check(tsdb_decimal_format(INT64_MIN, 0, (uint8_t[TSDB_DECIMAL_PAYLOAD_MAX]) {0}) == 0 &&
-		  tsdb_decimal_format(INT64_MAX, 3, (uint8_t[TSDB_DECIMAL_PAYLOAD_MAX]) {0}) == 0,
+		  !tsdb_decimal_lower(&value, 2, 1) && value == 12,
+		  "impossible scales are refused");
+	check(tsdb_decimal_format(INT64_MIN, 0, payload) == 0 &&
+		  tsdb_decimal_format(INT64_MAX, 3, payload) == 0,
 		  "too many digits are refused");
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed > 0;
