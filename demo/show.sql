@@ -37,19 +37,19 @@ WHERE "table" IN ('machine_metrics'::regclass, 'weather'::regclass);
 \echo
 \echo '-- CPU of the recorded machine, two-minute averages'
 \echo
-SELECT to_char(date_bin('2 minutes', ts, '2026-01-01'), 'HH24:MI') AS minute,
+SELECT to_char(time_bucket('2 minutes', ts), 'HH24:MI') AS minute,
        round(avg(value)::numeric, 1) AS cpu_busy_percent,
        repeat('█', (avg(value) / 2)::int) AS chart
 FROM machine_metrics
 WHERE metric = 'cpu_busy_percent'
-GROUP BY date_bin('2 minutes', ts, '2026-01-01')
-ORDER BY date_bin('2 minutes', ts, '2026-01-01');
+GROUP BY time_bucket('2 minutes', ts)
+ORDER BY time_bucket('2 minutes', ts);
 
 \echo
 \echo '-- How it was answered'
 \echo
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF)
-SELECT date_bin('2 minutes', ts, '2026-01-01'), avg(value)
+SELECT time_bucket('2 minutes', ts), avg(value)
 FROM machine_metrics
 WHERE metric = 'cpu_busy_percent'
 GROUP BY 1;
