@@ -78,7 +78,8 @@ class Variant:
     def size_sql(self, dataset):
         """A query for all bytes of the table, indexes included."""
         if self.method == "tsdb":
-            return f"select tsdb.table_size('{dataset.table}')"
+            return (f"select tsdb.table_size('{dataset.table}') "
+                    f"+ pg_indexes_size('{dataset.table}')")
         return f"select pg_total_relation_size('{dataset.table}')"
 
 

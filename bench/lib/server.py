@@ -64,6 +64,7 @@ class Server:
         self.settings = dict(SETTINGS, **(settings or {}))
         if preload:
             self.settings["shared_preload_libraries"] = f"'{preload}'"
+            self.settings.setdefault("tsdb.workers", "0")
         self.owner = {}
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
