@@ -63,7 +63,7 @@ tsdb_chunk_reader_open(TupleDesc tupdesc, const char *body, uint32 body_bytes,
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "tsdb chunk reader",
-												  ALLOCSET_DEFAULT_SIZES);
+												  ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	TsdbChunkReader *reader = palloc0(sizeof(TsdbChunkReader));
 	char	   *copy = palloc(Max(body_bytes, 1));
