@@ -152,6 +152,63 @@ report_counts(Relation rel, double chunk_rows)
 	pgstat_report_vacuum(RelationGetRelid(rel), rel->rd_rel->relisshared, total, 0);
 }
 
+/* Blocks of a relation up to the last one that has a line pointer in use. */
+static BlockNumber
+blocks_in_use(Relation rel, BufferAccessStrategy strategy)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	bool		empty = true;
+
+	while (nblocks > 0 && empty)
+	{
+		Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, nblocks - 1, RBM_NORMAL,
+												strategy);
+		Page		page;
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		if (!PageIsNew(page))
+		{
+			OffsetNumber max = PageGetMaxOffsetNumber(page);
+
+			for (OffsetNumber offset = 1; offset <= max && empty; offset++)
+				empty = !ItemIdIsUsed(PageGetItemId(page, offset));
+		}
+		UnlockReleaseBuffer(buffer);
+		if (empty)
+			nblocks--;
+		CHECK_FOR_INTERRUPTS();
+	}
+	return nblocks;
+}
+
+/*
+ * Give back the empty ends of shards.  Their readers hold a lock on the
+ * directory only, so that one is taken exclusively, if it is free, for as long
+ * as the cutting takes.
+ */
+static void
+truncate_shards(TsdbStorage *storage, BufferAccessStrategy strategy)
+{
+	for (int shard = 0; shard < TSDB_SHARDS_MAX; shard++)
+	{
+		Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_KNOWN);
+		BlockNumber nblocks;
+
+		if (rel == NULL)
+			continue;
+		nblocks = RelationGetNumberOfBlocks(rel);
+		if (blocks_in_use(rel, strategy) == nblocks)
+			continue;
+		if (!ConditionalLockRelation(storage->directory, AccessExclusiveLock))
+			return;
+		nblocks = blocks_in_use(rel, strategy);
+		if (nblocks < RelationGetNumberOfBlocks(rel))
+			RelationTruncate(rel, nblocks);
+		UnlockRelation(storage->directory, AccessExclusiveLock);
+	}
+}
+
 void
 tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 					 BufferAccessStrategy strategy)
@@ -176,6 +233,8 @@ tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 
 	foreach(lc, tsdb_storage_relations(storage))
 		vacuum_member(lfirst_oid(lc), params, strategy);
+	if (params->truncate != VACOPTVALUE_DISABLED)
+		truncate_shards(storage, strategy);
 	tsdb_moves_trim(storage);
 	recycle_chunk_numbers(rel, storage, strategy);
 	report_counts(rel, rows);

@@ -57,7 +57,7 @@ tsdb_sample_chunk_blocks(TsdbStorage *storage)
 
 	for (int shard = 0; shard < TSDB_SHARDS_MAX; shard++)
 	{
-		Relation	rel = tsdb_storage_shard(storage, shard, false);
+		Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_KNOWN);
 
 		if (rel != NULL)
 			blocks += RelationGetNumberOfBlocks(rel);

@@ -606,7 +606,7 @@ tsdb_directory_estimate(TsdbStorage *storage, double *rows, double *chunks,
 	*pages = nblocks;
 	for (int shard = 0; shard < tsdb_shards; shard++)
 	{
-		Relation	rel = tsdb_storage_shard(storage, shard, false);
+		Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_KNOWN);
 
 		if (rel != NULL)
 			*pages += RelationGetNumberOfBlocks(rel);

@@ -82,7 +82,7 @@ void
 tsdb_pieces_write(TsdbStorage *storage, int shard, uint64 generation,
 				  const char *stream, uint32 stream_bytes, TsdbPieceList *list)
 {
-	Relation	rel = tsdb_storage_shard(storage, shard, true);
+	Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_CREATE);
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 	CommandId	cid = GetCurrentCommandId(true);
 	char	   *payload = palloc(VARHDRSZ + sizeof(PieceHeader) + PIECE_MAX_DATA);
@@ -212,7 +212,7 @@ void
 tsdb_pieces_read(TsdbStorage *storage, int shard, uint64 generation, uint32 chunk,
 				 const TsdbPieceList *list, uint32 offset, uint32 length, char *dst)
 {
-	Relation	rel = tsdb_storage_shard(storage, shard, false);
+	Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
 	uint32		low = 0;
 	uint32		high = list->count;
 
@@ -259,7 +259,7 @@ tsdb_pieces_read(TsdbStorage *storage, int shard, uint64 generation, uint32 chun
 void
 tsdb_pieces_delete(TsdbStorage *storage, int shard, const TsdbPieceList *list)
 {
-	Relation	rel = tsdb_storage_shard(storage, shard, false);
+	Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
 
 	if (rel == NULL)
 		return;

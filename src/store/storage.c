@@ -167,18 +167,25 @@ tsdb_storage_close(TsdbStorage *storage)
 	pfree(storage);
 }
 
-/* Open the member relation of this name, which must exist unless missing_ok. */
+/* Open the member relation of this name, NULL if there is none.  What the
+ * catalog cache has not heard of yet is found if surely is true. */
 static Relation
-open_member(TsdbStorage *storage, const char *name, bool missing_ok)
+open_if_exists(TsdbStorage *storage, const char *name, bool surely)
 {
 	Oid			namespace_oid = RelationGetNamespace(storage->directory);
 	Oid			oid = get_relname_relid(name, namespace_oid);
-	Relation	rel;
 
-	if (!OidIsValid(oid))
+	if (!OidIsValid(oid) && surely)
 		oid = tsdb_internal_lookup(namespace_oid, name);
-	rel = OidIsValid(oid) ? tsdb_internal_open(oid) : NULL;
-	if (rel == NULL && !missing_ok)
+	return OidIsValid(oid) ? tsdb_internal_open(oid) : NULL;
+}
+
+static Relation
+open_member(TsdbStorage *storage, const char *name)
+{
+	Relation	rel = open_if_exists(storage, name, true);
+
+	if (rel == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("internal relation \"%s\" of table \"%s\" is missing",
@@ -195,7 +202,7 @@ tsdb_storage_marks(TsdbStorage *storage)
 		char		name[NAMEDATALEN];
 
 		snprintf(name, NAMEDATALEN, "tsdb_marks_%u", storage->identity);
-		storage->marks = open_member(storage, name, false);
+		storage->marks = open_member(storage, name);
 	}
 	return storage->marks;
 }
@@ -221,13 +228,13 @@ tsdb_storage_moves(TsdbStorage *storage)
 		char		name[NAMEDATALEN];
 
 		snprintf(name, NAMEDATALEN, "tsdb_moves_%u", storage->identity);
-		storage->moves = open_member(storage, name, false);
+		storage->moves = open_member(storage, name);
 	}
 	return storage->moves;
 }
 
 Relation
-tsdb_storage_shard(TsdbStorage *storage, int shard, bool create)
+tsdb_storage_shard(TsdbStorage *storage, int shard, TsdbShardLookup lookup)
 {
 	char		name[NAMEDATALEN];
 
@@ -237,11 +244,11 @@ tsdb_storage_shard(TsdbStorage *storage, int shard, bool create)
 		return storage->shards[shard];
 
 	snprintf(name, NAMEDATALEN, "tsdb_shard_%u_%d", storage->identity, shard);
-	storage->shards[shard] = open_member(storage, name, true);
-	if (storage->shards[shard] == NULL && create)
+	storage->shards[shard] = open_if_exists(storage, name, lookup != TSDB_SHARD_IF_KNOWN);
+	if (storage->shards[shard] == NULL && lookup == TSDB_SHARD_CREATE)
 	{
 		tsdb_internal_create(storage->table, name, tsdb_pieces_tupdesc());
-		storage->shards[shard] = open_member(storage, name, false);
+		storage->shards[shard] = open_member(storage, name);
 	}
 	return storage->shards[shard];
 }

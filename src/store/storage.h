@@ -54,8 +54,16 @@ extern Relation tsdb_storage_marks(TsdbStorage *storage);
 extern Relation tsdb_storage_marks_index(TsdbStorage *storage);
 extern Relation tsdb_storage_moves(TsdbStorage *storage);
 
-/* A shard's relation, or NULL if it has none and create is false. */
-extern Relation tsdb_storage_shard(TsdbStorage *storage, int shard, bool create);
+/* How to look for a shard's relation. */
+typedef enum TsdbShardLookup
+{
+	TSDB_SHARD_IF_KNOWN,		/* as far as the catalog cache knows */
+	TSDB_SHARD_IF_EXISTS,		/* surely: a directory tuple refers to it */
+	TSDB_SHARD_CREATE			/* make it if it does not exist */
+} TsdbShardLookup;
+
+/* A shard's relation, or NULL if there is none. */
+extern Relation tsdb_storage_shard(TsdbStorage *storage, int shard, TsdbShardLookup lookup);
 
 /* OIDs of every relation of this storage, the directory first. */
 extern List *tsdb_storage_relations(TsdbStorage *storage);
