@@ -145,6 +145,20 @@ try_floats(TsdbKind kind, const uint64_t *values, uint32_t count, TsdbCodecLevel
 	return TSDB_CODEC_OK;
 }
 
+/*
+ * Whether codes and entries can be shorter than so many bits.  Sorting entries
+ * saves at most log2 of their number over what a value takes without them.
+ */
+static bool
+dictionary_may_win(uint32_t count, uint32_t distinct, size_t best_bits)
+{
+	size_t		code_bits = tsdb_bit_length(distinct - 1);
+	size_t		value_bits = best_bits / count;
+	size_t		entry_bits = value_bits > code_bits ? value_bits - code_bits : 1;
+
+	return count * (code_bits - 1) + distinct * entry_bits < best_bits;
+}
+
 /* Runs and dictionaries, where values repeat enough to pay for them. */
 static TsdbCodecStatus
 try_repeats(TsdbKind kind, const uint64_t *values, uint32_t count, uint32_t runs,
@@ -165,11 +179,10 @@ try_repeats(TsdbKind kind, const uint64_t *values, uint32_t count, uint32_t runs
 	}
 	if (contest->best_bytes * 8 > (size_t) count * 2)
 	{
-		uint32_t	distinct = tsdb_dictionary_count(values, count, count / 2, arena);
+		uint32_t	limit = count - count / 8;
+		uint32_t	distinct = tsdb_dictionary_count(values, count, limit, arena);
 
-		/* Codes alone must leave room for the entries. */
-		if (distinct <= count / 2 &&
-			(size_t) count * (tsdb_bit_length(distinct - 1) - 1) < contest->best_bytes * 8)
+		if (distinct <= limit && dictionary_may_win(count, distinct, contest->best_bytes * 8))
 		{
 			TsdbWriter	trial = trial_writer(contest);
 
