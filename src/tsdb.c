@@ -106,8 +106,7 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 
 			if ((form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW) &&
 				form->relam == get_table_am_oid("tsdb", true))
-				tsdb_storage_note_drop(object_id,
-									   form->relpersistence == RELPERSISTENCE_TEMP ?
+				tsdb_storage_note_drop(form->relpersistence == RELPERSISTENCE_TEMP ?
 									   form->relnamespace : InvalidOid,
 									   form->reltablespace, form->relfilenode);
 			ReleaseSysCache(tuple);
@@ -129,7 +128,9 @@ at_xact_event(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
 		case XACT_EVENT_ABORT:
-			tsdb_insert_at_xact_end(event == XACT_EVENT_COMMIT);
+			tsdb_insert_at_xact_end(event != XACT_EVENT_ABORT);
+			if (event == XACT_EVENT_ABORT)
+				tsdb_storage_at_abort();
 			executor_depth = 0;
 			/* FALLTHROUGH */
 		case XACT_EVENT_PARALLEL_COMMIT:

@@ -61,6 +61,29 @@ tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
 }
 
 bool
+tsdb_fetch_is_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
+{
+	ItemPointerData place = *tid;
+	HeapTupleData tuple;
+	Buffer		buffer;
+
+	while (tsdb_tid_is_chunk(&place))
+	{
+		if (!tsdb_marks_row_visible(storage, &place, snapshot))
+			return false;
+		if (tsdb_directory_fetch(storage, tsdb_tid_chunk(&place), snapshot, NULL))
+			return true;
+		if (!tsdb_moves_origin(storage, &place, &place))
+			return false;
+	}
+	tuple.t_self = place;
+	if (!heap_fetch(storage->table, snapshot, &tuple, &buffer, false))
+		return false;
+	ReleaseBuffer(buffer);
+	return true;
+}
+
+bool
 tsdb_fetch_is_buried(TsdbStorage *storage, TupleTableSlot *slot, Snapshot snapshot)
 {
 	BufferHeapTupleTableSlot *buffer_slot = (BufferHeapTupleTableSlot *) slot;
@@ -242,7 +265,7 @@ tsdb_tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snaps
 	storage = tsdb_storage_open(rel, AccessShareLock);
 	if (storage == NULL)
 		return false;
-	result = tsdb_fetch_chunk_row(storage, &slot->tts_tid, snapshot, NULL);
+	result = tsdb_fetch_is_visible(storage, &slot->tts_tid, snapshot);
 	tsdb_storage_close(storage);
 	return result;
 }

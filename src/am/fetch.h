@@ -29,6 +29,12 @@ extern bool tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid,
 								 Snapshot snapshot, TupleTableSlot *slot);
 
 /*
+ * Is this row, which is in a chunk now, visible to the snapshot, here or where
+ * it came from?
+ */
+extern bool tsdb_fetch_is_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot);
+
+/*
  * A snapshot older than a compaction sees the old copy of a moved row.  If our
  * own transaction has deleted or updated that row since, it did so through its
  * chunk, and the old copy does not show it: is the row in this slot such a one?

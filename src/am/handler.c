@@ -66,6 +66,7 @@ tsdb_table_routine(void)
 	am->tuple_get_latest_tid = tsdb_tuple_get_latest_tid;
 	am->tuple_satisfies_snapshot = tsdb_tuple_satisfies_snapshot;
 	am->tuple_insert = tsdb_tuple_insert;
+	am->tuple_insert_speculative = tsdb_tuple_insert_speculative;
 	am->multi_insert = tsdb_multi_insert;
 	am->tuple_delete = tsdb_tuple_delete;
 	am->tuple_update = tsdb_tuple_update;

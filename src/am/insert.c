@@ -70,6 +70,16 @@ tsdb_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options
 }
 
 void
+tsdb_tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid,
+							  int options, struct BulkInsertStateData *bistate,
+							  uint32 token)
+{
+	GetHeapamTableAmRoutine()->tuple_insert_speculative(rel, slot, cid, options, bistate,
+														token);
+	tsdb_insert_count(rel, 1);
+}
+
+void
 tsdb_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid,
 				  int options, struct BulkInsertStateData *bistate)
 {

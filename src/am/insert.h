@@ -13,6 +13,11 @@ extern void tsdb_multi_insert(Relation rel, TupleTableSlot **slots, int nslots,
 							  CommandId cid, int options,
 							  struct BulkInsertStateData *bistate);
 
+extern void tsdb_tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid,
+										  int options,
+										  struct BulkInsertStateData *bistate,
+										  uint32 token);
+
 /* Count rows that came into a table's row store. */
 extern void tsdb_insert_count(Relation rel, int64 rows);
 

@@ -126,7 +126,7 @@ stored_reltuples(Oid relid)
 
 /* Heap has counted the rows of the row store; tell of the chunks' rows too. */
 static void
-report_counts(Relation rel, double chunk_rows)
+report_counts(Relation rel, double chunk_rows, BlockNumber chunk_pages)
 {
 	double		total = stored_reltuples(RelationGetRelid(rel)) + chunk_rows;
 	List	   *indexes = RelationGetIndexList(rel);
@@ -134,7 +134,7 @@ report_counts(Relation rel, double chunk_rows)
 	bool		frozen;
 	bool		minmulti;
 
-	vac_update_relstats(rel, RelationGetNumberOfBlocks(rel), total, 0,
+	vac_update_relstats(rel, RelationGetNumberOfBlocks(rel) + chunk_pages, total, 0,
 						indexes != NIL, InvalidTransactionId, InvalidMultiXactId,
 						&frozen, &minmulti, false);
 	foreach(lc, indexes)
@@ -229,6 +229,8 @@ tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 	tsdb_directory_estimate(storage, &rows, &chunks, &pages);
 	if (rel->rd_rel->reltuples > 0)
 		rel->rd_rel->reltuples = Max(rel->rd_rel->reltuples - rows, 0);
+	rel->rd_rel->relpages = Max(rel->rd_rel->relpages -
+								(int32) tsdb_sample_chunk_blocks(storage), 0);
 	heap_vacuum_rel(rel, params, strategy);
 
 	foreach(lc, tsdb_storage_relations(storage))
@@ -236,8 +238,9 @@ tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 	if (params->truncate != VACOPTVALUE_DISABLED)
 		truncate_shards(storage, strategy);
 	tsdb_moves_trim(storage);
-	recycle_chunk_numbers(rel, storage, strategy);
-	report_counts(rel, rows);
+	if (params->index_cleanup != VACOPTVALUE_DISABLED)
+		recycle_chunk_numbers(rel, storage, strategy);
+	report_counts(rel, rows, tsdb_sample_chunk_blocks(storage));
 	tsdb_storage_close(storage);
 }
 
@@ -282,17 +285,27 @@ tsdb_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages
 		return;
 	}
 
-	/* The stored density is that of both stores: take the row width instead. */
+	/*
+	 * relpages and reltuples were stored for both stores: less the chunks they
+	 * give the density of the row store's pages.
+	 */
 	tsdb_directory_estimate(storage, &rows, &chunks, &chunk_pages);
 	heap_pages = smgrnblocks(RelationGetSmgr(rel), MAIN_FORKNUM);
 	*pages = heap_pages + chunk_pages;
 	*tuples = rows;
 	if (heap_pages > 0)
 	{
-		int32		width = get_rel_data_width(rel, attr_widths) +
-		MAXALIGN(SizeofHeapTupleHeader) + sizeof(ItemIdData);
+		double		stored_pages = (double) rel->rd_rel->relpages -
+		tsdb_sample_chunk_blocks(storage);
+		double		density;
 
-		*tuples += rint((double) (BLCKSZ - SizeOfPageHeaderData) / width * heap_pages);
+		if (rel->rd_rel->reltuples >= 0 && stored_pages > 0)
+			density = Max(rel->rd_rel->reltuples - rows, 0) / stored_pages;
+		else
+			density = (double) (BLCKSZ - SizeOfPageHeaderData) /
+				(get_rel_data_width(rel, attr_widths) +
+				 MAXALIGN(SizeofHeapTupleHeader) + sizeof(ItemIdData));
+		*tuples += rint(density * heap_pages);
 	}
 	*allvisfrac = 0;
 	tsdb_storage_close(storage);

@@ -19,6 +19,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "am/fetch.h"
+#include "am/insert.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -151,7 +152,7 @@ lock_for_change(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 	if (result != TM_Ok)
 		return result;
 	if (crosscheck != InvalidSnapshot &&
-		!tsdb_fetch_chunk_row(storage, tid, crosscheck, NULL))
+		!tsdb_fetch_is_visible(storage, tid, crosscheck))
 	{
 		failure->ctid = *tid;
 		failure->xmax = InvalidTransactionId;
@@ -193,6 +194,7 @@ tsdb_tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapsho
 						changing_partition ? TSDB_MARK_MOVED : TSDB_MARK_DELETED,
 						NULL, cid);
 		pgstat_count_heap_delete(rel);
+		tsdb_insert_count(rel, 1);	/* work for compaction, too */
 	}
 	tsdb_storage_close(storage);
 	return result;
@@ -285,6 +287,7 @@ tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandI
 		if (should_free)
 			heap_freetuple(tuple);
 		*update_indexes = true;
+		tsdb_insert_count(rel, 1);
 
 		/* It was counted as an insert; it is an update. */
 		if (rel->pgstat_info != NULL && rel->pgstat_info->trans != NULL)
@@ -481,6 +484,7 @@ tsdb_tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot
 	bool		follow_updates = (flags & TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS) != 0;
 	bool		find_last = (flags & TUPLE_LOCK_FLAG_FIND_LAST_VERSION) != 0;
 	bool		traversed = false;
+	ItemPointerData asked = *tid;
 
 	for (;;)
 	{
@@ -493,7 +497,12 @@ tsdb_tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot
 							  failure);
 		failure->traversed = traversed;
 		if (result != TM_Updated)
+		{
+			/* The caller's snapshot may know a moved row by its old place only. */
+			if (!traversed)
+				*tid = asked;
 			return result;
+		}
 		if (was_moved(rel, result, failure, tid))
 			continue;			/* the same version, elsewhere */
 		if (!find_last)

@@ -10,6 +10,7 @@
 #include "codec/entropy.h"
 
 #include "codec/bitpack.h"
+#include "codec/dispatch.h"
 #include "codec/entropy_format.h"
 
 #define FAST_WIDTH_MAX	(57 - TSDB_ENTROPY_LOG_MAX)
@@ -93,8 +94,8 @@ read_slowly(TsdbEntropyReader *reader, uint32_t turn, uint64_t *out)
 	return true;
 }
 
-TsdbCodecStatus
-tsdb_entropy_read(TsdbEntropyReader *reader, uint32_t count, uint64_t *out)
+static TSDB_CODEC_CLONES TsdbCodecStatus
+read_values(TsdbEntropyReader *reader, uint32_t count, uint64_t *out)
 {
 	uint32_t	i = 0;
 
@@ -147,4 +148,10 @@ tsdb_entropy_read(TsdbEntropyReader *reader, uint32_t count, uint64_t *out)
 					return TSDB_CODEC_CORRUPT;
 	}
 	return TSDB_CODEC_OK;
+}
+
+TsdbCodecStatus
+tsdb_entropy_read(TsdbEntropyReader *reader, uint32_t count, uint64_t *out)
+{
+	return read_values(reader, count, out);
 }

@@ -201,7 +201,7 @@ read_positions(const uint8_t *start, size_t bit, uint32_t slots, uint32_t patche
 }
 
 /* Add the patches' high parts to the unpacked slots. */
-static TsdbCodecStatus
+static TSDB_CODEC_CLONES TsdbCodecStatus
 apply_patches(const TsdbPackedBlock *block, const uint8_t *start, const uint8_t *end,
 			  uint32_t slots, bool signed_patches, uint64_t *residuals)
 {

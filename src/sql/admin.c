@@ -85,9 +85,12 @@ tsdb_compact(PG_FUNCTION_ARGS)
 	foreach(lc, relids)
 	{
 		TsdbCompactResult result;
-		Relation	rel = relation_open(lfirst_oid(lc), AccessShareLock);
-		bool		is_table = RELKIND_HAS_STORAGE(rel->rd_rel->relkind) && tsdb_is_table(rel);
+		Relation	rel = try_relation_open(lfirst_oid(lc), AccessShareLock);
+		bool		is_table;
 
+		if (rel == NULL)
+			continue;			/* dropped meanwhile */
+		is_table = RELKIND_HAS_STORAGE(rel->rd_rel->relkind) && tsdb_is_table(rel);
 		relation_close(rel, NoLock);
 		if (!is_table)
 		{

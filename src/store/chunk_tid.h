@@ -40,11 +40,16 @@ tsdb_tid_chunk(ItemPointer tid)
 	return (ItemPointerGetBlockNumberNoCheck(tid) & ~TSDB_TID_CHUNK_BIT) / TSDB_TID_BLOCKS;
 }
 
+/* PG_UINT32_MAX, which is no row, for an offset that no chunk row has. */
 static inline uint32
 tsdb_tid_row(ItemPointer tid)
 {
+	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(tid);
+
+	if (offset < 1 || offset > TSDB_TID_ROWS)
+		return PG_UINT32_MAX;
 	return ItemPointerGetBlockNumberNoCheck(tid) % TSDB_TID_BLOCKS * TSDB_TID_ROWS +
-		ItemPointerGetOffsetNumberNoCheck(tid) - 1;
+		offset - 1;
 }
 
 static inline void

@@ -314,6 +314,15 @@ find_mark(TsdbStorage *storage, int64 key, MarkVersion *found)
 	return result;
 }
 
+static void pg_attribute_noreturn()
+lock_not_available(TsdbStorage *storage)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not obtain lock on row in relation \"%s\"",
+					RelationGetRelationName(storage->table))));
+}
+
 /* Wait for the transaction that is replacing the chunk. */
 static bool
 wait_for(TsdbStorage *storage, ItemPointer tid, TransactionId xid, LockWaitPolicy policy)
@@ -327,10 +336,7 @@ wait_for(TsdbStorage *storage, ItemPointer tid, TransactionId xid, LockWaitPolic
 			return ConditionalXactLockTableWait(xid);
 		case LockWaitError:
 			if (!ConditionalXactLockTableWait(xid))
-				ereport(ERROR,
-						(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-						 errmsg("could not obtain lock on row in relation \"%s\"",
-								RelationGetRelationName(storage->table))));
+				lock_not_available(storage);
 			return true;
 	}
 	return true;
@@ -474,9 +480,12 @@ tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		}
 
 		tuple.t_self = *stub;
-		result = heap_lock_tuple(marks, &tuple, cid, mode, wait_policy, false,
-								 &buffer, failure);
+		result = heap_lock_tuple(marks, &tuple, cid, mode,
+								 wait_policy == LockWaitError ? LockWaitSkip : wait_policy,
+								 false, &buffer, failure);
 		ReleaseBuffer(buffer);
+		if (result == TM_WouldBlock && wait_policy == LockWaitError)
+			lock_not_available(storage);
 
 		switch (result)
 		{

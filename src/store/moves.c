@@ -133,23 +133,22 @@ compare_moves(const void *a, const void *b)
 	return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/* Add the rows of one recorded chunk to what is remembered. */
-static void
-remember(TsdbStorage *storage, uint32 chunk, bytea *origins)
+/* Decode a recorded chunk's origins; returns how many. */
+static uint32
+decode_origins(TsdbStorage *storage, uint32 chunk, bytea *origins, int64 *carriers)
 {
 	const uint8 *src = (const uint8 *) VARDATA_ANY(origins);
 	Size		src_bytes = VARSIZE_ANY_EXHDR(origins);
-	int64		carriers[TSDB_VECTOR_ROWS_MAX];
 	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
 	TsdbVector	out = {.nulls = nulls};
 	TsdbVectorInfo info;
 	Size		scratch_bytes = tsdb_codec_scratch_bytes(TSDB_VECTOR_INT, 8, 0);
-	void	   *scratch = alloc_scratch(scratch_bytes);
 
 	out.ints = carriers;
 	if (tsdb_codec_inspect(src, src_bytes, &info) != TSDB_CODEC_OK ||
 		info.type != TSDB_VECTOR_INT || info.nrows > TSDB_VECTOR_ROWS_MAX ||
-		tsdb_codec_decode(src, src_bytes, scratch, scratch_bytes, &out) != TSDB_CODEC_OK)
+		tsdb_codec_decode(src, src_bytes, alloc_scratch(scratch_bytes), scratch_bytes,
+						  &out) != TSDB_CODEC_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("record of moved rows of table \"%s\" is damaged",
@@ -157,15 +156,80 @@ remember(TsdbStorage *storage, uint32 chunk, bytea *origins)
 				 errdetail("Internal relation \"%s\", chunk %u.",
 						   RelationGetRelationName(storage->moves), chunk),
 				 errhint("Retry the transaction: it is needed by old snapshots only.")));
+	return out.nrows;
+}
 
-	while (remembered.count + out.nrows > remembered.allocated)
+/* A scan of all moves, in memory of its own. */
+typedef struct MoveScan
+{
+	Relation	rel;
+	MemoryContext memory;
+	MemoryContext caller;
+	TupleTableSlot *slot;
+	TableScanDesc scan;
+	TransactionId mover;		/* of the tuple at hand */
+	uint32		chunk;
+} MoveScan;
+
+static void
+begin_moves(TsdbStorage *storage, MoveScan *scan)
+{
+	scan->rel = tsdb_storage_moves(storage);
+	LockRelationOid(RelationGetRelid(scan->rel), AccessShareLock);
+	scan->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb move scan",
+										 ALLOCSET_DEFAULT_SIZES);
+	scan->slot = table_slot_create(scan->rel, NULL);
+	scan->scan = table_beginscan(scan->rel, SnapshotAny, 0, NULL);
+	scan->caller = MemoryContextSwitchTo(scan->memory);
+}
+
+static bool
+next_move(MoveScan *scan)
+{
+	bool		isnull;
+
+	CHECK_FOR_INTERRUPTS();
+	MemoryContextReset(scan->memory);
+	if (!table_scan_getnextslot(scan->scan, ForwardScanDirection, scan->slot))
+		return false;
+	scan->mover = (TransactionId) DatumGetInt64(slot_getattr(scan->slot, Anum_mover, &isnull));
+	scan->chunk = (uint32) DatumGetInt64(slot_getattr(scan->slot, Anum_chunk, &isnull));
+	return true;
+}
+
+static bytea *
+move_origins(MoveScan *scan)
+{
+	bool		isnull;
+
+	return DatumGetByteaPP(slot_getattr(scan->slot, Anum_origins, &isnull));
+}
+
+static void
+end_moves(MoveScan *scan)
+{
+	MemoryContextSwitchTo(scan->caller);
+	table_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	UnlockRelationOid(RelationGetRelid(scan->rel), AccessShareLock);
+	MemoryContextDelete(scan->memory);
+}
+
+/* Add the rows of one recorded chunk to what is remembered. */
+static void
+remember(TsdbStorage *storage, uint32 chunk, bytea *origins)
+{
+	int64		carriers[TSDB_VECTOR_ROWS_MAX];
+	uint32		nrows = decode_origins(storage, chunk, origins, carriers);
+
+	while (remembered.count + nrows > remembered.allocated)
 	{
 		remembered.allocated = Max(remembered.allocated * 2, 4096);
 		remembered.moves = remembered.moves == NULL ?
 			MemoryContextAllocHuge(remembered.memory, remembered.allocated * sizeof(Move)) :
 			repalloc_huge(remembered.moves, remembered.allocated * sizeof(Move));
 	}
-	for (uint32 row = 0; row < out.nrows; row++)
+	for (uint32 row = 0; row < nrows; row++)
 	{
 		Move	   *move = &remembered.moves[remembered.count++];
 
@@ -177,30 +241,18 @@ remember(TsdbStorage *storage, uint32 chunk, bytea *origins)
 static void
 remember_moves_of(TsdbStorage *storage, TransactionId mover)
 {
-	Relation	rel = tsdb_storage_moves(storage);
-	TupleTableSlot *slot;
-	TableScanDesc scan;
+	MoveScan	scan;
 
 	tsdb_moves_at_xact_end();
 	remembered.memory = AllocSetContextCreate(TopMemoryContext, "tsdb moves",
 											  ALLOCSET_DEFAULT_SIZES);
-
-	LockRelationOid(RelationGetRelid(rel), AccessShareLock);
-	slot = table_slot_create(rel, NULL);
-	scan = table_beginscan(rel, SnapshotAny, 0, NULL);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	begin_moves(storage, &scan);
+	while (next_move(&scan))
 	{
-		bool		isnull;
-
-		if ((TransactionId) DatumGetInt64(slot_getattr(slot, Anum_mover, &isnull)) != mover)
-			continue;
-		remember(storage, (uint32) DatumGetInt64(slot_getattr(slot, Anum_chunk, &isnull)),
-				 DatumGetByteaPP(slot_getattr(slot, Anum_origins, &isnull)));
-		CHECK_FOR_INTERRUPTS();
+		if (scan.mover == mover)
+			remember(storage, scan.chunk, move_origins(&scan));
 	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	UnlockRelationOid(RelationGetRelid(rel), AccessShareLock);
+	end_moves(&scan);
 
 	qsort(remembered.moves, remembered.count, sizeof(Move), compare_moves);
 	remembered.identity = storage->identity;
@@ -230,6 +282,34 @@ tsdb_moves_find(TsdbStorage *storage, TransactionId mover,
 	return true;
 }
 
+bool
+tsdb_moves_origin(TsdbStorage *storage, ItemPointer tid, ItemPointer origin)
+{
+	uint32		chunk = tsdb_tid_chunk(tid);
+	uint32		row = tsdb_tid_row(tid);
+	int64		carriers[TSDB_VECTOR_ROWS_MAX];
+	bool		found = false;
+	MoveScan	scan;
+
+	/* A number is used again only long after; the last record is the right one. */
+	begin_moves(storage, &scan);
+	while (next_move(&scan))
+	{
+		if (scan.chunk != chunk ||
+			(!TransactionIdIsCurrentTransactionId(scan.mover) &&
+			 (TransactionIdIsInProgress(scan.mover) || !TransactionIdDidCommit(scan.mover))))
+			continue;
+		if (row < decode_origins(storage, chunk, move_origins(&scan), carriers))
+		{
+			ItemPointerSet(origin, (BlockNumber) (carriers[row] >> 16),
+						   (OffsetNumber) (carriers[row] & 0xFFFF));
+			found = true;
+		}
+	}
+	end_moves(&scan);
+	return found;
+}
+
 void
 tsdb_moves_at_xact_end(void)
 {
@@ -243,8 +323,7 @@ tsdb_moves_trim(TsdbStorage *storage)
 {
 	Relation	rel = tsdb_storage_moves(storage);
 	TransactionId oldest = GetOldestNonRemovableTransactionId(storage->table);
-	TupleTableSlot *slot;
-	TableScanDesc scan;
+	MoveScan	scan;
 	bool		needed = false;
 
 	if (RelationGetNumberOfBlocks(rel) == 0)
@@ -252,18 +331,10 @@ tsdb_moves_trim(TsdbStorage *storage)
 	if (!ConditionalLockRelationOid(RelationGetRelid(rel), AccessExclusiveLock))
 		return;
 
-	slot = table_slot_create(rel, NULL);
-	scan = table_beginscan(rel, SnapshotAny, 0, NULL);
-	while (!needed && table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		bool		isnull;
-		TransactionId mover = (TransactionId)
-		DatumGetInt64(slot_getattr(slot, Anum_mover, &isnull));
-
-		needed = !TransactionIdPrecedes(mover, oldest);
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
+	begin_moves(storage, &scan);
+	while (!needed && next_move(&scan))
+		needed = !TransactionIdPrecedes(scan.mover, oldest);
+	end_moves(&scan);
 
 	if (!needed)
 		RelationTruncate(rel, 0);

@@ -11,6 +11,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/catalog.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -36,8 +37,7 @@ int			tsdb_shards = TSDB_SHARDS_DEFAULT;
 /* Tables dropped by this session whose storage is still there. */
 typedef struct DroppedTable
 {
-	Oid			relid;
-	Oid			namespace_oid;
+	Oid			namespace_oid;	/* of a temporary table, else invalid */
 	Oid			tablespace;
 	Oid			filenode;
 } DroppedTable;
@@ -320,17 +320,24 @@ tsdb_storage_is_published(Relation table)
 }
 
 void
-tsdb_storage_note_drop(Oid relid, Oid namespace_oid, Oid tablespace, Oid filenode)
+tsdb_storage_note_drop(Oid namespace_oid, Oid tablespace, Oid filenode)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	DroppedTable *dropped = palloc(sizeof(DroppedTable));
 
-	dropped->relid = relid;
 	dropped->namespace_oid = namespace_oid;
 	dropped->tablespace = tablespace;
 	dropped->filenode = filenode;
 	dropped_tables = lappend(dropped_tables, dropped);
 	MemoryContextSwitchTo(old);
+}
+
+void
+tsdb_storage_at_abort(void)
+{
+	list_free_deep(dropped_tables);
+	dropped_tables = NIL;
+	look_for_orphans = false;
 }
 
 void
@@ -411,18 +418,12 @@ tsdb_storage_before_commit(void)
 	{
 		DroppedTable *dropped = lfirst(lc);
 		char		name[NAMEDATALEN];
-		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(dropped->relid));
-		bool		there = false;
 		Oid			namespace_oid;
 		Oid			oid;
 
-		if (HeapTupleIsValid(tuple))
-		{
-			there = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode == dropped->filenode;
-			ReleaseSysCache(tuple);
-		}
-		if (there)
-			continue;			/* the drop was rolled back */
+		/* Was the drop rolled back, or the swap that gave it this file? */
+		if (OidIsValid(RelidByRelfilenode(dropped->tablespace, dropped->filenode)))
+			continue;
 		namespace_oid = OidIsValid(dropped->namespace_oid) ? dropped->namespace_oid :
 			get_namespace_oid(TSDB_INTERNAL_SCHEMA, true);
 		directory_name(name, dropped->tablespace, dropped->filenode);

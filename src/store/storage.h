@@ -83,14 +83,15 @@ extern bool tsdb_storage_is_published(Relation table);
 /* A table of ours was dropped (from the object access hook): its storage goes
  * before commit, if the drop is not rolled back.  namespace_oid is the schema
  * of a temporary table, else invalid. */
-extern void tsdb_storage_note_drop(Oid relid, Oid namespace_oid,
-								   Oid tablespace, Oid filenode);
+extern void tsdb_storage_note_drop(Oid namespace_oid, Oid tablespace, Oid filenode);
 
 /* The library was loaded in the middle of a transaction, which may have
  * dropped tables unseen: look for storages without a table before commit. */
 extern void tsdb_storage_note_late_load(void);
 
-/* Before commit: drop the storages of dropped tables. */
+/* Before commit: drop the storages of dropped tables.  What is dropped after
+ * that (ON COMMIT DROP) goes with the session's next commit. */
 extern void tsdb_storage_before_commit(void);
+extern void tsdb_storage_at_abort(void);
 
 #endif							/* TSDB_STORE_STORAGE_H */

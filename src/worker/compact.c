@@ -57,6 +57,7 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 
 	tsdb_progress_phase(TSDB_PROGRESS_SCANNING);
 	tsdb_row_store_begin(&scan, rel);
+	scan.next = options->first_block;
 	tsdb_row_arena_init(&arena, CurrentMemoryContext);
 	for (;;)
 	{
@@ -96,6 +97,7 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 	tsdb_stop_point("compact_after_index");
 	tsdb_row_store_end(&scan);
 	result->rows_kept = scan.kept;
+	result->next_block = scan.next;
 	if (storage != NULL)
 		tsdb_storage_close(storage);
 

@@ -5,10 +5,12 @@
 #ifndef TSDB_WORKER_COMPACT_H
 #define TSDB_WORKER_COMPACT_H
 
+#include "storage/block.h"
 #include "utils/rel.h"
 
 typedef struct TsdbCompactOptions
 {
+	BlockNumber first_block;	/* of the row store, where to start */
 	int64		max_rows;		/* stop after about this many rows; 0: no limit */
 	bool		merge;			/* also merge small and overlapping chunks */
 	bool		nowait;			/* give up rather than wait for the table's lock */
@@ -17,6 +19,7 @@ typedef struct TsdbCompactOptions
 typedef struct TsdbCompactResult
 {
 	bool		done;			/* false: lock not got, or more is to do */
+	BlockNumber next_block;		/* of the row store, where this one stopped */
 	int64		rows_moved;		/* from the row store to chunks */
 	int64		rows_kept;		/* seen and left: locked, too new, too large */
 	int64		chunks_written;
