@@ -7,8 +7,50 @@
 #include "am/row_slot.h"
 
 #include "access/htup_details.h"
+#include "access/tupmacs.h"
 #include "store/chunk_tid.h"
 #include "utils/rel.h"
+
+/*
+ * Add a column to the layout that all tuples of the chunk share, or find that
+ * there is none, since the column's width varies or one of its rows is null.
+ */
+static void
+add_to_layout(TsdbRowSource *source, Form_pg_attribute att, int i, const TsdbColumn *column)
+{
+	Size		offset;
+
+	if (i == 0)
+		source->fixed_bytes = MAXALIGN(SizeofHeapTupleHeader);
+	if (!att->attbyval || memchr(column->nulls, true, source->nrows) != NULL)
+	{
+		source->fixed_bytes = 0;
+		return;
+	}
+	offset = att_align_nominal(source->fixed_bytes, att->attalign);
+	source->offsets[i] = offset;
+	source->fixed_bytes = offset + att->attlen;
+}
+
+/* What heap_form_tuple does, for a row of by-value columns without nulls. */
+static HeapTuple
+form_fixed_tuple(const TsdbRowSource *source, TupleDesc tupdesc, const Datum *values)
+{
+	HeapTuple	tuple = palloc0(HEAPTUPLESIZE + source->fixed_bytes);
+	char	   *data;
+
+	tuple->t_len = source->fixed_bytes;
+	tuple->t_data = (HeapTupleHeader) ((char *) tuple + HEAPTUPLESIZE);
+	HeapTupleHeaderSetDatumLength(tuple->t_data, tuple->t_len);
+	HeapTupleHeaderSetTypeId(tuple->t_data, tupdesc->tdtypeid);
+	HeapTupleHeaderSetTypMod(tuple->t_data, tupdesc->tdtypmod);
+	HeapTupleHeaderSetNatts(tuple->t_data, source->natts);
+	tuple->t_data->t_hoff = MAXALIGN(SizeofHeapTupleHeader);
+	data = (char *) tuple->t_data;
+	for (int i = 0; i < source->natts; i++)
+		store_att_byval(data + source->offsets[i], values[i], TupleDescAttr(tupdesc, i)->attlen);
+	return tuple;
+}
 
 void
 tsdb_row_source_open(TsdbRowSource *source, Relation table, TupleDesc tupdesc,
@@ -23,10 +65,14 @@ tsdb_row_source_open(TsdbRowSource *source, Relation table, TupleDesc tupdesc,
 	source->by_value = true;
 	source->values = palloc(Max(tupdesc->natts, 1) * sizeof(Datum *));
 	source->nulls = palloc(Max(tupdesc->natts, 1) * sizeof(bool *));
+	source->offsets = palloc(Max(tupdesc->natts, 1) * sizeof(uint16));
+	source->fixed_bytes = 0;
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		const TsdbColumn *column = tsdb_chunk_reader_column(reader, i + 1);
 
+		if (source->fixed_bytes > 0 || i == 0)
+			add_to_layout(source, TupleDescAttr(tupdesc, i), i, column);
 		source->values[i] = column->values;
 		source->nulls[i] = column->nulls;
 		if (!TupleDescAttr(tupdesc, i)->attbyval)
@@ -50,7 +96,11 @@ tsdb_row_slot_store(TupleTableSlot *slot, const TsdbRowSource *source, uint32 ro
 	}
 
 	old = MemoryContextSwitchTo(slot->tts_mcxt);
-	tuple = heap_form_tuple(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
+	if (source->fixed_bytes > 0)
+		tuple = form_fixed_tuple(source, slot->tts_tupleDescriptor, slot->tts_values);
+	else
+		tuple = heap_form_tuple(slot->tts_tupleDescriptor, slot->tts_values,
+								slot->tts_isnull);
 	MemoryContextSwitchTo(old);
 
 	HeapTupleHeaderSetXmin(tuple->t_data, source->xmin);

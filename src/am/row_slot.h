@@ -23,6 +23,8 @@ typedef struct TsdbRowSource
 	Oid			relid;
 	int			natts;
 	bool		by_value;		/* all columns are: no need to deform again */
+	Size		fixed_bytes;	/* if also none is null: all tuples are so long, else 0 */
+	uint16	   *offsets;		/* ... and have their columns here */
 	Datum	  **values;			/* per column, per row */
 	bool	  **nulls;
 } TsdbRowSource;

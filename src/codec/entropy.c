@@ -18,8 +18,9 @@
 #include "codec/entropy_format.h"
 
 #define GROUPS_MAX		64
-#define BIN_BITS		14		/* header of a bin, without its lower end */
-#define LEAD_BITS		(32 + TSDB_ENTROPY_STATES * 9)
+#define FEW_BINS		24		/* that a table of 128 states tells apart well */
+#define BIN_BITS		11		/* header of a bin, without its lower end */
+#define LEAD_BITS		(32 + TSDB_ENTROPY_STATES * 7)
 
 /* Ascending; least significant byte first, bytes that never differ skipped. */
 static void
@@ -160,7 +161,7 @@ tsdb_entropy_plan(const uint64_t *values, uint32_t count, TsdbArena arena,
 		bins++;
 	plan->count = count;
 	plan->bins = bins;
-	plan->log = count > 300 ? 9 : count > 100 ? 8 : 7;
+	plan->log = bins > FEW_BINS ? 8 : 7;
 	plan->bits = least[groups] + LEAD_BITS;
 	for (uint32_t g = groups, bin = bins; g > 0; g = from[g])
 	{

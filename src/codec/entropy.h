@@ -53,7 +53,7 @@ typedef struct TsdbEntropyReader
 	const uint8_t *end;
 	size_t		bit;
 	uint32_t	state[TSDB_ENTROPY_STATES];
-	uint32_t	log;
+	bool		is_narrow;		/* all offsets are short enough for one load */
 	uint64_t	lower[TSDB_ENTROPY_BINS_MAX];
 	uint8_t		width[TSDB_ENTROPY_BINS_MAX];
 	struct

@@ -13,7 +13,7 @@
 #include "codec/dispatch.h"
 #include "codec/entropy_format.h"
 
-#define FAST_WIDTH_MAX	(57 - TSDB_ENTROPY_LOG_MAX)
+#define NARROW_WIDTH_MAX	(57 - TSDB_ENTROPY_LOG_MAX)	/* one load holds all of a value */
 
 TsdbCodecStatus
 tsdb_entropy_open(TsdbReader in, TsdbEntropyReader *reader)
@@ -63,9 +63,12 @@ tsdb_entropy_open(TsdbReader in, TsdbEntropyReader *reader)
 		reader->table[state].base = (uint16_t) ((rank << bits) - size);
 	}
 
+	reader->is_narrow = true;
+	for (uint32_t bin = 0; bin < bins; bin++)
+		if (reader->width[bin] > NARROW_WIDTH_MAX)
+			reader->is_narrow = false;
 	reader->src = in.at;
 	reader->end = in.end;
-	reader->log = log;
 	reader->bit = 0;
 	if (tsdb_reader_left(&in) * 8 < TSDB_ENTROPY_STATES * log)
 		return TSDB_CODEC_CORRUPT;
@@ -94,64 +97,51 @@ read_slowly(TsdbEntropyReader *reader, uint32_t turn, uint64_t *out)
 	return true;
 }
 
-static TSDB_CODEC_CLONES TsdbCodecStatus
-read_values(TsdbEntropyReader *reader, uint32_t count, uint64_t *out)
+/*
+ * Values in rounds of one per state, as many as cannot reach the end of the
+ * bytes: none takes more than eight.  Returns how many.
+ */
+static TSDB_CODEC_CLONES uint32_t
+read_rounds(TsdbEntropyReader *reader, uint32_t count, uint64_t *out)
 {
-	uint32_t	i = 0;
+	size_t		safe = ((size_t) (reader->end - reader->src) - reader->bit / 8) / 8;
+	size_t		bit = reader->bit;
+	uint32_t	state[TSDB_ENTROPY_STATES];
 
-	while (i < count)
-	{
-		size_t		left = (size_t) (reader->end - reader->src) - reader->bit / 8;
-		uint32_t	state[TSDB_ENTROPY_STATES];
-		size_t		bit = reader->bit;
-		uint32_t	safe = (uint32_t) (left / 8);
-
-		/* As many rounds as cannot reach the end, each value taking 8 bytes at most. */
-		safe = (safe < count - i ? safe : count - i) / TSDB_ENTROPY_STATES * TSDB_ENTROPY_STATES;
-		if (safe == 0)
+	if (safe < count)
+		count = (uint32_t) safe;
+	count -= count % TSDB_ENTROPY_STATES;
+	memcpy(state, reader->state, sizeof(state));
+	for (uint32_t i = 0; i < count; i += TSDB_ENTROPY_STATES)
+		for (uint32_t turn = 0; turn < TSDB_ENTROPY_STATES; turn++)
 		{
-			uint32_t	turns = count - i < TSDB_ENTROPY_STATES ? count - i : TSDB_ENTROPY_STATES;
+			uint64_t	word = tsdb_load64(reader->src + bit / 8) >> bit % 8;
+			unsigned	bin = reader->table[state[turn]].bin;
+			unsigned	bits = reader->table[state[turn]].bits;
+			unsigned	width = reader->width[bin];
 
-			for (uint32_t turn = 0; turn < turns; turn++)
-				if (!read_slowly(reader, turn, &out[i++]))
-					return TSDB_CODEC_CORRUPT;
-			continue;
+			state[turn] = reader->table[state[turn]].base +
+				(uint32_t) (word & ((1u << bits) - 1));
+			out[i + turn] = reader->lower[bin] +
+				(word >> bits & (((uint64_t) 1 << width) - 1));
+			bit += bits + width;
 		}
-		memcpy(state, reader->state, sizeof(state));
-		for (safe += i; i < safe; i += TSDB_ENTROPY_STATES)
-		{
-			bool		wide = false;
-
-			for (uint32_t turn = 0; turn < TSDB_ENTROPY_STATES; turn++)
-				wide |= reader->width[reader->table[state[turn]].bin] > FAST_WIDTH_MAX;
-			if (wide)
-				break;
-			for (uint32_t turn = 0; turn < TSDB_ENTROPY_STATES; turn++)
-			{
-				uint64_t	word = tsdb_load64(reader->src + bit / 8) >> bit % 8;
-				unsigned	bin = reader->table[state[turn]].bin;
-				unsigned	bits = reader->table[state[turn]].bits;
-				unsigned	width = reader->width[bin];
-
-				state[turn] = reader->table[state[turn]].base +
-					(uint32_t) (word & ((1u << bits) - 1));
-				out[i + turn] = reader->lower[bin] +
-					(word >> bits & (((uint64_t) 1 << width) - 1));
-				bit += bits + width;
-			}
-		}
-		memcpy(reader->state, state, sizeof(state));
-		reader->bit = bit;
-		if (i < safe)
-			for (uint32_t turn = 0; turn < TSDB_ENTROPY_STATES; turn++)
-				if (!read_slowly(reader, turn, &out[i++]))
-					return TSDB_CODEC_CORRUPT;
-	}
-	return TSDB_CODEC_OK;
+	memcpy(reader->state, state, sizeof(state));
+	reader->bit = bit;
+	return count;
 }
 
 TsdbCodecStatus
 tsdb_entropy_read(TsdbEntropyReader *reader, uint32_t count, uint64_t *out)
 {
-	return read_values(reader, count, out);
+	uint32_t	done = 0;
+	uint32_t	some = reader->is_narrow ? count : 0;
+
+	/* Values take less than was feared, so there are further rounds. */
+	for (; some > 0; done += some)
+		some = read_rounds(reader, count - done, out + done);
+	for (; done < count; done++)
+		if (!read_slowly(reader, done % TSDB_ENTROPY_STATES, &out[done]))
+			return TSDB_CODEC_CORRUPT;
+	return TSDB_CODEC_OK;
 }

@@ -401,6 +401,7 @@ compact_table(void)
 		report_activity("compact");
 		tsdb_compact_relation(task.relid, &options, &result);
 		CommitTransactionCommand();
+		options.first_block = result.next_block;
 		pgstat_report_stat(false);
 
 		task_rows_moved += result.rows_moved;
