@@ -22,6 +22,16 @@
 #define BIN_BITS		11		/* header of a bin, without its lower end */
 #define LEAD_BITS		(32 + TSDB_ENTROPY_STATES * 7)
 
+/* log2 to within a hundredth: the exponent, and a parabola over the mantissa. */
+static double
+log2_about(uint32_t number)
+{
+	unsigned	exponent = tsdb_bit_length(number) - 1;
+	double		mantissa = (double) number / (double) (1u << exponent) - 1;
+
+	return exponent + mantissa * (1.34 - 0.34 * mantissa);
+}
+
 /* Ascending; least significant byte first, bytes that never differ skipped. */
 static void
 sort_values(uint64_t *values, uint32_t count, uint64_t *spare)
@@ -145,7 +155,7 @@ tsdb_entropy_plan(const uint64_t *values, uint32_t count, TsdbArena arena,
 			uint32_t	start = f == 0 ? 0 : ends[f - 1];
 			uint32_t	some = ends[g - 1] - start;
 			unsigned	width = tsdb_bit_length(sorted[ends[g - 1] - 1] - sorted[start]);
-			double		bits = least[f] + BIN_BITS + some * (log2((double) count / some) + width);
+			double		bits = least[f] + BIN_BITS + some * (log2_about(count) - log2_about(some) + width);
 
 			if (f > 0)
 				bits += 8 * tsdb_varint_bytes(sorted[start] - sorted[start - 1]);

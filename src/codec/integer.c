@@ -540,10 +540,13 @@ make_bin_residuals(const uint64_t *x, uint32_t count, unsigned order, uint64_t *
 	return (uint64_t) low;
 }
 
-/* Weigh bins under each prediction; the best is written to know its size. */
+/*
+ * Weigh bins under each prediction whose window is not far worse than the best;
+ * what wins is written to know its size.
+ */
 static TsdbCodecStatus
-try_bins(const uint64_t *x, uint32_t count, const TsdbIntegerPlan *common, TsdbArena arena,
-		 TsdbIntegerPlan *best)
+try_bins(const uint64_t *x, uint32_t count, const Window *windows,
+		 const TsdbIntegerPlan *common, TsdbArena arena, TsdbIntegerPlan *best)
 {
 	uint64_t   *residuals = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
 	TsdbEntropyPlan bins;
@@ -558,7 +561,12 @@ try_bins(const uint64_t *x, uint32_t count, const TsdbIntegerPlan *common, TsdbA
 		return TSDB_CODEC_INVALID;
 	for (unsigned order = 0; order < 3; order++)
 	{
-		uint64_t	low = make_bin_residuals(x, count, order, residuals);
+		uint64_t	low;
+
+		if (windows[order].bits > fmin(fmin(windows[0].bits, windows[1].bits),
+									   windows[2].bits) + 2 * SAMPLE_ERROR_BITS)
+			continue;
+		low = make_bin_residuals(x, count, order, residuals);
 
 		status = tsdb_entropy_plan(residuals, count - order, arena, &bins);
 		if (status != TSDB_CODEC_OK)
@@ -674,7 +682,8 @@ tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbCodecLevel level,
 		if (p == 0 && count > BLOCK)
 			try_block_references(residuals[p], count, &mine, plan);
 	}
-	return level == TSDB_LEVEL_COLD ? try_bins(x, count, &common, arena, plan) : TSDB_CODEC_OK;
+	return level == TSDB_LEVEL_COLD ? try_bins(x, count, windows, &common, arena,
+												plan) : TSDB_CODEC_OK;
 }
 
 static void
