@@ -66,7 +66,7 @@ option_text(DefElem *option)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("parameter \"%s.%s\" requires a value", OPTION_NAMESPACE, option->defname),
-				 errhint("Give the names of columns, for instance %s.%s = 'device'.",
+				 errhint("Write it as %s.%s = 'name of a column'.",
 						 OPTION_NAMESPACE, option->defname)));
 	if (IsA(option->arg, TypeName))
 	{
@@ -107,7 +107,7 @@ refuse_second(const DefElem *option, TsdbKeyPart part)
 	if (part != TSDB_KEY_KEEP)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("parameter \"%s.%s\" states again what was stated",
+				 errmsg("parameter \"%s.%s\" specified more than once",
 						OPTION_NAMESPACE, option->defname),
 				 errhint("\"tsdb.partition_column\" is another word for \"tsdb.time\", and \"tsdb.segmentby\" for \"tsdb.series\".")));
 }
@@ -195,14 +195,16 @@ check_table(Relation table)
 {
 	if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || tsdb_is_table(table))
 		return;
+	if (table->rd_rel->relkind == RELKIND_RELATION || table->rd_rel->relkind == RELKIND_MATVIEW)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a tsdb table", RelationGetRelationName(table)),
+				 errdetail("A time column and a series key order the rows of tables of access method \"tsdb\"."),
+				 errhint("Create it with USING tsdb, or use ALTER TABLE ... SET ACCESS METHOD tsdb.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 			 errmsg("\"%s\" is not a tsdb table", RelationGetRelationName(table)),
-			 table->rd_rel->relkind == RELKIND_RELATION ||
-			 table->rd_rel->relkind == RELKIND_MATVIEW ?
-			 errdetail("A time column and a series key order the rows of tables of access method \"tsdb\".") :
-			 errdetail_relkind_not_supported(table->rd_rel->relkind),
-			 errhint("Create it with USING tsdb, or use ALTER TABLE ... SET ACCESS METHOD tsdb.")));
+			 errdetail_relkind_not_supported(table->rd_rel->relkind)));
 }
 
 /* Write what was stated for a table that the user must own. */
@@ -214,7 +216,11 @@ state_key(Oid relid, const TsdbKeyStatement *key)
 	if (!pg_class_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)),
 					   get_rel_name(relid));
-	table = relation_open(relid, ShareUpdateExclusiveLock);
+	table = try_relation_open(relid, ShareUpdateExclusiveLock);
+	if (table == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
 	check_table(table);
 	relation_close(table, NoLock);
 	tsdb_table_key_set(relid, key);
@@ -443,7 +449,8 @@ tsdb_set_table_key(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("table must not be null")));
+				 errmsg("table must not be null"),
+				 errhint("Name the table whose key is stated.")));
 	if (!PG_ARGISNULL(1))
 	{
 		key.time = NameStr(*PG_GETARG_NAME(1));

@@ -355,7 +355,8 @@ check_label_of_column(Relation table, AttrNumber attno, const char *label)
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_COLUMNS),
 				 errmsg("the series key of table \"%s\" would have more than %d columns",
-						RelationGetRelationName(table), INDEX_MAX_KEYS)));
+						RelationGetRelationName(table), INDEX_MAX_KEYS),
+				 errhint("Put several of them into one generated column.")));
 }
 
 /* Only what may be a tsdb table has a key.  Heap tables may be labelled too:
@@ -432,7 +433,8 @@ find_series_columns(Relation table, List *names, TsdbSortKey *key)
 	if (list_length(names) > INDEX_MAX_KEYS)
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_COLUMNS),
-				 errmsg("a series key cannot have more than %d columns", INDEX_MAX_KEYS)));
+				 errmsg("a series key cannot have more than %d columns", INDEX_MAX_KEYS),
+				 errhint("Put several of them into one generated column.")));
 	foreach(cell, names)
 	{
 		AttrNumber	attno = find_column(table, lfirst(cell));
@@ -443,7 +445,8 @@ find_series_columns(Relation table, List *names, TsdbSortKey *key)
 				ereport(ERROR,
 						(errcode(ERRCODE_DUPLICATE_COLUMN),
 						 errmsg("column \"%s\" appears twice in the series key",
-								(char *) lfirst(cell))));
+								(char *) lfirst(cell)),
+						 errhint("Name each column once.")));
 		}
 		check_series_column(table, TupleDescAttr(RelationGetDescr(table), attno - 1));
 		key->series[key->nseries++] = attno;
