@@ -19,12 +19,14 @@
 #include <math.h>
 
 #include "codec/bitpack.h"
+#include "codec/dispatch.h"
 #include "codec/entropy.h"
 #include "codec/integer_format.h"
 
 #define BLOCK		TSDB_VECTOR_BLOCK_ROWS
 #define SAMPLE_MAX	64
 #define SAMPLE_ERROR_BITS	0.75
+#define NEGATIVE	128			/* marks the length of a residual below the window */
 #define PATCHES_PER_BYTE	4	/* patches that must save more than a byte, for speed */
 
 /* How many residuals of a block have which bit length. */
@@ -146,12 +148,13 @@ typedef struct Window
 } Window;
 
 /*
- * The best window over a sorted sample: for each width, slide it to where it
- * holds most of the sample; the rest is patched.
+ * The best window over a sorted sample: for each of a few shares of it, the
+ * narrowest window that holds so much; the rest is patched.
  */
 static Window
 best_window(const int64_t *sample, uint32_t count)
 {
+	static const uint8_t outside_of_64[] = {1, 2, 3, 4, 6, 8, 11, 15, 20, 27};
 	Window		best = {0, 0, 0};
 	unsigned	full;
 
@@ -161,41 +164,38 @@ best_window(const int64_t *sample, uint32_t count)
 	best.low = sample[0];
 	best.high = sample[count - 1];
 	best.bits = full;
-	for (unsigned width = full, worse = 0; width-- > 0 && worse < 4;)
+	for (size_t s = 0; s < sizeof(outside_of_64); s++)
 	{
-		uint64_t	reach = (uint64_t) 1 << width;
-		uint32_t	start = 0;
-		uint32_t	held_most = 0;
-		uint32_t	at_most = 0;
-		double		outside;
+		uint32_t	outside = (outside_of_64[s] * count + 63) / 64;
+		uint32_t	held = count > outside ? count - outside : 1;
+		uint64_t	least = UINT64_MAX;
+		uint32_t	at = 0;
+		unsigned	width;
+		double		share;
 		double		bits;
 
-		for (uint32_t i = 0; i < count; i++)
+		for (uint32_t i = 0; i + held <= count; i++)
 		{
-			while ((uint64_t) sample[i] - (uint64_t) sample[start] >= reach)
-				start++;
-			if (i + 1 - start > held_most)
+			uint64_t	spread = (uint64_t) sample[i + held - 1] - (uint64_t) sample[i];
+
+			if (spread < least)
 			{
-				held_most = i + 1 - start;
-				at_most = start;
+				least = spread;
+				at = i;
 			}
 		}
-		outside = (double) (count - held_most) / count;
-		bits = width + outside * (full - width + 1) +
-			(outside * 7 < 1 ? outside * 7 : 1);
+		width = tsdb_bit_length(least);
+		share = (double) (count - held) / count;
+		bits = width + share * (full - width + 1) + (share * 7 < 1 ? share * 7 : 1);
 		if (bits < best.bits)
 		{
-			uint64_t	spread = (uint64_t) sample[at_most + held_most - 1] -
-				(uint64_t) sample[at_most];
+			uint64_t	reach = width < 64 ? (uint64_t) 1 << width : 0;
 
 			/* Centre the window over what it holds of the sample. */
 			best.bits = bits;
-			best.low = (int64_t) ((uint64_t) sample[at_most] - (reach - 1 - spread) / 2);
+			best.low = (int64_t) ((uint64_t) sample[at] - (reach - 1 - least) / 2);
 			best.high = (int64_t) ((uint64_t) best.low + (reach - 1));
-			worse = 0;
 		}
-		else
-			worse++;
 	}
 	return best;
 }
@@ -216,36 +216,34 @@ sample_window(const uint64_t *residuals, uint32_t count, unsigned order)
 }
 
 /* Count the bit lengths of one block's residuals less a reference. */
-static void
+static TSDB_CODEC_CLONES void
 count_lengths(const uint64_t *residuals, uint32_t slots, uint64_t reference,
 			  bool is_signed, LengthHistogram *histogram)
 {
-	memset(histogram, 0, sizeof(*histogram));
-	if (is_signed)
-	{
-		unsigned	longest = 0;
+	/* Lengths are mostly alike: four counters each keep increments apart. */
+	uint16_t	counts[4][65] = {{0}};
+	uint64_t	sign = is_signed ? ~(uint64_t) 0 : 0;
+	uint64_t	lengths[BLOCK];
+	uint64_t	all = 0;
+	uint64_t	negative = 0;
 
-		for (uint32_t i = 0; i < slots; i++)
-		{
-			uint64_t	residual = residuals[i] - reference;
-			uint64_t	below = (uint64_t) ((int64_t) residual >> 63);
-			unsigned	length = tsdb_bit_length(residual ^ below);
-
-			if (length > longest)
-				longest = length;
-			histogram->by_length[length] += (uint16_t) (below + 1);
-			histogram->negative += (uint16_t) (below & 1);
-		}
-		histogram->longest = (uint8_t) longest;
-	}
-	else
+	for (uint32_t i = 0; i < slots; i++)
 	{
-		for (uint32_t i = 0; i < slots; i++)
-			histogram->by_length[tsdb_bit_length(residuals[i] - reference)]++;
-		for (unsigned length = 0; length <= 64; length++)
-			if (histogram->by_length[length] > 0)
-				histogram->longest = (uint8_t) length;
+		uint64_t	residual = residuals[i] - reference;
+		uint64_t	below = (uint64_t) ((int64_t) residual >> 63) & sign;
+
+		residual ^= below;
+		all |= residual;
+		negative += below & 1;
+		lengths[i] = tsdb_bit_length(residual) | (below & NEGATIVE);
 	}
+	for (uint32_t i = 0; i < slots; i++)
+		counts[i % 4][lengths[i] & (NEGATIVE - 1)] += lengths[i] < NEGATIVE;
+	for (unsigned length = 0; length <= 64; length++)
+		histogram->by_length[length] = (uint16_t) (counts[0][length] + counts[1][length] +
+												   counts[2][length] + counts[3][length]);
+	histogram->negative = (uint16_t) negative;
+	histogram->longest = (uint8_t) tsdb_bit_length(all);
 }
 
 /* Bits of a patch over slots of this width. */
