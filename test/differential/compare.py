@@ -71,6 +71,9 @@ class Side:
         self.close()
         self.connect()
         with self.helper.cursor() as cursor:
+            cursor.execute("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
+            for (gid,) in cursor.fetchall():
+                cursor.execute(f"ROLLBACK PREPARED '{gid}'")
             cursor.execute("SET lock_timeout = '20s'; SET client_min_messages = error; "
                            "DROP SCHEMA IF EXISTS s CASCADE; CREATE SCHEMA s; "
                            "RESET lock_timeout")
@@ -105,8 +108,7 @@ class Side:
                     rows = cursor.fetchall() if cursor.description else None
                 outcome = Outcome(tag=cursor.statusmessage, rows=rows)
         except psycopg2.Error as error:
-            if self.connection.closed or error.pgcode is None and \
-                    isinstance(error, psycopg2.OperationalError):
+            if self.connection.closed or error.pgcode is None and "server closed" in str(error):
                 raise Lost(str(error)) from None
             outcome = Outcome(state=error.pgcode or type(error).__name__,
                               message=str(error).strip().split("\n")[0])
@@ -186,8 +188,15 @@ class Pair:
 
     def start(self):
         self.bags = {}
-        self.heap.reset()
-        self.tsdb.reset()
+        for side in (self.heap, self.tsdb):
+            for attempt in range(200):
+                try:
+                    side.reset()
+                    break
+                except psycopg2.OperationalError:       # recovering from a crash
+                    if attempt == 199:
+                        raise
+                    time.sleep(0.1)
 
     def step(self, number, step):
         """Run one Step on both sides: (heap's Outcome or None, Difference or None)."""

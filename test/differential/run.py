@@ -18,6 +18,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import psycopg2                                             # noqa: E402
+
 from compare import Pair, Side, as_sql, minimise            # noqa: E402
 from generate import Script                                 # noqa: E402
 from server import (Server, closing_line, create_extension, note, query,      # noqa: E402
@@ -68,13 +70,16 @@ class Runner:
         self.compared = 0
 
     def revive(self):
-        """After a crash: wait until the server takes connections, or start it again."""
-        for attempt in range(200):
+        """After a crash: wait until the server has restarted, or start it again."""
+        time.sleep(0.3)         # it first has to notice
+        for attempt in range(300):
             try:
-                self.server.connect("dt").close()
+                connection = self.server.connect("dt")
+                query(connection, "SELECT 1")
+                connection.close()
                 return
-            except Exception:           # not up yet, whatever the reason it gives
-                if attempt == 150:
+            except psycopg2.Error:
+                if attempt % 100 == 99:
                     self.server.start(check=False)
                 time.sleep(0.1)
 
@@ -132,7 +137,7 @@ class Runner:
 
     def report(self, seed, difference, steps):
         if difference.kind == "lost":
-            note(self.server.log_tail(15))
+            note(self.server.crash_report())
             self.revive()
         if not self.options.no_minimise:
             steps = minimise(self.pair, steps, difference, self.revive)
@@ -140,7 +145,8 @@ class Runner:
         path = os.path.join(self.directory, f"seed-{seed}.sql")
         with open(path, "w", encoding="utf-8") as file:
             file.write(f"-- seed {seed}: {difference.kind}\n-- heap: {difference.heap}\n"
-                       f"-- tsdb: {difference.tsdb}\n".replace("\n", "\n") + as_sql(steps))
+                       f"-- tsdb: {difference.tsdb}\n"
+                       "SET default_table_access_method = tsdb;\n" + as_sql(steps))
         note(f"--- seed {seed} {self.pair.tsdb.options}\n{difference}\n"
              f"--- {len(steps)} steps, {path}\n" + as_sql(steps)[-3000:] + "---")
 

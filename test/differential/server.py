@@ -192,6 +192,16 @@ class Server:
         except OSError:
             return "(no log)"
 
+    def crash_report(self):
+        """The last assertion or signal in the log, with the frames of our library."""
+        lines = self.log_tail(3000).splitlines(keepends=True)
+        starts = [n for n, line in enumerate(lines) if "TRAP:" in line or "PANIC:" in line
+                  or "was terminated by signal" in line]
+        if not starts:
+            return self.log_tail(10)
+        first = next((n for n in reversed(starts) if "TRAP:" in lines[n]), starts[-1])
+        return "".join(lines[first:first + 30])
+
     def destroy(self):
         if self.postmaster():
             self.stop("immediate", check=False)

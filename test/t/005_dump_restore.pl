@@ -29,7 +29,7 @@ ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;
 CREATE TABLE empty (v int) USING tsdb;
 ));
 tsdb_compact($node, $_) foreach qw(m parted_1 mv);
-$node->safe_psql('postgres', 'DELETE FROM m WHERE id % 6 = 0');
+$node->safe_psql('postgres', 'DELETE FROM m WHERE id % 6 = 0; REFRESH MATERIALIZED VIEW mv');
 
 my $digest = tsdb_digest($node, 'm');
 my $count = q(SELECT (SELECT sum(v) FROM parted), (SELECT sum(n) FROM mv),
@@ -89,11 +89,11 @@ SKIP:
 	$node->command_ok(
 		[ 'pg_dump', '-d', $node->connstr('plain'), '--schema-only', '-f', "$dir/again.sql" ],
 		'pg_dump of what was restored');
-	my $first = $plain;
 	$node->command_ok(
 		[ 'pg_dump', '-d', $node->connstr('postgres'), '--schema-only', '-f', "$dir/first.sql" ],
 		'pg_dump --schema-only');
-	is(slurp_file("$dir/again.sql"), slurp_file("$dir/first.sql"), 'schemas are equal');
+	my @schemas = map { slurp_file("$dir/$_.sql") =~ s/^\\(un)?restrict .*$//mgr } qw(again first);
+	is($schemas[0], $schemas[1], 'schemas are equal');
 
 	# the restored database can drop the extension with its tables
 	$node->safe_psql('plain', 'DROP EXTENSION tsdb CASCADE');
