@@ -12,6 +12,7 @@
 #include "am/row_slot.h"
 #include "am/scan.h"
 #include "cache/chunk_cache.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
@@ -244,14 +245,63 @@ tsdb_tuple_tid_valid(TableScanDesc base, ItemPointer tid)
 	return GetHeapamTableAmRoutine()->tuple_tid_valid(scan->heap, tid);
 }
 
+static bool
+is_row_visible(Relation rel, ItemPointer tid, Snapshot snapshot)
+{
+	HeapTupleData tuple = {.t_self = *tid};
+	Buffer		buffer;
+
+	if (!heap_fetch(rel, snapshot, &tuple, &buffer, false))
+		return false;
+	ReleaseBuffer(buffer);
+	return true;
+}
+
+/* If this row-store tuple was moved to a chunk, set *tid to where it is. */
+static bool
+find_moved(TsdbStorage *storage, ItemPointer tid)
+{
+	HeapTupleData tuple = {.t_self = *tid};
+	TransactionId mover;
+	Buffer		buffer;
+	bool		marked;
+
+	if (!heap_fetch(storage->table, SnapshotAny, &tuple, &buffer, false))
+		return false;
+	marked = tsdb_moves_is_marked(tuple.t_data);
+	mover = HeapTupleHeaderGetRawXmax(tuple.t_data);
+	ReleaseBuffer(buffer);
+	return marked && tsdb_moves_find(storage, mover, tid, tid);
+}
+
 void
 tsdb_tuple_get_latest_tid(TableScanDesc base, ItemPointer tid)
 {
 	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+	ItemPointerData place = *tid;
 
-	/* A chunk row has no later version in its chunk. */
-	if (!tsdb_tid_is_chunk(tid))
-		heap_get_latest_tid(scan->heap, tid);
+	/* An updated chunk row goes on in the row store, a moved one in a chunk. */
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (tsdb_tid_is_chunk(&place))
+		{
+			if (scan->storage == NULL ||
+				!tsdb_marks_successor(scan->storage, &place, &place))
+				return;
+		}
+		else
+		{
+			heap_get_latest_tid(scan->heap, &place);
+			*tid = place;
+			if (scan->storage == NULL || !find_moved(scan->storage, &place))
+				return;
+		}
+		if (tsdb_tid_is_chunk(&place) ?
+			tsdb_fetch_chunk_row(scan->storage, &place, base->rs_snapshot, NULL) :
+			is_row_visible(base->rs_rd, &place, base->rs_snapshot))
+			*tid = place;
+	}
 }
 
 bool

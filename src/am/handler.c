@@ -101,6 +101,7 @@ tsdb_internal_handler(PG_FUNCTION_ARGS)
 		*am = *GetHeapamTableAmRoutine();
 		am->index_build_range_scan = tsdb_internal_build_range_scan;
 		am->index_validate_scan = tsdb_index_validate_scan;
+		am->relation_set_new_filenode = tsdb_internal_set_new_filenode;
 		am->relation_vacuum = tsdb_internal_vacuum;
 		am->relation_copy_for_cluster = tsdb_internal_copy_for_cluster;
 		am->relation_toast_am = tsdb_relation_toast_am;

@@ -25,6 +25,7 @@
 #include "am/sample.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/storage.h"
@@ -44,6 +45,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "worker/merge.h"
 
 /* ---- VACUUM ---- */
 
@@ -430,6 +432,18 @@ rewrite_row_store(Relation old_table, Relation new_table, Relation old_index,
 	PG_END_TRY();
 }
 
+/* Number of the last column that has a value for rows without it, or 0. */
+static int
+last_missing_attribute(TupleDesc tupdesc)
+{
+	for (int natts = tupdesc->natts; natts > 0; natts--)
+	{
+		if (TupleDescAttr(tupdesc, natts - 1)->atthasmissing)
+			return natts;
+	}
+	return 0;
+}
+
 /*
  * VACUUM FULL and CLUSTER rewrite the row store; the chunks, which are in
  * order and full already, go over to the new file as they are.
@@ -441,7 +455,13 @@ tsdb_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation 
 							   double *num_tuples, double *tups_vacuumed,
 							   double *tups_recently_dead)
 {
-	TsdbStorage *storage = tsdb_storage_open(old_table, AccessExclusiveLock);
+	TsdbStorage *storage;
+	int			natts = last_missing_attribute(RelationGetDescr(old_table));
+
+	/* After a rewrite no row may be without columns: missing values are dropped. */
+	if (natts > 0)
+		tsdb_merge_short_chunks(old_table, natts);
+	storage = tsdb_storage_open(old_table, AccessExclusiveLock);
 
 	/* An index scan would find chunk rows too: sort, if that can be done. */
 	if (storage != NULL && old_index != NULL)
@@ -506,6 +526,32 @@ tsdb_internal_copy_for_cluster(Relation old_table, Relation new_table, Relation 
 	*multi_cutoff = old_table->rd_rel->relminmxid;
 	*num_tuples = Max(old_table->rd_rel->reltuples, 0);
 	*tups_vacuumed = *tups_recently_dead = 0;
+}
+
+/* Internal relations are made by the extension and by copies of its own. */
+void
+tsdb_internal_set_new_filenode(Relation rel, const RelFileNode *node, char persistence,
+							   TransactionId *freeze_xid, MultiXactId *min_multi)
+{
+	Oid			namespace_oid = RelationGetNamespace(rel);
+
+	if (!allowSystemTableMods && !IsBinaryUpgrade)
+	{
+		if (!isTempNamespace(namespace_oid) &&
+			namespace_oid != get_namespace_oid(TSDB_INTERNAL_SCHEMA, true))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("access method \"%s\" is not for tables of users", TSDB_INTERNAL_AM),
+					 errhint("Use access method tsdb.")));
+		if (!RelFileNodeEquals(rel->rd_node, *node))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied: \"%s\" is an internal relation of tsdb",
+							RelationGetRelationName(rel)),
+					 errhint("TRUNCATE the table that it belongs to.")));
+	}
+	GetHeapamTableAmRoutine()->relation_set_new_filenode(rel, node, persistence, freeze_xid,
+														 min_multi);
 }
 
 Oid

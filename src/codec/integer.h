@@ -51,6 +51,10 @@ extern TsdbCodecStatus tsdb_integer_plan(const int64_t *values, uint32_t count,
 										 TsdbCodecLevel level, TsdbArena arena,
 										 TsdbIntegerPlan *plan);
 
+/* Bytes of a list of integers (see integer_format.h), its base and width. */
+extern size_t tsdb_integer_plan_list(const uint64_t *entries, uint32_t count,
+									 uint64_t *base, unsigned *width);
+
 /* Write the body that the plan of the same values describes. */
 extern TsdbCodecStatus tsdb_integer_write(const int64_t *values,
 										  const TsdbIntegerPlan *plan,

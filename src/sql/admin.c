@@ -32,21 +32,35 @@ PG_FUNCTION_INFO_V1(tsdb_column_info);
 PG_FUNCTION_INFO_V1(tsdb_chunk_info);
 
 static void pg_attribute_noreturn()
+no_such_relation(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("relation with OID %u does not exist", relid)));
+}
+
+static void pg_attribute_noreturn()
 not_a_tsdb_table(Oid relid)
 {
+	char		relkind = get_rel_relkind(relid);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 			 errmsg("\"%s\" is not a table of access method tsdb", get_rel_name(relid)),
-			 errhint("Use ALTER TABLE ... SET ACCESS METHOD tsdb to make it one.")));
+			 relkind == RELKIND_RELATION || relkind == RELKIND_MATVIEW ?
+			 errhint("Use ALTER TABLE ... SET ACCESS METHOD tsdb to make it one.") :
+			 errdetail_relkind_not_supported(relkind)));
 }
 
 /* Open a table of ours that the user may read. */
 static Relation
 open_readable(Oid relid)
 {
-	Relation	rel = relation_open(relid, AccessShareLock);
+	Relation	rel = try_relation_open(relid, AccessShareLock);
 	AclResult	acl;
 
+	if (rel == NULL)
+		no_such_relation(relid);
 	if (!tsdb_is_table(rel))
 		not_a_tsdb_table(relid);
 	acl = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
@@ -71,9 +85,7 @@ tsdb_compact(PG_FUNCTION_ARGS)
 	int64		moved = 0;
 
 	if (relkind == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
+		no_such_relation(relid);
 	if (!pg_class_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(relkind),
 					   get_rel_name(relid));
@@ -229,8 +241,6 @@ add_columns(TsdbStorage *storage, TsdbChunkEntry *entry, void *arg)
 		TsdbColumnStats *column = &summary->columns[i];
 		int			slot = i * CODECS_MAX + column->codec;
 
-		if (column->codec == 0)
-			continue;
 		totals->chunks[slot]++;
 		totals->values[slot] += summary->nrows;
 		totals->bytes[slot] += column->vector_bytes + column->inline_bytes;
@@ -263,6 +273,8 @@ tsdb_column_info(PG_FUNCTION_ARGS)
 		if (totals.chunks[slot] == 0 || att->attisdropped)
 			continue;
 		values[0] = NameGetDatum(&att->attname);
+		if (slot % CODECS_MAX == 0)
+			name = "null";		/* no value, no vector */
 		values[1] = CStringGetTextDatum(name != NULL ? name : "unknown");
 		values[2] = Int64GetDatum(totals.chunks[slot]);
 		values[3] = Int64GetDatum(totals.values[slot]);

@@ -29,6 +29,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 /* Owner of the extension; internal relations are its own. */
 static Oid
@@ -214,4 +215,22 @@ tsdb_internal_is(Relation rel)
 {
 	return rel->rd_rel->relkind == RELKIND_RELATION &&
 		rel->rd_rel->relam == get_table_am_oid(TSDB_INTERNAL_AM, true);
+}
+
+bool
+tsdb_internal_is_oid(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Oid			am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+
+		/* heap is the rule, and needs no look-up of our own by name */
+		result = OidIsValid(am) && am != HEAP_TABLE_AM_OID &&
+			am == get_table_am_oid(TSDB_INTERNAL_AM, true);
+		ReleaseSysCache(tuple);
+	}
+	return result;
 }

@@ -53,5 +53,6 @@ extern void tsdb_internal_index_insert(Relation rel, Relation index,
 
 /* Is this relation one of ours? */
 extern bool tsdb_internal_is(Relation rel);
+extern bool tsdb_internal_is_oid(Oid relid);
 
 #endif							/* TSDB_STORE_INTERNAL_H */

@@ -17,6 +17,7 @@
 #include "chunk/chunk.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "stats/stop_point.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
@@ -410,7 +411,10 @@ find_or_make_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		*stub = version.tid;
 	}
 	else
+	{
 		insert_stub(storage, key, stub);
+		tsdb_stop_point("mark_after_stub");
+	}
 	return STUB_FOUND;
 }
 
@@ -505,6 +509,18 @@ tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 				elog(ERROR, "unexpected result %d locking a mark", result);
 		}
 	}
+}
+
+bool
+tsdb_marks_successor(TsdbStorage *storage, ItemPointer tid, ItemPointer successor)
+{
+	MarkVersion version;
+
+	if (!find_tombstone(storage, row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid)), &version) ||
+		version.state != TSDB_MARK_UPDATED)
+		return false;
+	*successor = version.successor;
+	return true;
 }
 
 void

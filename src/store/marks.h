@@ -69,6 +69,10 @@ extern TM_Result tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandI
 extern void tsdb_marks_bury(TsdbStorage *storage, ItemPointer tid, ItemPointer stub,
 							TsdbMarkState state, ItemPointer successor, CommandId cid);
 
+/* The new version of a row that a committed transaction or ours has updated. */
+extern bool tsdb_marks_successor(TsdbStorage *storage, ItemPointer tid,
+								 ItemPointer successor);
+
 /* For a merge: delete all marks of a chunk that is being replaced, without
  * waiting.  hidden gets the bits of rows deleted for good.  False if somebody
  * has locked or is deleting a row: then the merge must give up and abort. */

@@ -37,6 +37,7 @@ typedef struct Candidate
 	uint32		nrows;
 	uint32		nsegments;
 	uint32		ndead;
+	int			natts;			/* columns of the table when it was written */
 } Candidate;
 
 typedef struct CandidateList
@@ -61,7 +62,7 @@ count_dead(TsdbStorage *storage, uint32 chunk, uint32 nrows, Snapshot snapshot)
 }
 
 static void
-list_candidates(TsdbStorage *storage, CandidateList *list)
+list_candidates(TsdbStorage *storage, bool with_natts, CandidateList *list)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	MemoryContext pages = AllocSetContextCreate(CurrentMemoryContext, "tsdb merge",
@@ -92,6 +93,8 @@ list_candidates(TsdbStorage *storage, CandidateList *list)
 			item->run = entries[i].run;
 			item->nrows = entries[i].nrows;
 			item->nsegments = entries[i].nsegments;
+			item->natts = with_natts ?
+				tsdb_directory_summary(storage, &entries[i])->natts : 0;
 			item->ndead = count_dead(storage, item->chunk, item->nrows, snapshot);
 		}
 		MemoryContextSwitchTo(old);
@@ -257,7 +260,7 @@ tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
 
 	if (storage == NULL)
 		return;
-	list_candidates(storage, &list);
+	list_candidates(storage, false, &list);
 	tsdb_storage_close(storage);
 	qsort(list.items, list.count, sizeof(Candidate), compare_candidates);
 
@@ -303,6 +306,49 @@ tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
 				taken = 0;
 			}
 		}
+	}
+	pfree(list.items);
+}
+
+void
+tsdb_merge_short_chunks(Relation rel, int natts)
+{
+	TsdbStorage *storage = tsdb_storage_open(rel, ShareUpdateExclusiveLock);
+	TsdbCompactResult result = {0};
+	CandidateList list;
+	int			kept = 0;
+	int			start = 0;
+
+	if (storage == NULL)
+		return;
+	list_candidates(storage, true, &list);
+	tsdb_storage_close(storage);
+	for (int i = 0; i < list.count; i++)
+	{
+		if (list.items[i].natts < natts)
+			list.items[kept++] = list.items[i];
+	}
+	qsort(list.items, kept, sizeof(Candidate), compare_candidates);
+
+	while (start < kept)
+	{
+		Candidate  *items = &list.items[start];
+		int			count = 1;
+		int64		merged = result.chunks_merged;
+
+		while (start + count < kept && items[count].shard == items[0].shard &&
+			   items[count].level == items[0].level &&
+			   (count + 1) * TSDB_CHUNK_ROWS <= TSDB_BATCH_ROWS)
+			count++;
+		rewrite(rel, items, count, items[0].level, &result);
+		if (result.chunks_merged == merged)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("could not rewrite chunks of table \"%s\"",
+							RelationGetRelationName(rel)),
+					 errdetail("Rows of them are locked by a transaction."),
+					 errhint("Try again when that transaction has ended.")));
+		start += count;
 	}
 	pfree(list.items);
 }

@@ -22,4 +22,11 @@
 extern void tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
 							  TsdbCompactResult *result);
 
+/*
+ * Rewrite all chunks that were written when the table had fewer than natts
+ * columns, before the values that their rows are missing are forgotten.  The
+ * caller holds AccessExclusiveLock.
+ */
+extern void tsdb_merge_short_chunks(Relation rel, int natts);
+
 #endif							/* TSDB_WORKER_MERGE_H */

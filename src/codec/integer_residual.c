@@ -1,0 +1,155 @@
+/*
+ * integer_residual.c
+ *		Residuals of predictions, and where a sample says that most lie.
+ */
+#include "codec/integer_residual.h"
+
+#include <string.h>
+
+#include "codec/wire.h"
+
+#define BLOCK		TSDB_VECTOR_BLOCK_ROWS
+#define SAMPLE_MAX	64
+
+void
+tsdb_integer_residuals(const uint64_t *x, uint32_t count, unsigned order, uint64_t *out)
+{
+	for (uint32_t k = 0; k < tsdb_integer_blocks(count); k++)
+	{
+		uint32_t	slots = tsdb_integer_slots(count, k, order);
+		const uint64_t *from = x + k * BLOCK + order;
+		uint64_t   *to = out + k * BLOCK;
+
+		if (order == 0)
+			memcpy(to, from, slots * sizeof(uint64_t));
+		else if (order == 1)
+			for (uint32_t i = 0; i < slots; i++)
+				to[i] = from[i] - from[(int) i - 1];
+		else
+			for (uint32_t i = 0; i < slots; i++)
+				to[i] = from[i] - 2 * from[(int) i - 1] + from[(int) i - 2];
+	}
+}
+
+uint64_t
+tsdb_integer_all_residuals(const uint64_t *x, uint32_t count, unsigned order, uint64_t *out)
+{
+	int64_t		low = INT64_MAX;
+
+	for (uint32_t i = order; i < count; i++)
+	{
+		uint64_t	residual = order == 0 ? x[i] : order == 1 ? x[i] - x[i - 1] :
+			x[i] - 2 * x[i - 1] + x[i - 2];
+
+		out[i - order] = residual;
+		low = (int64_t) residual < low ? (int64_t) residual : low;
+	}
+	for (uint32_t i = 0; i < count - order; i++)
+		out[i] -= (uint64_t) low;
+	return (uint64_t) low;
+}
+
+int64_t
+tsdb_integer_least(const uint64_t *residuals, uint32_t count, unsigned order)
+{
+	int64_t		low = INT64_MAX;
+
+	for (uint32_t k = 0; k < tsdb_integer_blocks(count); k++)
+		for (uint32_t i = 0; i < tsdb_integer_slots(count, k, order); i++)
+		{
+			int64_t		value = (int64_t) residuals[k * BLOCK + i];
+
+			low = value < low ? value : low;
+		}
+	return low == INT64_MAX ? 0 : low;
+}
+
+/* Ascending order of signed values; Shell's method, enough for a sample. */
+static void
+sort_sample(int64_t *sample, uint32_t count)
+{
+	static const uint32_t gaps[] = {57, 23, 10, 4, 1};
+
+	for (int g = 0; g < 5; g++)
+	{
+		uint32_t	gap = gaps[g];
+
+		for (uint32_t i = gap; i < count; i++)
+		{
+			int64_t		value = sample[i];
+			uint32_t	j = i;
+
+			for (; j >= gap && sample[j - gap] > value; j -= gap)
+				sample[j] = sample[j - gap];
+			sample[j] = value;
+		}
+	}
+}
+
+/*
+ * The best window over a sorted sample: for each of a few shares of it, the
+ * narrowest window that holds so much; the rest is patched.
+ */
+static TsdbWindow
+best_window(const int64_t *sample, uint32_t count)
+{
+	static const uint8_t outside_of_64[] = {1, 2, 3, 4, 6, 8, 11, 15, 20, 27};
+	TsdbWindow		best = {0, 0, 0};
+	unsigned	full;
+
+	if (count == 0)
+		return best;
+	full = tsdb_bit_length((uint64_t) sample[count - 1] - (uint64_t) sample[0]);
+	best.low = sample[0];
+	best.high = sample[count - 1];
+	best.bits = full;
+	for (size_t s = 0; s < sizeof(outside_of_64); s++)
+	{
+		uint32_t	outside = (outside_of_64[s] * count + 63) / 64;
+		uint32_t	held = count > outside ? count - outside : 1;
+		uint64_t	least = UINT64_MAX;
+		uint32_t	at = 0;
+		unsigned	width;
+		double		share;
+		double		bits;
+
+		for (uint32_t i = 0; i + held <= count; i++)
+		{
+			uint64_t	spread = (uint64_t) sample[i + held - 1] - (uint64_t) sample[i];
+
+			if (spread < least)
+			{
+				least = spread;
+				at = i;
+			}
+		}
+		width = tsdb_bit_length(least);
+		share = (double) (count - held) / count;
+		bits = width + share * (full - width + 1) + (share * 7 < 1 ? share * 7 : 1);
+		if (bits < best.bits)
+		{
+			uint64_t	reach = width < 64 ? (uint64_t) 1 << width : 0;
+
+			/* Centre the window over what it holds of the sample. */
+			best.bits = bits;
+			best.low = (int64_t) ((uint64_t) sample[at] - (reach - 1 - least) / 2);
+			best.high = (int64_t) ((uint64_t) best.low + (reach - 1));
+		}
+	}
+	return best;
+}
+
+/* Take an even sample of the residuals and find its best window. */
+TsdbWindow
+tsdb_integer_window(const uint64_t *residuals, uint32_t count, unsigned order)
+{
+	int64_t		sample[SAMPLE_MAX];
+	uint32_t	taken = 0;
+	uint32_t	step = count <= SAMPLE_MAX ? 1 : count / SAMPLE_MAX;
+
+	for (uint32_t i = 0; i < count && taken < SAMPLE_MAX; i += step)
+		if (i % BLOCK < tsdb_integer_slots(count, i / BLOCK, order))
+			sample[taken++] = (int64_t) residuals[i];
+	sort_sample(sample, taken);
+	return best_window(sample, taken);
+}
