@@ -26,21 +26,15 @@
 #include "utils/memutils.h"
 #include "utils/sortsupport.h"
 #include "utils/typcache.h"
+#include "worker/batch_sort.h"
 
 /* From this many rows on, a chunk ends where a series ends. */
 #define CHUNK_ROWS_AT_BOUNDARY	(TSDB_CHUNK_ROWS * 3 / 4)
 
 /*
- * One row, as the sort sees it.  The prefix holds the shard and, if it is a
- * number, the first series column, so that most comparisons are of integers.
+ * A row's prefix holds its shard (16 bits) and, if that is a number, the first
+ * series column (48 bits), so that most of sorting is of integers.
  */
-typedef struct BatchItem
-{
-	uint64		prefix;			/* shard (16 bits), abbreviated key (48 bits) */
-	int64		time;
-	uint32		index;			/* order of arrival, and into rows */
-} BatchItem;
-
 #define PREFIX_KEY_BITS		48
 #define PREFIX_KEY_MAX		((UINT64CONST(1) << PREFIX_KEY_BITS) - 1)
 
@@ -81,7 +75,8 @@ struct TsdbBatch
 	SortSupportData *sort;		/* per series column */
 	KeyPrefix	key_prefix;
 	Oid			key_type;		/* of the first series column */
-	BatchItem  *items;
+	TsdbBatchItem *items;
+	TsdbBatchItem *spare;
 	BatchRow   *rows;
 	uint32		count;
 	uint32		allocated;
@@ -168,7 +163,8 @@ tsdb_batch_create(Relation rel, TsdbStorage **storage)
 	}
 
 	batch->allocated = 8192;
-	batch->items = palloc(batch->allocated * sizeof(BatchItem));
+	batch->items = palloc(batch->allocated * sizeof(TsdbBatchItem));
+	batch->spare = palloc(batch->allocated * sizeof(TsdbBatchItem));
 	batch->rows = palloc(batch->allocated * sizeof(BatchRow));
 	batch->writer = tsdb_chunk_writer_create(tupdesc, &batch->key);
 	batch->values = palloc(Max(tupdesc->natts, 1) * sizeof(Datum));
@@ -195,7 +191,8 @@ tsdb_batch_free(TsdbBatch *batch)
 bool
 tsdb_batch_full(TsdbBatch *batch)
 {
-	return batch->count >= TSDB_BATCH_ROWS || batch->bytes >= TSDB_BATCH_BYTES;
+	return batch->count >= TSDB_BATCH_ROWS ||
+		batch->bytes >= (Size) maintenance_work_mem * 1024;
 }
 
 uint32
@@ -229,7 +226,7 @@ row_time(TsdbBatch *batch, HeapTuple row)
 }
 
 static uint32
-item_shard(const BatchItem *item)
+item_shard(const TsdbBatchItem *item)
 {
 	return item->prefix >> PREFIX_KEY_BITS;
 }
@@ -274,13 +271,14 @@ row_shard(TsdbBatch *batch, HeapTuple tuple)
 void
 tsdb_batch_add(TsdbBatch *batch, HeapTuple tuple)
 {
-	BatchItem  *item;
+	TsdbBatchItem  *item;
 	BatchRow   *row;
 
 	if (batch->count == batch->allocated)
 	{
 		batch->allocated *= 2;
-		batch->items = repalloc_huge(batch->items, batch->allocated * sizeof(BatchItem));
+		batch->items = repalloc_huge(batch->items, batch->allocated * sizeof(TsdbBatchItem));
+		batch->spare = repalloc_huge(batch->spare, batch->allocated * sizeof(TsdbBatchItem));
 		batch->rows = repalloc_huge(batch->rows, batch->allocated * sizeof(BatchRow));
 	}
 	item = &batch->items[batch->count];
@@ -295,12 +293,12 @@ tsdb_batch_add(TsdbBatch *batch, HeapTuple tuple)
 	item->time = row_time(batch, tuple);
 	item->prefix = (uint64) row_shard(batch, tuple) << PREFIX_KEY_BITS |
 		abbreviated_key(batch, row);
-	batch->bytes += tuple->t_len + HEAPTUPLESIZE + sizeof(BatchItem) + sizeof(BatchRow);
+	batch->bytes += tuple->t_len + HEAPTUPLESIZE + 2 * sizeof(TsdbBatchItem) + sizeof(BatchRow);
 }
 
 /* Order of two rows by shard and series key. */
 static int
-compare_keys(const BatchItem *a, const BatchItem *b, TsdbBatch *batch)
+compare_keys(const TsdbBatchItem *a, const TsdbBatchItem *b, TsdbBatch *batch)
 {
 	TupleDesc	tupdesc = RelationGetDescr(batch->rel);
 	const BatchRow *a_row;
@@ -331,8 +329,8 @@ compare_keys(const BatchItem *a, const BatchItem *b, TsdbBatch *batch)
 static int
 compare_items(const void *left, const void *right, void *arg)
 {
-	const BatchItem *a = left;
-	const BatchItem *b = right;
+	const TsdbBatchItem *a = left;
+	const TsdbBatchItem *b = right;
 	int			order = compare_keys(a, b, arg);
 
 	if (order != 0)
@@ -344,7 +342,7 @@ compare_items(const void *left, const void *right, void *arg)
 
 /* Enter the rows of a new chunk into all indexes, under their new TIDs. */
 static void
-insert_index_entries(TsdbBatch *batch, uint32 chunk, const BatchItem *first, uint32 nrows)
+insert_index_entries(TsdbBatch *batch, uint32 chunk, const TsdbBatchItem *first, uint32 nrows)
 {
 	BatchIndexes *indexes = &batch->indexes;
 	TupleTableSlot *slot = indexes->slot;
@@ -398,7 +396,7 @@ insert_index_entries(TsdbBatch *batch, uint32 chunk, const BatchItem *first, uin
 
 /* Write what the writer holds as one chunk: items first .. first + nrows. */
 static void
-write_chunk(TsdbBatch *batch, const BatchItem *first, uint32 nsegments, int level,
+write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int level,
 			uint64 run, int64 *bytes)
 {
 	uint32		nrows = tsdb_chunk_writer_rows(batch->writer);
@@ -440,12 +438,12 @@ tsdb_batch_write(TsdbBatch *batch, int level, int64 *bytes)
 
 	tsdb_progress_phase(TSDB_PROGRESS_SORTING);
 	if (batch->key.time != 0 || batch->key.nseries > 0)
-		qsort_arg(batch->items, batch->count, sizeof(BatchItem), compare_items, batch);
+		tsdb_batch_sort(batch->items, batch->spare, batch->count, compare_items, batch);
 
 	tsdb_progress_phase(TSDB_PROGRESS_ENCODING);
 	for (uint32 i = 0; i < batch->count; i++)
 	{
-		BatchItem  *item = &batch->items[i];
+		TsdbBatchItem  *item = &batch->items[i];
 		bool		new_shard = i > first &&
 		item_shard(item) != item_shard(&batch->items[first]);
 		bool		new_series = i > first &&

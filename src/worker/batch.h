@@ -13,8 +13,8 @@
 #include "chunk/chunk.h"
 #include "store/storage.h"
 
-#define TSDB_BATCH_ROWS		131072
-#define TSDB_BATCH_BYTES	(64 * 1024 * 1024)
+/* A batch ends at this many rows, or at maintenance_work_mem. */
+#define TSDB_BATCH_ROWS		524288
 
 typedef struct TsdbBatch TsdbBatch;
 

@@ -26,6 +26,7 @@
 #define DEAD_SHARE			8	/* one eighth */
 #define MERGE_LEVEL_MAX		30
 #define LONG_SEGMENT		(TSDB_CHUNK_ROWS / 2)
+#define TIER_ROWS			128		/* runs of fewer rows times TSDB_MERGE_RUNS: tier 0 */
 
 /* What choosing needs to know of a chunk. */
 typedef struct Candidate
@@ -33,6 +34,7 @@ typedef struct Candidate
 	uint32		chunk;
 	int			shard;
 	int			level;
+	int			tier;			/* logarithm of the size of its run */
 	uint64		run;
 	uint32		nrows;
 	uint32		nsegments;
@@ -90,6 +92,7 @@ list_candidates(TsdbStorage *storage, bool with_natts, CandidateList *list)
 			item->chunk = entries[i].chunk;
 			item->shard = entries[i].shard;
 			item->level = entries[i].level;
+			item->tier = 0;
 			item->run = entries[i].run;
 			item->nrows = entries[i].nrows;
 			item->nsegments = entries[i].nsegments;
@@ -105,7 +108,7 @@ list_candidates(TsdbStorage *storage, bool with_natts, CandidateList *list)
 	UnregisterSnapshot(snapshot);
 }
 
-/* By shard, level and run, so that groups are neighbours. */
+/* By shard, tier and run, so that groups are neighbours. */
 static int
 compare_candidates(const void *left, const void *right)
 {
@@ -114,11 +117,48 @@ compare_candidates(const void *left, const void *right)
 
 	if (a->shard != b->shard)
 		return a->shard < b->shard ? -1 : 1;
-	if (a->level != b->level)
-		return a->level < b->level ? -1 : 1;
+	if (a->tier != b->tier)
+		return a->tier < b->tier ? -1 : 1;
 	if (a->run != b->run)
 		return a->run < b->run ? -1 : 1;
 	return a->chunk < b->chunk ? -1 : 1;
+}
+
+/* Sort the list into groups of one shard and tier, runs together. */
+static void
+group_by_tier(CandidateList *list)
+{
+	int			start = 0;
+
+	qsort(list->items, list->count, sizeof(Candidate), compare_candidates);
+	while (start < list->count)
+	{
+		Candidate  *items = &list->items[start];
+		double		rows = 0;
+		int			count = 0;
+		int			tier = 0;
+
+		for (; start + count < list->count && items[count].run == items[0].run &&
+			 items[count].shard == items[0].shard; count++)
+			rows += items[count].nrows;
+		for (; rows >= TSDB_MERGE_RUNS * TIER_ROWS; rows /= TSDB_MERGE_RUNS)
+			tier++;
+		for (int i = 0; i < count; i++)
+			items[i].tier = tier;
+		start += count;
+	}
+	qsort(list->items, list->count, sizeof(Candidate), compare_candidates);
+}
+
+/* The level of chunks that these are merged to. */
+static int
+next_level(const Candidate *items, int count)
+{
+	int			level = 0;
+
+	for (int i = 0; i < count; i++)
+		level = Max(level, items[i].level);
+	return Min(level + 1, MERGE_LEVEL_MAX);
 }
 
 /* Add the live rows of a chunk that this transaction has deleted to a batch. */
@@ -229,7 +269,7 @@ rewrite(Relation rel, const Candidate *items, int count, int level,
 	CommandCounterIncrement();
 }
 
-/* Do the runs of one shard and level, items[0 .. count), want merging? */
+/* Do the runs of one shard and tier, items[0 .. count), want merging? */
 static bool
 wants_merge(const Candidate *items, int count)
 {
@@ -244,7 +284,7 @@ wants_merge(const Candidate *items, int count)
 		rows += items[i].nrows;
 		segments += Max(items[i].nsegments, 1);
 	}
-	if (runs < TSDB_MERGE_RUNS || items[0].level >= MERGE_LEVEL_MAX)
+	if (runs < TSDB_MERGE_RUNS)
 		return false;
 	return rows / count < LONG_SEGMENT || rows / segments < LONG_SEGMENT;
 }
@@ -262,7 +302,7 @@ tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
 		return;
 	list_candidates(storage, false, &list);
 	tsdb_storage_close(storage);
-	qsort(list.items, list.count, sizeof(Candidate), compare_candidates);
+	group_by_tier(&list);
 
 	while (start < list.count)
 	{
@@ -271,7 +311,7 @@ tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
 		int			taken = 0;
 
 		while (start + count < list.count && items[count].shard == items[0].shard &&
-			   items[count].level == items[0].level)
+			   items[count].tier == items[0].tier)
 			count++;
 		start += count;
 
@@ -284,10 +324,10 @@ tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
 		{
 			uint32		rows = 0;
 
-			/* whole runs, as many as fit */
+			/* as many chunks as fit, run by run */
 			while (taken < count && rows + items[taken].nrows <= TSDB_MERGE_ROWS_MAX)
 				rows += items[taken++].nrows;
-			rewrite(rel, items, taken, items[0].level + 1, result);
+			rewrite(rel, items, taken, next_level(items, taken), result);
 			rewritten += rows;
 			continue;
 		}

@@ -2,11 +2,11 @@
  * merge.h
  *		Merging chunks: small ones, overlapping ones, ones with dead rows.
  *
- * Chunks that were sorted together form a run.  Within a shard, runs of one
- * level are merged when there are TSDB_MERGE_RUNS of them and merging makes
- * longer segments or fuller chunks; the result has the next level, so a row is
- * rewritten a logarithmic number of times.  A chunk of which a good part is
- * deleted is rewritten without the dead rows.
+ * Chunks that were sorted together form a run.  Within a shard, runs of about
+ * the same size (one tier) are merged when there are TSDB_MERGE_RUNS of them and
+ * merging makes longer segments or fuller chunks, so a row is rewritten a
+ * logarithmic number of times.  A chunk of which a good part is deleted is
+ * rewritten without the dead rows.
  */
 #ifndef TSDB_WORKER_MERGE_H
 #define TSDB_WORKER_MERGE_H
