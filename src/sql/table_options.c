@@ -446,6 +446,8 @@ tsdb_set_table_key(PG_FUNCTION_ARGS)
 {
 	TsdbKeyStatement key = {TSDB_KEY_INFER, NULL, TSDB_KEY_INFER, NIL};
 
+	PreventCommandIfReadOnly("tsdb.set_key()");
+	PreventCommandDuringRecovery("tsdb.set_key()");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -18,11 +18,15 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/objectaccess.h"
 #include "catalog/objectaddress.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_seclabel.h"
+#include "commands/extension.h"
 #include "commands/seclabel.h"
+#include "store/internal.h"
 #include "store/table_key_infer.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -571,8 +575,48 @@ tsdb_table_key_recheck(Oid relid)
 	relation_close(table, NoLock);
 }
 
+/* ---- the end of the extension ---- */
+
+/* Remove all labels of this database: tables that went back to heap keep
+ * theirs, and without the library a dump with them cannot be restored. */
+static void
+remove_all_labels(void)
+{
+	Relation	catalog = table_open(SecLabelRelationId, RowExclusiveLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_seclabel_provider, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(TSDB_LABEL_PROVIDER));
+	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		CatalogTupleDelete(catalog, &tuple->t_self);
+	systable_endscan(scan);
+	table_close(catalog, RowExclusiveLock);
+}
+
+static object_access_hook_type previous_object_access = NULL;
+
+static void
+object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+{
+	if (previous_object_access)
+		previous_object_access(access, class_id, object_id, sub_id, arg);
+
+	if (access == OAT_DROP && class_id == ExtensionRelationId)
+	{
+		char	   *name = get_extension_name(object_id);
+
+		if (name != NULL && strcmp(name, TSDB_EXTENSION) == 0)
+			remove_all_labels();
+	}
+}
+
 void
 tsdb_table_key_init(void)
 {
 	register_label_provider(TSDB_LABEL_PROVIDER, check_label);
+	previous_object_access = object_access_hook;
+	object_access_hook = object_access;
 }

@@ -75,7 +75,8 @@ extern void tsdb_table_key_set(Oid relid, const TsdbKeyStatement *statement);
  * them could not be restored.  Says so in a NOTICE. */
 extern void tsdb_table_key_recheck(Oid relid);
 
-/* Register the label provider; called once, when the library is loaded. */
+/* Register the label provider, and remove its labels with the extension;
+ * called once, when the library is loaded. */
 extern void tsdb_table_key_init(void);
 
 #endif							/* TSDB_STORE_TABLE_KEY_H */

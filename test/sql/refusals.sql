@@ -138,6 +138,9 @@ SELECT * FROM refused(
 	'SELECT tsdb.set_key(''m_ts'', ''ts'')',
 	'SELECT tsdb.set_key(''pg_class'')',
 	'SELECT tsdb.set_key(4294967295::oid)');
+BEGIN READ ONLY;
+SELECT * FROM refused('SELECT tsdb.set_key(''m'')');
+ROLLBACK;
 
 -- administration
 SELECT * FROM refused(

@@ -224,3 +224,24 @@ SELECT key_of('restored');
 
 SET client_min_messages = warning;
 DROP SCHEMA table_key CASCADE;
+
+-- with the extension go all labels, also those of tables that went back to heap
+SELECT current_database() AS here \gset
+CREATE DATABASE regress_tsdb_leave;
+\c regress_tsdb_leave
+SET client_min_messages = warning;
+CREATE EXTENSION tsdb;
+CREATE TABLE back (ts timestamptz, host text) USING tsdb WITH (tsdb.series = 'host');
+CREATE TABLE gone (ts timestamptz, host text) USING tsdb WITH (tsdb.series = 'host');
+ALTER TABLE back SET ACCESS METHOD heap;
+SELECT objname, label FROM pg_seclabels ORDER BY objname COLLATE "C";
+BEGIN;
+DROP EXTENSION tsdb CASCADE;
+SELECT count(*) FROM pg_seclabels;
+ROLLBACK;
+SELECT count(*) FROM pg_seclabels;
+DROP TABLE gone;
+DROP EXTENSION tsdb;
+SELECT count(*) FROM pg_seclabels;
+\c :here
+DROP DATABASE regress_tsdb_leave;
