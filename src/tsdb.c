@@ -200,6 +200,7 @@ _PG_init(void)
 	define_settings();
 	tsdb_progress_init();
 	tsdb_worker_init();
+	tsdb_compact_always_init();
 	tsdb_table_key_init();
 	tsdb_table_options_init();
 	MarkGUCPrefixReserved("tsdb");

@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "worker/compact_always.h"
 #include "worker/schedule.h"
 
 /* Rows that this transaction put into one table. */
@@ -56,6 +57,8 @@ tsdb_insert_at_xact_end(bool committed)
 	{
 		for (int i = 0; i < ncounts; i++)
 			tsdb_work_note(MyDatabaseId, counts[i].relid, counts[i].rows);
+		if (ncounts > 0)
+			tsdb_compact_always_note();
 	}
 	counts = NULL;
 	ncounts = allocated = 0;

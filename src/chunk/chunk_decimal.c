@@ -173,11 +173,7 @@ tsdb_decimal_convert(const TsdbVector *vector, int64_t *unscaled,
 		max = own > max ? own : max;
 	}
 
-	*scale = (uint8_t) max;
-	*vary = min < max;
-	if (!*vary)
-		return true;
-	for (uint32_t i = 0; i < vector->nrows; i++)
+	for (uint32_t i = 0; min < max && i < vector->nrows; i++)
 	{
 		int64_t		factor;
 
@@ -188,5 +184,7 @@ tsdb_decimal_convert(const TsdbVector *vector, int64_t *unscaled,
 			return false;
 		unscaled[i] *= factor;
 	}
+	*scale = (uint8_t) max;
+	*vary = min < max;
 	return true;
 }

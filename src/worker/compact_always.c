@@ -15,12 +15,66 @@
 #include "commands/defrem.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "port/atomics.h"
 #include "storage/ipc.h"
+#include "storage/shmem.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "worker/compact.h"
 
 bool		tsdb_compact_always = false;
+
+/* In shared memory, without a lock: a worker more or less does no harm. */
+typedef struct CompactAlwaysShared
+{
+	pg_atomic_uint64 writes;	/* transactions that wrote, in any database */
+	pg_atomic_uint64 compacted; /* writes when a worker began that left nothing */
+} CompactAlwaysShared;
+
+static CompactAlwaysShared *shared = NULL;
+static shmem_request_hook_type previous_shmem_request = NULL;
+static shmem_startup_hook_type previous_shmem_startup = NULL;
+
+static void
+request_shmem(void)
+{
+	if (previous_shmem_request)
+		previous_shmem_request();
+	RequestAddinShmemSpace(MAXALIGN(sizeof(CompactAlwaysShared)));
+}
+
+static void
+startup_shmem(void)
+{
+	bool		found;
+
+	if (previous_shmem_startup)
+		previous_shmem_startup();
+	shared = ShmemInitStruct("tsdb compact always", sizeof(CompactAlwaysShared), &found);
+	if (!found)
+	{
+		pg_atomic_init_u64(&shared->writes, 1);
+		pg_atomic_init_u64(&shared->compacted, 0);
+	}
+}
+
+void
+tsdb_compact_always_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	previous_shmem_request = shmem_request_hook;
+	shmem_request_hook = request_shmem;
+	previous_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = startup_shmem;
+}
+
+void
+tsdb_compact_always_note(void)
+{
+	if (shared != NULL)
+		pg_atomic_fetch_add_u64(&shared->writes, 1);
+}
 
 void
 tsdb_compact_always_run(void)
@@ -31,6 +85,9 @@ tsdb_compact_always_run(void)
 
 	if (running || MyBackendType != B_BACKEND || RecoveryInProgress() ||
 		!IsUnderPostmaster || CritSectionCount > 0)
+		return;
+	if (shared != NULL &&
+		pg_atomic_read_u64(&shared->writes) == pg_atomic_read_u64(&shared->compacted))
 		return;
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -83,13 +140,14 @@ list_tables(void)
 	return tables;
 }
 
-/* Compact one table in a transaction; an error goes to the log only. */
-static void
+/* Compact one table in a transaction; an error goes to the log only.  False if
+ * something was left for later. */
+static bool
 compact_table(Oid relid)
 {
 	MemoryContext old = CurrentMemoryContext;
 	TsdbCompactOptions options = {.merge = true,.nowait = true};
-	TsdbCompactResult result;
+	TsdbCompactResult result = {0};
 
 	StartTransactionCommand();
 	PG_TRY();
@@ -103,13 +161,17 @@ compact_table(Oid relid)
 		EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
+		result.done = false;
 	}
 	PG_END_TRY();
+	return result.done && result.rows_kept == 0;
 }
 
 void
 tsdb_compact_always_main(Datum database)
 {
+	uint64		writes = shared != NULL ? pg_atomic_read_u64(&shared->writes) : 0;
+	bool		complete = true;
 	List	   *tables;
 	ListCell   *lc;
 
@@ -123,6 +185,11 @@ tsdb_compact_always_main(Datum database)
 	CommitTransactionCommand();
 
 	foreach(lc, tables)
-		compact_table(lfirst_oid(lc));
+	{
+		if (!compact_table(lfirst_oid(lc)))
+			complete = false;
+	}
+	if (shared != NULL && complete)
+		pg_atomic_write_u64(&shared->compacted, writes);
 	proc_exit(0);
 }
