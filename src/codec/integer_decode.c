@@ -377,7 +377,8 @@ decode_bins(const IntegerHeader *header, TsdbReader in, uint32_t count, uint32_t
 
 		if (count - row < lead)
 			return TSDB_CODEC_CORRUPT;
-		status = tsdb_entropy_read(&reader, some, residuals);
+		if (some > 0)
+			status = tsdb_entropy_read(&reader, some, residuals);
 		if (status != TSDB_CODEC_OK)
 			return status;
 		if (lead > 0)

@@ -87,14 +87,13 @@ sort_sample(int64_t *sample, uint32_t count)
 }
 
 /*
- * The best window over a sorted sample: for each of a few shares of it, the
- * narrowest window that holds so much; the rest is patched.
+ * The best window over a sorted sample: for each number of values left
+ * outside, to be patched, the narrowest window that holds all others.
  */
 static TsdbWindow
 best_window(const int64_t *sample, uint32_t count)
 {
-	static const uint8_t outside_of_64[] = {1, 2, 3, 4, 6, 8, 11, 15, 20, 27};
-	TsdbWindow		best = {0, 0, 0};
+	TsdbWindow	best = {0, 0, 0};
 	unsigned	full;
 
 	if (count == 0)
@@ -103,10 +102,9 @@ best_window(const int64_t *sample, uint32_t count)
 	best.low = sample[0];
 	best.high = sample[count - 1];
 	best.bits = full;
-	for (size_t s = 0; s < sizeof(outside_of_64); s++)
+	for (uint32_t outside = 1; outside * 2 <= count; outside++)
 	{
-		uint32_t	outside = (outside_of_64[s] * count + 63) / 64;
-		uint32_t	held = count > outside ? count - outside : 1;
+		uint32_t	held = count - outside;
 		uint64_t	least = UINT64_MAX;
 		uint32_t	at = 0;
 		unsigned	width;
@@ -124,7 +122,7 @@ best_window(const int64_t *sample, uint32_t count)
 			}
 		}
 		width = tsdb_bit_length(least);
-		share = (double) (count - held) / count;
+		share = (double) outside / count;
 		bits = width + share * (full - width + 1) + (share * 7 < 1 ? share * 7 : 1);
 		if (bits < best.bits)
 		{
