@@ -253,5 +253,23 @@ WHERE schemaname = 'basics' AND m.tablename = 'm' AND h.tablename = 'h' AND attn
 ORDER BY attname;
 SELECT m.reltuples = h.reltuples FROM pg_class m, pg_class h WHERE m.oid = 'm'::regclass AND h.oid = 'h'::regclass;
 
+-- and so are its estimates, also after a compaction and without ANALYZE
+CREATE FUNCTION estimate(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
+	RETURN plan -> 0 -> 'Plan' ->> 'Plan Rows';
+END $$;
+SELECT estimate('SELECT * FROM m') BETWEEN n * 0.9 AND n * 1.1 FROM (SELECT count(*) AS n FROM m) s;
+SELECT tsdb.compact('m') >= 0;
+SELECT estimate('SELECT * FROM m') BETWEEN n * 0.9 AND n * 1.1 FROM (SELECT count(*) AS n FROM m) s;
+VACUUM m;
+SELECT estimate('SELECT * FROM m') BETWEEN n * 0.9 AND n * 1.1,
+	estimate('SELECT * FROM m WHERE host = ''host1''') BETWEEN n * 0.9 / 7 AND n * 1.1 / 7 FROM (SELECT count(*) AS n FROM m) s;
+CREATE TABLE fresh (id int, ts timestamptz) USING tsdb;
+INSERT INTO fresh SELECT i, now() FROM generate_series(1, 20000) i;
+SELECT tsdb.compact('fresh');
+SELECT estimate('SELECT * FROM fresh') BETWEEN 19000 AND 21000;
+
 SET client_min_messages = warning;
 DROP SCHEMA basics CASCADE;

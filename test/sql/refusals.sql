@@ -176,18 +176,40 @@ SELECT * FROM refused(
 CREATE TABLE IF NOT EXISTS m (x int) USING tsdb WITH (tsdb.time = 'x');
 RESET ROLE;
 
--- internal relations: nobody reads or drops them
+-- internal relations: nobody reads or changes them by hand, or makes tables like them
+SELECT * FROM refused(
+	'CREATE TABLE x (v int) USING tsdb_internal',
+	'CREATE TEMP TABLE x (v int) USING tsdb_internal',
+	'CREATE TABLE x USING tsdb_internal AS SELECT 1 AS v',
+	'ALTER TABLE m SET ACCESS METHOD tsdb_internal',
+	'ALTER TABLE heap SET ACCESS METHOD tsdb_internal');
+-- names of directories vary: they are shown as <internal>
 SELECT format('%I.%I', nspname, relname) AS directory FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 JOIN pg_am a ON a.oid = relam WHERE amname = 'tsdb_internal' AND relname LIKE 'tsdb\_directory\_%' LIMIT 1 \gset
+CREATE FUNCTION refused_internal(directory text, VARIADIC commands text[]) RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT regexp_replace(replace(r, directory, '<internal>'), 'tsdb_directory_[0-9_]+', '<internal>', 'g')
+	FROM refused(VARIADIC ARRAY(SELECT format(c, directory) FROM unnest(commands) c)) r $$;
 \set ECHO errors
-SET ROLE regress_tsdb_owner;
-SELECT replace(r, :'directory', '<internal>') FROM refused(
-	'SELECT * FROM ' || :'directory',
-	'DROP TABLE ' || :'directory') r WHERE r LIKE '    %';
-RESET ROLE;
-SELECT regexp_replace(replace(r, :'directory', '<internal>'), '(tsdb_directory_)[0-9_]+', '\1N', 'g') FROM refused(
-	'DROP TABLE ' || :'directory') r WHERE r LIKE '    %';
+SELECT set_config('refusals.directory', :'directory', false) \g /dev/null
 \set ECHO all
+SET ROLE regress_tsdb_other;
+SELECT * FROM refused_internal(current_setting('refusals.directory'), 'SELECT * FROM %s', 'DROP TABLE %s');
+RESET ROLE;
+SELECT * FROM refused_internal(current_setting('refusals.directory'),
+	'INSERT INTO %s SELECT * FROM %1$s',
+	'UPDATE %s SET shard = 0',
+	'DELETE FROM %s',
+	'TRUNCATE %s',
+	'COPY %s FROM PROGRAM ''true''',
+	'ALTER TABLE %s ADD x int',
+	'ALTER TABLE %s RENAME TO x',
+	'ALTER TABLE %s SET SCHEMA refusals',
+	'ALTER TABLE %s SET ACCESS METHOD heap',
+	'CREATE TRIGGER x AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+	'CREATE INDEX ON %s (shard)',
+	'CREATE RULE x AS ON DELETE TO %s DO INSTEAD NOTHING',
+	'CREATE POLICY x ON %s',
+	'DROP TABLE %s');
 
 -- settings
 SELECT * FROM refused(
