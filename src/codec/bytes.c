@@ -173,7 +173,8 @@ make_dictionary(const TsdbByteValues *values, const Entries *entries, bool fixed
 				Body *body)
 {
 	TsdbWriter	head = tsdb_writer(body->head, HEAD_BYTES_MAX);
-	size_t		bytes = join(values, entries->starts, entries->lengths, entries->count, joined);
+	size_t		bytes = join(values, entries->starts, entries->lengths, entries->count,
+							 joined);
 	size_t		frame_bytes = squeeze(joined, bytes, level, frame);
 	TsdbCodecStatus status;
 
@@ -193,7 +194,7 @@ make_whole(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level,
 		   uint8_t *joined, uint8_t *frame, TsdbArena arena, Body *body)
 {
 	TsdbWriter	head = tsdb_writer(body->head, HEAD_BYTES_MAX);
-	int64_t    *lengths = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
+	int64_t    *lengths = tsdb_arena_rows(&arena, sizeof(int64_t));
 	size_t		frame_bytes;
 	TsdbCodecStatus status = TSDB_CODEC_OK;
 
@@ -247,8 +248,8 @@ tsdb_bytes_encode(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level
 	repeats = entries->count <= values->count - values->count / 4;
 	if (repeats)
 	{
-		status = make_dictionary(values, entries, fixed, level, joined, entry_frame, arena,
-								 &dictionary);
+		status = make_dictionary(values, entries, fixed, level, joined, entry_frame,
+								 arena, &dictionary);
 		if (status != TSDB_CODEC_OK)
 			return status;
 

@@ -79,7 +79,7 @@ decode_whole(TsdbReader in, bool squeezed, uint32_t width, uint32_t total,
 			 size_t raw_bytes, uint32_t first, uint32_t count, TsdbArena arena,
 			 uint32_t *lengths, uint8_t *data)
 {
-	uint64_t   *all = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
+	uint64_t   *all = tsdb_arena_rows(&arena, sizeof(uint64_t));
 	size_t		sum;
 	size_t		skipped = 0;
 	size_t		wanted = 0;
@@ -123,9 +123,9 @@ decode_dictionary(TsdbReader in, uint32_t width, uint32_t total, size_t raw_byte
 				  uint32_t first, uint32_t count, TsdbArena arena,
 				  uint32_t *lengths, uint8_t *data)
 {
-	uint64_t   *entry_lengths = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
-	uint64_t   *starts = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
-	uint64_t   *codes = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
+	uint64_t   *entry_lengths = tsdb_arena_rows(&arena, sizeof(uint64_t));
+	uint64_t   *starts = tsdb_arena_rows(&arena, sizeof(uint64_t));
+	uint64_t   *codes = tsdb_arena_rows(&arena, sizeof(uint64_t));
 	uint64_t	entries = tsdb_read_varint(&in);
 	TsdbReader	section = tsdb_read_section(&in);
 	uint8_t		squeezed = tsdb_read_byte(&in);

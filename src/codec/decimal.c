@@ -300,12 +300,14 @@ find_corrected(const Sample *sample, bool single, Scale *best)
 	uint64_t	common;
 
 	for (int k = 0; k <= 15; k++)
-		try_divisor(sample, tsdb_decimal_divisor((uint8_t) k), (uint8_t) k, 0, single, best);
+		try_divisor(sample, tsdb_decimal_divisor((uint8_t) k), (uint8_t) k, 0, single,
+					best);
 	for (int k = 1; k <= 40; k += k < 10 ? 3 : 10)
 		try_divisor(sample, tsdb_decimal_divisor((uint8_t) (TSDB_DECIMAL_TWO + k)),
 					(uint8_t) (TSDB_DECIMAL_TWO + k), 0, single, best);
 	for (size_t i = 0; i < sizeof(fractions) / sizeof(fractions[0]); i++)
-		try_divisor(sample, fractions[i], TSDB_DECIMAL_INTEGER, fractions[i], single, best);
+		try_divisor(sample, fractions[i], TSDB_DECIMAL_INTEGER, fractions[i], single,
+					best);
 	common = common_denominator(sample, single);
 	if (common > 1)
 		try_divisor(sample, (double) common, TSDB_DECIMAL_INTEGER, common, single, best);
@@ -341,7 +343,8 @@ scale_doubles(const uint64_t *restrict bits, uint32_t count, double divisor,
 	{
 		double		scaled = tsdb_double_of(bits[i]) * divisor;
 		double		magic = scaled + TSDB_DECIMAL_MAGIC;
-		uint64_t	missed = bits[i] - tsdb_bits_of((magic - TSDB_DECIMAL_MAGIC) / divisor);
+		double		whole = magic - TSDB_DECIMAL_MAGIC;
+		uint64_t	missed = bits[i] - tsdb_bits_of(whole / divisor);
 
 		integers[i] = (int64_t) (tsdb_bits_of(magic) - TSDB_DECIMAL_MAGIC_BITS);
 		misses[i] = fabs(scaled) < TSDB_DECIMAL_NARROW ? (int64_t) missed : OUT_OF_REACH;
@@ -360,7 +363,8 @@ scale_singles(TsdbKind kind, const uint64_t *bits, uint32_t count, double diviso
 
 		integers[i] = round_narrow(scaled);
 		misses[i] = OUT_OF_REACH;
-		if (fabs(scaled) < TSDB_DECIMAL_NARROW && (kind == TSDB_KIND_FLOAT4 || is_single(value)))
+		if (fabs(scaled) < TSDB_DECIMAL_NARROW &&
+			(kind == TSDB_KIND_FLOAT4 || is_single(value)))
 			misses[i] = (int64_t) (pattern_of_value(value, true) -
 								   pattern_of(integers[i], divisor, true));
 	}
@@ -433,11 +437,12 @@ static TsdbCodecStatus
 write_scaled(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *scale,
 			 TsdbCodecLevel level, TsdbArena arena, TsdbWriter *out)
 {
-	int64_t    *integers = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
-	int64_t    *corrections = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
+	int64_t    *integers = tsdb_arena_rows(&arena, sizeof(int64_t));
+	int64_t    *corrections = tsdb_arena_rows(&arena, sizeof(int64_t));
 	Exceptions *exceptions = tsdb_arena_take(&arena, sizeof(Exceptions));
 	TsdbIntegerPlan plan;
 	TsdbCodecStatus status;
+	uint8_t		flags = 0;
 	bool		wide;
 
 	if (exceptions == NULL)
@@ -445,9 +450,13 @@ write_scaled(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *s
 	convert(kind, bits, count, scale, integers, corrections, exceptions, &wide);
 
 	tsdb_write_byte(out, scale->corrected ? TSDB_CODEC_DECIMAL_ULP : TSDB_CODEC_DECIMAL);
-	tsdb_write_byte(out, (uint8_t) ((scale->single ? TSDB_DECIMAL_SINGLE : 0) |
-									(wide ? TSDB_DECIMAL_WIDE : 0) |
-									(exceptions->count > 0 ? TSDB_DECIMAL_EXCEPTIONS : 0)));
+	if (scale->single)
+		flags |= TSDB_DECIMAL_SINGLE;
+	if (wide)
+		flags |= TSDB_DECIMAL_WIDE;
+	if (exceptions->count > 0)
+		flags |= TSDB_DECIMAL_EXCEPTIONS;
+	tsdb_write_byte(out, flags);
 	tsdb_write_byte(out, scale->code);
 	if (scale->code == TSDB_DECIMAL_INTEGER)
 		tsdb_write_varint(out, scale->integer);

@@ -14,7 +14,8 @@
 	!defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
 	!defined(TSDB_CODEC_PORTABLE)
 #define TSDB_CODEC_CLONES \
-	__attribute__((optimize("O3", "fp-contract=off"), target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+	__attribute__((optimize("O3", "fp-contract=off"), \
+				   target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #elif defined(__GNUC__) && !defined(__clang__)
 #define TSDB_CODEC_CLONES	__attribute__((optimize("O3", "fp-contract=off")))
 #else

@@ -131,8 +131,8 @@ TsdbCodecStatus
 tsdb_entropy_plan(const uint64_t *values, uint32_t count, TsdbArena arena,
 				  TsdbEntropyPlan *plan)
 {
-	uint64_t   *sorted = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
-	uint64_t   *spare = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
+	uint64_t   *sorted = tsdb_arena_rows(&arena, sizeof(uint64_t));
+	uint64_t   *spare = tsdb_arena_rows(&arena, sizeof(uint64_t));
 	uint32_t	ends[GROUPS_MAX];
 	double		least[GROUPS_MAX + 1];
 	uint8_t		from[GROUPS_MAX + 1];
@@ -155,7 +155,8 @@ tsdb_entropy_plan(const uint64_t *values, uint32_t count, TsdbArena arena,
 			uint32_t	start = f == 0 ? 0 : ends[f - 1];
 			uint32_t	some = ends[g - 1] - start;
 			unsigned	width = tsdb_bit_length(sorted[ends[g - 1] - 1] - sorted[start]);
-			double		bits = least[f] + BIN_BITS + some * (log2_about(count) - log2_about(some) + width);
+			double		share_bits = log2_about(count) - log2_about(some);
+			double		bits = least[f] + BIN_BITS + some * (share_bits + width);
 
 			if (f > 0)
 				bits += 8 * tsdb_varint_bytes(sorted[start] - sorted[start - 1]);
@@ -180,7 +181,8 @@ tsdb_entropy_plan(const uint64_t *values, uint32_t count, TsdbArena arena,
 		bin--;
 		counts[bin] = ends[g - 1] - start;
 		plan->lower[bin] = sorted[start];
-		plan->width[bin] = (uint8_t) tsdb_bit_length(sorted[ends[g - 1] - 1] - sorted[start]);
+		plan->width[bin] =
+			(uint8_t) tsdb_bit_length(sorted[ends[g - 1] - 1] - sorted[start]);
 	}
 	set_weights(plan, counts);
 	return TSDB_CODEC_OK;
@@ -193,6 +195,8 @@ write_header(const TsdbEntropyPlan *plan, TsdbWriter *out)
 	uint64_t	widths[TSDB_ENTROPY_BINS_MAX];
 	uint64_t	weight_all = 0;
 	uint64_t	width_all = 0;
+	unsigned	weight_width;
+	unsigned	offset_width;
 	uint8_t    *room;
 
 	for (uint32_t bin = 0; bin < plan->bins; bin++)
@@ -204,17 +208,19 @@ write_header(const TsdbEntropyPlan *plan, TsdbWriter *out)
 	}
 	tsdb_write_byte(out, (uint8_t) plan->log);
 	tsdb_write_byte(out, (uint8_t) (plan->bins - 1));
-	tsdb_write_byte(out, (uint8_t) tsdb_bit_length(weight_all));
-	tsdb_write_byte(out, (uint8_t) tsdb_bit_length(width_all));
-	room = tsdb_write_room(out, tsdb_bitpack_bytes(plan->bins, tsdb_bit_length(weight_all)) +
-						   tsdb_bitpack_bytes(plan->bins, tsdb_bit_length(width_all)));
+	weight_width = tsdb_bit_length(weight_all);
+	offset_width = tsdb_bit_length(width_all);
+	tsdb_write_byte(out, (uint8_t) weight_width);
+	tsdb_write_byte(out, (uint8_t) offset_width);
+	room = tsdb_write_room(out, tsdb_bitpack_bytes(plan->bins, weight_width) +
+						   tsdb_bitpack_bytes(plan->bins, offset_width));
 	if (room != NULL)
 	{
 		TsdbBitWriter bits = {room, 0, 0};
 
-		tsdb_bitpack_append(&bits, weights, plan->bins, tsdb_bit_length(weight_all));
+		tsdb_bitpack_append(&bits, weights, plan->bins, weight_width);
 		(void) tsdb_bitpack_finish(&bits);
-		tsdb_bitpack_append(&bits, widths, plan->bins, tsdb_bit_length(width_all));
+		tsdb_bitpack_append(&bits, widths, plan->bins, offset_width);
 		(void) tsdb_bitpack_finish(&bits);
 	}
 	for (uint32_t bin = 1; bin < plan->bins; bin++)
@@ -233,9 +239,9 @@ TsdbCodecStatus
 tsdb_entropy_write(const uint64_t *values, const TsdbEntropyPlan *plan,
 				   TsdbArena arena, TsdbWriter *out)
 {
-	Step	   *steps = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(Step));
+	Step	   *steps = tsdb_arena_rows(&arena, sizeof(Step));
 	uint8_t		bin_of[1 << TSDB_ENTROPY_LOG_MAX];
-	uint16_t	state_of[1 << TSDB_ENTROPY_LOG_MAX];	/* of a bin's ranks, bins in order */
+	uint16_t	state_of[1 << TSDB_ENTROPY_LOG_MAX];	/* of the ranks, bin by bin */
 	uint16_t	first[TSDB_ENTROPY_BINS_MAX];
 	uint32_t	filled[TSDB_ENTROPY_BINS_MAX] = {0};
 	uint32_t	size = 1u << plan->log;

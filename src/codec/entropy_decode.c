@@ -13,7 +13,8 @@
 #include "codec/dispatch.h"
 #include "codec/entropy_format.h"
 
-#define NARROW_WIDTH_MAX	(57 - TSDB_ENTROPY_LOG_MAX)	/* one load holds all of a value */
+/* One load holds all bits of a value with offsets up to this width. */
+#define NARROW_WIDTH_MAX	(57 - TSDB_ENTROPY_LOG_MAX)
 
 TsdbCodecStatus
 tsdb_entropy_open(TsdbReader in, TsdbEntropyReader *reader)
@@ -31,7 +32,8 @@ tsdb_entropy_open(TsdbReader in, TsdbEntropyReader *reader)
 	const uint8_t *offsets;
 
 	if (in.broken || log < TSDB_ENTROPY_LOG_MIN || log > TSDB_ENTROPY_LOG_MAX ||
-		bins > TSDB_ENTROPY_BINS_MAX || weight_width > TSDB_ENTROPY_LOG_MAX || offset_width > 7)
+		bins > TSDB_ENTROPY_BINS_MAX || weight_width > TSDB_ENTROPY_LOG_MAX ||
+		offset_width > 7)
 		return TSDB_CODEC_CORRUPT;
 	weights = tsdb_read_bytes(&in, tsdb_bitpack_bytes(bins, weight_width));
 	offsets = tsdb_read_bytes(&in, tsdb_bitpack_bytes(bins, offset_width));
@@ -92,7 +94,8 @@ read_slowly(TsdbEntropyReader *reader, uint32_t turn, uint64_t *out)
 	reader->state[turn] = reader->table[state].base +
 		(uint32_t) tsdb_bitpack_get(reader->src, reader->end, reader->bit, bits);
 	reader->bit += bits;
-	*out = reader->lower[bin] + tsdb_bitpack_get(reader->src, reader->end, reader->bit, width);
+	*out = reader->lower[bin] +
+		tsdb_bitpack_get(reader->src, reader->end, reader->bit, width);
 	reader->bit += width;
 	return true;
 }

@@ -49,7 +49,10 @@ common_multiplier(const int64_t *values, uint32_t count)
 	for (uint32_t i = 1; i < count && divisor != 1; i++)
 	{
 		int64_t		difference = (int64_t) ((uint64_t) values[i] - (uint64_t) values[0]);
-		uint64_t	size = difference < 0 ? 0 - (uint64_t) difference : (uint64_t) difference;
+		uint64_t	size = (uint64_t) difference;
+
+		if (difference < 0)
+			size = 0 - size;
 
 		if (divisor == 0 || size % divisor != 0)
 			divisor = greatest_divisor(size, divisor);
@@ -58,7 +61,8 @@ common_multiplier(const int64_t *values, uint32_t count)
 }
 
 size_t
-tsdb_integer_plan_list(const uint64_t *entries, uint32_t count, uint64_t *base, unsigned *width)
+tsdb_integer_plan_list(const uint64_t *entries, uint32_t count, uint64_t *base,
+					   unsigned *width)
 {
 	int64_t		low = INT64_MAX;
 	int64_t		high = INT64_MIN;
@@ -143,11 +147,13 @@ try_reference(const uint64_t *x, const uint64_t *residuals, uint32_t count,
 	size_t		each;
 
 	for (uint32_t k = 0; k < nblocks; k++)
-		tsdb_integer_count_lengths(residuals + k * BLOCK, tsdb_integer_slots(count, k, order),
-					  reference, is_signed, &lengths[k]);
+		tsdb_integer_count_lengths(residuals + k * BLOCK,
+								   tsdb_integer_slots(count, k, order), reference,
+								   is_signed, &lengths[k]);
 	plan.codec = codec;
 	plan.reference = reference;
-	shared = tsdb_integer_plan_shared(lengths, count, order, is_signed, plan.blocks, &layout);
+	shared = tsdb_integer_plan_shared(lengths, count, order, is_signed, plan.blocks,
+									  &layout);
 	each = tsdb_integer_plan_each(lengths, count, order, is_signed, own);
 	if (each < shared)
 	{
@@ -190,7 +196,8 @@ try_block_references(const uint64_t *residuals, uint32_t count,
 			low = value < low ? value : low;
 		}
 		plan.block_references[k] = (uint64_t) low;
-		tsdb_integer_count_lengths(residuals + k * BLOCK, slots, (uint64_t) low, false, &lengths[k]);
+		tsdb_integer_count_lengths(residuals + k * BLOCK, slots, (uint64_t) low, false,
+								   &lengths[k]);
 	}
 	plan.codec = TSDB_CODEC_FRAME;
 	plan.flags |= TSDB_INTEGER_REFERENCES | TSDB_INTEGER_LAYOUT_EACH;
@@ -213,7 +220,7 @@ static TsdbCodecStatus
 try_bins(const uint64_t *x, uint32_t count, const TsdbWindow *windows,
 		 const TsdbIntegerPlan *common, TsdbArena arena, TsdbIntegerPlan *best)
 {
-	uint64_t   *residuals = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
+	uint64_t   *residuals = tsdb_arena_rows(&arena, sizeof(uint64_t));
 	TsdbEntropyPlan bins;
 	TsdbEntropyPlan chosen;
 	TsdbIntegerPlan plan = *common;
@@ -251,7 +258,8 @@ try_bins(const uint64_t *x, uint32_t count, const TsdbWindow *windows,
 	plan.slope = x[1] - x[0];
 	if (plan.codec == TSDB_CODEC_FRAME)
 		plan.offset += plan.multiplier * plan.reference;
-	(void) tsdb_integer_all_residuals(x, count, tsdb_integer_order(plan.codec), residuals);
+	(void) tsdb_integer_all_residuals(x, count, tsdb_integer_order(plan.codec),
+									  residuals);
 	trial = tsdb_arena_take(&arena, TSDB_INTEGER_BYTES_MAX);
 	if (trial == NULL)
 		return TSDB_CODEC_INVALID;
@@ -291,14 +299,14 @@ TsdbCodecStatus
 tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbCodecLevel level,
 				  TsdbArena arena, TsdbIntegerPlan *plan)
 {
-	uint64_t   *x = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
+	uint64_t   *x = tsdb_arena_rows(&arena, sizeof(uint64_t));
 	uint64_t   *residuals[3];
 	TsdbIntegerPlan common;
 	TsdbWindow		windows[3];
 	double		least = 1e9;
 
 	for (int p = 0; p < 3; p++)
-		residuals[p] = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
+		residuals[p] = tsdb_arena_rows(&arena, sizeof(uint64_t));
 	if (residuals[2] == NULL)
 		return TSDB_CODEC_INVALID;
 	memset(plan, 0, sizeof(*plan));

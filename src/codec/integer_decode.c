@@ -147,12 +147,13 @@ read_header(TsdbCodecId codec, TsdbReader *in, uint32_t count, IntegerHeader *he
 	{
 		const TsdbPackedBlock *block = &header->blocks[k];
 		uint32_t	slots = block_slots(block_rows(count, k), header->order);
+		size_t		bytes;
 
 		if (block->width > 64 || block->patch_width > 64 || block->patches > slots)
 			return TSDB_CODEC_CORRUPT;
-		header->start[k] = tsdb_read_bytes(in, tsdb_integer_block_bytes(slots, block->width,
-																		block->patches,
-																		block->patch_width));
+		bytes = tsdb_integer_block_bytes(slots, block->width, block->patches,
+										 block->patch_width);
+		header->start[k] = tsdb_read_bytes(in, bytes);
 	}
 	return in->broken || in->at != in->end ? TSDB_CODEC_CORRUPT : TSDB_CODEC_OK;
 }
@@ -180,7 +181,8 @@ read_positions(const uint8_t *start, size_t bit, uint32_t slots, uint32_t patche
 	{
 		for (uint32_t i = 0; i < patches; i++, bit += TSDB_INTEGER_POSITION_BITS)
 		{
-			positions[i] = (uint8_t) peek(start, bit, (1 << TSDB_INTEGER_POSITION_BITS) - 1);
+			positions[i] = (uint8_t) peek(start, bit,
+										  (1 << TSDB_INTEGER_POSITION_BITS) - 1);
 			greatest = positions[i] > greatest ? positions[i] : greatest;
 		}
 		return greatest < slots;
@@ -426,7 +428,8 @@ decode_step(TsdbReader in, uint32_t first, uint32_t last, int64_t *out)
 
 	if (in.broken || in.at != in.end)
 		return TSDB_CODEC_CORRUPT;
-	fill_steps((uint64_t *) out, (last - first) * BLOCK, offset + step * first * BLOCK, step);
+	fill_steps((uint64_t *) out, (last - first) * BLOCK, offset + step * first * BLOCK,
+			   step);
 	return TSDB_CODEC_OK;
 }
 

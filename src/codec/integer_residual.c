@@ -32,7 +32,8 @@ tsdb_integer_residuals(const uint64_t *x, uint32_t count, unsigned order, uint64
 }
 
 uint64_t
-tsdb_integer_all_residuals(const uint64_t *x, uint32_t count, unsigned order, uint64_t *out)
+tsdb_integer_all_residuals(const uint64_t *x, uint32_t count, unsigned order,
+						   uint64_t *out)
 {
 	int64_t		low = INT64_MAX;
 

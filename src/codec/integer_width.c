@@ -86,7 +86,8 @@ tsdb_integer_plan_each(const TsdbLengths *per_block, uint32_t count, unsigned or
 
 		for (int width = lengths->longest; width >= 0; width--)
 		{
-			unsigned	patch_width = patch_width_for(lengths, (unsigned) width, is_signed);
+			unsigned	patch_width = patch_width_for(lengths, (unsigned) width,
+													  is_signed);
 			size_t		bytes = tsdb_integer_block_bytes(slots, (unsigned) width, patches,
 														 patch_width) + 1;
 

@@ -153,8 +153,8 @@ tsdb_integer_write(const int64_t *values, const TsdbIntegerPlan *plan,
 		return TSDB_CODEC_OK;
 	}
 
-	x = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
-	residuals = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
+	x = tsdb_arena_rows(&arena, sizeof(uint64_t));
+	residuals = tsdb_arena_rows(&arena, sizeof(uint64_t));
 	if (x == NULL || residuals == NULL)
 		return TSDB_CODEC_INVALID;
 	order = tsdb_integer_order(plan->codec);

@@ -71,7 +71,8 @@ write_constant(TsdbKind kind, uint64_t value, TsdbWriter *out)
 		tsdb_write_bytes(out, bytes + skipped, width - skipped);
 	}
 	else
-		tsdb_write_bytes(out, bytes, (tsdb_bit_length(tsdb_zigzag((int64_t) value)) + 7) / 8);
+		tsdb_write_bytes(out, bytes,
+						 (tsdb_bit_length(tsdb_zigzag((int64_t) value)) + 7) / 8);
 }
 
 static void
@@ -124,7 +125,7 @@ try_floats(TsdbKind kind, const uint64_t *values, uint32_t count, TsdbCodecLevel
 	if (contest->best_bytes * 8 > (size_t) count * tsdb_kind_width(kind) * 3)
 	{
 		TsdbArena	rest = arena;
-		int64_t    *patterns = tsdb_arena_take(&rest, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
+		int64_t    *patterns = tsdb_arena_rows(&rest, sizeof(int64_t));
 
 		if (patterns == NULL)
 			return TSDB_CODEC_INVALID;
@@ -182,7 +183,8 @@ try_repeats(TsdbKind kind, const uint64_t *values, uint32_t count, uint32_t runs
 		uint32_t	limit = count - count / 8;
 		uint32_t	distinct = tsdb_dictionary_count(values, count, limit, arena);
 
-		if (distinct <= limit && dictionary_may_win(count, distinct, contest->best_bytes * 8))
+		if (distinct <= limit &&
+			dictionary_may_win(count, distinct, contest->best_bytes * 8))
 		{
 			TsdbWriter	trial = trial_writer(contest);
 

@@ -117,7 +117,8 @@ tsdb_number_decode(TsdbKind kind, TsdbReader in, uint32_t count, uint32_t first,
 			break;
 		case TSDB_CODEC_RUNS:
 			if (depth < TSDB_NUMBER_DEPTH_MAX)
-				status = tsdb_runs_decode(kind, in, count, first, last, depth, arena, out);
+				status = tsdb_runs_decode(kind, in, count, first, last, depth, arena,
+										  out);
 			break;
 		case TSDB_CODEC_DICTIONARY:
 			if (depth < TSDB_NUMBER_DEPTH_MAX)

@@ -41,8 +41,8 @@ TsdbCodecStatus
 tsdb_runs_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
 				 TsdbCodecLevel level, unsigned depth, TsdbArena arena, TsdbWriter *out)
 {
-	uint64_t   *heads = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
-	int64_t    *lengths = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
+	uint64_t   *heads = tsdb_arena_rows(&arena, sizeof(uint64_t));
+	int64_t    *lengths = tsdb_arena_rows(&arena, sizeof(int64_t));
 	uint32_t	runs = 0;
 	TsdbCodecStatus status;
 
@@ -70,8 +70,8 @@ TsdbCodecStatus
 tsdb_runs_decode(TsdbKind kind, TsdbReader in, uint32_t count, uint32_t first,
 				 uint32_t last, unsigned depth, TsdbArena arena, uint64_t *out)
 {
-	uint64_t   *heads = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
-	int64_t    *lengths = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
+	uint64_t   *heads = tsdb_arena_rows(&arena, sizeof(uint64_t));
+	int64_t    *lengths = tsdb_arena_rows(&arena, sizeof(int64_t));
 	uint64_t	runs = tsdb_read_varint(&in);
 	TsdbReader	section = tsdb_read_section(&in);
 	uint64_t	row = 0;
@@ -194,8 +194,8 @@ tsdb_dictionary_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
 					   TsdbWriter *out)
 {
 	Distinct   *distinct = tsdb_arena_take(&arena, sizeof(Distinct));
-	uint64_t   *entries = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
-	int64_t    *codes = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(int64_t));
+	uint64_t   *entries = tsdb_arena_rows(&arena, sizeof(uint64_t));
+	int64_t    *codes = tsdb_arena_rows(&arena, sizeof(int64_t));
 	TsdbCodecStatus status;
 
 	if (codes == NULL)
@@ -246,7 +246,7 @@ TsdbCodecStatus
 tsdb_dictionary_decode(TsdbKind kind, TsdbReader in, uint32_t count, uint32_t first,
 					   uint32_t last, unsigned depth, TsdbArena arena, uint64_t *out)
 {
-	uint64_t   *entries = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
+	uint64_t   *entries = tsdb_arena_rows(&arena, sizeof(uint64_t));
 	uint64_t	count_entries = tsdb_read_varint(&in);
 	TsdbReader	section = tsdb_read_section(&in);
 	uint32_t	rows = (last - first) * BLOCK;
@@ -267,5 +267,6 @@ tsdb_dictionary_decode(TsdbKind kind, TsdbReader in, uint32_t count, uint32_t fi
 
 	if (first * BLOCK + rows > count)
 		rows = count - first * BLOCK;
-	return look_up(out, rows, entries, count_entries) ? TSDB_CODEC_OK : TSDB_CODEC_CORRUPT;
+	return look_up(out, rows, entries, count_entries) ? TSDB_CODEC_OK :
+		TSDB_CODEC_CORRUPT;
 }

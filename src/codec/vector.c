@@ -40,8 +40,10 @@ kind_of(const TsdbVector *vector)
 	switch (vector->type)
 	{
 		case TSDB_VECTOR_INT:
-			return vector->width == 1 ? TSDB_KIND_INT1 : vector->width == 2 ? TSDB_KIND_INT2 :
-				vector->width == 4 ? TSDB_KIND_INT4 : vector->width == 8 ? TSDB_KIND_INT8 : -1;
+			return vector->width == 1 ? TSDB_KIND_INT1 :
+				vector->width == 2 ? TSDB_KIND_INT2 :
+				vector->width == 4 ? TSDB_KIND_INT4 :
+				vector->width == 8 ? TSDB_KIND_INT8 : -1;
 		case TSDB_VECTOR_FLOAT4:
 			return TSDB_KIND_FLOAT4;
 		case TSDB_VECTOR_FLOAT8:
@@ -81,7 +83,8 @@ tsdb_codec_scratch_bytes(TsdbVectorType type, uint32_t width, size_t data_bytes)
 
 	(void) width;
 	if (type == TSDB_VECTOR_FIXED || type == TSDB_VECTOR_BYTES)
-		bytes += tsdb_bytes_scratch(data_bytes) + 2 * TSDB_VECTOR_ROWS_MAX * sizeof(uint32_t);
+		bytes += tsdb_bytes_scratch(data_bytes) +
+			2 * TSDB_VECTOR_ROWS_MAX * sizeof(uint32_t);
 	return bytes;
 }
 
@@ -101,7 +104,7 @@ gather_numbers(const TsdbVector *vector, TsdbKind kind, uint64_t *dense)
 		else if (kind == TSDB_KIND_FLOAT8)
 			dense[count++] = vector->float8s[row];
 		else
-			dense[count++] = (uint64_t) ((int64_t) ((uint64_t) vector->ints[row] << shift) >> shift);
+			dense[count++] = (uint64_t) ((int64_t) (vector->float8s[row] << shift) >> shift);
 	}
 	return count;
 }
@@ -114,7 +117,8 @@ gather_bytes(const TsdbVector *vector, TsdbKind kind, uint32_t *starts,
 	*values = (TsdbByteValues) {vector->data, starts, lengths, 0, 0};
 	for (uint32_t row = 0; row < vector->nrows; row++)
 	{
-		uint32_t	start = kind == TSDB_KIND_FIXED ? row * vector->width : vector->offsets[row];
+		uint32_t	start = kind == TSDB_KIND_FIXED ? row * vector->width :
+			vector->offsets[row];
 		uint32_t	length = kind == TSDB_KIND_FIXED ? vector->width :
 			vector->offsets[row + 1] - start;
 
@@ -153,7 +157,8 @@ encode_numbers(TsdbKind kind, const uint64_t *dense, uint32_t count,
 	if (status != TSDB_CODEC_OK)
 		return status;
 	bytes = (size_t) (inner.at - body);
-	squeezed = ZSTD_compress(frame, TSDB_NUMBER_BYTES_MAX, body + 1, bytes - 1, COLD_LEVEL);
+	squeezed = ZSTD_compress(frame, TSDB_NUMBER_BYTES_MAX, body + 1, bytes - 1,
+							 COLD_LEVEL);
 	if (!ZSTD_isError(squeezed) && squeezed < bytes - 1)
 	{
 		tsdb_write_byte(out, body[0] | TSDB_FORMAT_SQUEEZED);
@@ -178,15 +183,16 @@ tsdb_codec_encode(const TsdbVector *vector, TsdbCodecLevel level, void *scratch,
 	uint32_t	count;
 	TsdbCodecStatus status = TSDB_CODEC_OK;
 
-	if (kind < 0 || vector->nrows > TSDB_VECTOR_ROWS_MAX || ((uintptr_t) scratch & 15) != 0 ||
+	if (kind < 0 || vector->nrows > TSDB_VECTOR_ROWS_MAX ||
+		((uintptr_t) scratch & 15) != 0 ||
 		(kind == TSDB_KIND_FIXED &&
 		 (uint64_t) vector->width * vector->nrows > UINT32_MAX))
 		return TSDB_CODEC_INVALID;
 
 	if (kind >= TSDB_KIND_FIXED)
 	{
-		uint32_t   *starts = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint32_t));
-		uint32_t   *lengths = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint32_t));
+		uint32_t   *starts = tsdb_arena_rows(&arena, sizeof(uint32_t));
+		uint32_t   *lengths = tsdb_arena_rows(&arena, sizeof(uint32_t));
 
 		if (lengths == NULL ||
 			!gather_bytes(vector, (TsdbKind) kind, starts, lengths, &values))
@@ -195,7 +201,7 @@ tsdb_codec_encode(const TsdbVector *vector, TsdbCodecLevel level, void *scratch,
 	}
 	else
 	{
-		dense = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
+		dense = tsdb_arena_rows(&arena, sizeof(uint64_t));
 		if (dense == NULL)
 			return TSDB_CODEC_INVALID;
 		count = gather_numbers(vector, (TsdbKind) kind, dense);
@@ -336,7 +342,7 @@ decode_numbers(const Header *header, uint32_t from, uint32_t to, TsdbArena arena
 		return tsdb_number_decode(header->kind, body, count, first, last, 0, arena,
 								  out->float8s);
 
-	target = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t));
+	target = tsdb_arena_rows(&arena, sizeof(uint64_t));
 	if (target == NULL)
 		return TSDB_CODEC_INVALID;
 	if (to > from)
@@ -363,7 +369,7 @@ static TsdbCodecStatus
 decode_bytes(const Header *header, uint32_t from, uint32_t to, TsdbArena arena,
 			 TsdbVector *out)
 {
-	uint32_t   *lengths = tsdb_arena_take(&arena, TSDB_VECTOR_ROWS_MAX * sizeof(uint32_t));
+	uint32_t   *lengths = tsdb_arena_rows(&arena, sizeof(uint32_t));
 	uint32_t	count = header->nrows - header->nnulls;
 	size_t		raw_bytes = header->kind == TSDB_KIND_FIXED ?
 		(size_t) header->width * count : header->raw_bytes;

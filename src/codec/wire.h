@@ -21,6 +21,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "codec/codec.h"
+
 typedef struct TsdbReader
 {
 	const uint8_t *at;
@@ -246,6 +248,13 @@ tsdb_arena_take(TsdbArena *arena, size_t bytes)
 		return NULL;
 	arena->at += (bytes + 15) & ~(size_t) 15;
 	return start;
+}
+
+/* An array with an entry for each row of the longest vector. */
+static inline void *
+tsdb_arena_rows(TsdbArena *arena, size_t entry_bytes)
+{
+	return tsdb_arena_take(arena, TSDB_VECTOR_ROWS_MAX * entry_bytes);
 }
 
 #endif							/* TSDB_CODEC_WIRE_H */
