@@ -110,7 +110,6 @@ CALL check_type('macaddr8', 1200, 'left(md5(i::text), 16)::macaddr8');
 CALL check_type('json', 1200, '''{"a": 1,  "a": 2}''', 'json_build_object(''i'', i, ''w'', words(i))');
 CALL check_type('jsonb', 1200, 'jsonb_build_object(''host'', i % 9, ''v'', i / 7.0)', '''null''', 'to_jsonb(words(i))',
 	'(SELECT jsonb_object_agg(words(j), j) FROM generate_series(1, i % 40) j)');
-CALL check_type('xml', 300, '(''<a i="'' || i || ''"/>'')::xml');
 CALL check_type('int4[]', 1200, 'ARRAY[i, NULL, -i]', '''{}''', '''[0:1][-3:-2]={{1,2},{3,4}}''', '(SELECT array_agg(j) FROM generate_series(1, i % 50) j)');
 CALL check_type('text[]', 1200, 'ARRAY[words(i), NULL, '''']', 'ARRAY[[''a'', ''b''], [''c'', ''d'']]');
 CALL check_type('float8[]', 1200, 'ARRAY[i, ''NaN''::float8, ''-0'']');
