@@ -25,6 +25,25 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* Has our own transaction buried this chunk row where merges took it since? */
+static bool
+is_buried_later(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
+{
+	ItemPointerData place = *tid;
+	TransactionId replacer;
+	uint32		nrows;
+
+	while (tsdb_directory_state(storage, tsdb_tid_chunk(&place), &replacer, &nrows) ==
+		   TSDB_CHUNK_REPLACED &&
+		   tsdb_moves_find(storage, replacer, &place, &place))
+	{
+		if (!tsdb_marks_row_visible(storage, &place, snapshot))
+			return true;
+		CHECK_FOR_INTERRUPTS();
+	}
+	return false;
+}
+
 bool
 tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
 					 TupleTableSlot *slot)
@@ -39,7 +58,9 @@ tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
 								   ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(memory);
 	if (!tsdb_directory_fetch(storage, tsdb_tid_chunk(tid), snapshot, &entry) ||
-		row >= entry.nrows || !tsdb_marks_row_visible(storage, tid, snapshot))
+		row >= entry.nrows || !tsdb_marks_row_visible(storage, tid, snapshot) ||
+		(tsdb_marks_written_here() && IsMVCCSnapshot(snapshot) &&
+		 is_buried_later(storage, tid, snapshot)))
 	{
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(memory);
@@ -84,6 +105,33 @@ tsdb_fetch_is_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 	return true;
 }
 
+uint8 *
+tsdb_fetch_hidden(TsdbStorage *storage, uint32 chunk, uint32 nrows, Snapshot snapshot)
+{
+	uint8	   *hidden = tsdb_marks_hidden(storage, chunk, snapshot);
+	TransactionId replacer;
+	uint32		stored_rows;
+
+	if (!tsdb_marks_written_here() || !IsMVCCSnapshot(snapshot) ||
+		tsdb_directory_state(storage, chunk, &replacer, &stored_rows) != TSDB_CHUNK_REPLACED)
+		return hidden;
+
+	/* An old snapshot sees the chunk, but our own changes went to its successors. */
+	for (uint32 row = 0; row < nrows; row++)
+	{
+		ItemPointerData tid;
+
+		tsdb_tid_set(&tid, chunk, row);
+		if (is_buried_later(storage, &tid, snapshot))
+		{
+			if (hidden == NULL)
+				hidden = palloc0(TSDB_CHUNK_ROWS / 8);
+			hidden[row / 8] |= 1 << (row % 8);
+		}
+	}
+	return hidden;
+}
+
 bool
 tsdb_fetch_is_buried(TsdbStorage *storage, TupleTableSlot *slot, Snapshot snapshot)
 {
@@ -101,7 +149,8 @@ tsdb_fetch_is_buried(TsdbStorage *storage, TupleTableSlot *slot, Snapshot snapsh
 		return false;
 	if (!tsdb_moves_find(storage, mover, &tuple->t_self, &destination))
 		return false;
-	return !tsdb_marks_row_visible(storage, &destination, snapshot);
+	return !tsdb_marks_row_visible(storage, &destination, snapshot) ||
+		is_buried_later(storage, &destination, snapshot);
 }
 
 /* ---- index scans ---- */

@@ -29,6 +29,13 @@ extern bool tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid,
 								 Snapshot snapshot, TupleTableSlot *slot);
 
 /*
+ * Rows of a chunk that a scan must leave out, as tsdb_marks_hidden, and those
+ * that our own transaction has changed in a chunk that replaced this one.
+ */
+extern uint8 *tsdb_fetch_hidden(TsdbStorage *storage, uint32 chunk, uint32 nrows,
+								Snapshot snapshot);
+
+/*
  * Is this row, which is in a chunk now, visible to the snapshot, here or where
  * it came from?
  */

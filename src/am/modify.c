@@ -28,6 +28,7 @@
 #include "store/chunk_tid.h"
 #include "store/marks.h"
 #include "store/moves.h"
+#include "store/row_lock.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -283,6 +284,8 @@ tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandI
 		tuple->t_tableOid = slot->tts_tableOid;
 		heap_insert(rel, tuple, cid, 0, NULL);
 		slot->tts_tid = tuple->t_self;
+		if (*lockmode == LockTupleNoKeyExclusive)
+			tsdb_row_lock_inherit(storage, &stub, &tuple->t_self);
 		tsdb_marks_bury(storage, &target, &stub, TSDB_MARK_UPDATED, &tuple->t_self, cid);
 		if (should_free)
 			heap_freetuple(tuple);

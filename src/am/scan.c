@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "nodes/tidbitmap.h"
 #include "pgstat.h"
+#include "storage/predicate.h"
 #include "store/chunk_tid.h"
 #include "store/marks.h"
 #include "utils/memutils.h"
@@ -42,7 +43,7 @@ tsdb_cursor_open(TsdbChunkCursor *cursor, TsdbStorage *storage, TupleDesc tupdes
 	cursor->handle.entry = entry;
 	reader = tsdb_directory_open_chunk(&cursor->handle, tupdesc);
 	tsdb_row_source_open(&cursor->rows, storage->table, tupdesc, entry, reader);
-	cursor->hidden = tsdb_marks_hidden(storage, entry->chunk, snapshot);
+	cursor->hidden = tsdb_fetch_hidden(storage, entry->chunk, entry->nrows, snapshot);
 	cursor->open = true;
 	MemoryContextSwitchTo(old);
 }
@@ -398,6 +399,8 @@ tsdb_scan_bitmap_next_tuple(TableScanDesc base, struct TBMIterateResult *result,
 			!tsdb_marks_is_hidden(scan->cursor.hidden, row))
 		{
 			tsdb_row_slot_store(slot, &scan->cursor.rows, row);
+			PredicateLockTID(base->rs_rd, &slot->tts_tid, base->rs_snapshot,
+							 scan->cursor.rows.xmin);
 			pgstat_count_heap_fetch(base->rs_rd);
 			return true;
 		}

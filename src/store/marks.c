@@ -26,6 +26,7 @@
 #include "store/directory.h"
 #include "store/internal.h"
 #include "store/moves.h"
+#include "store/row_lock.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -343,6 +344,32 @@ wait_for(TsdbStorage *storage, ItemPointer tid, TransactionId xid, LockWaitPolic
 	return true;
 }
 
+/*
+ * A row that was updated without changing its key may still be locked for key
+ * share, as it was before: find the stub that the update has left behind.
+ */
+static bool
+find_stub_before(TsdbStorage *storage, int64 key, ItemPointer stub)
+{
+	MarkVersion version;
+	MarkScan	scan;
+	bool		found = false;
+
+	begin_marks(storage, key, key, SnapshotAny, &scan);
+	while (!found && next_mark(&scan, &version))
+	{
+		HeapTuple	tuple = ExecFetchSlotHeapTuple(scan.slot, false, NULL);
+
+		found = version.state == TSDB_MARK_STUB &&
+			(tuple->t_data->t_infomask & HEAP_XMAX_INVALID) == 0 &&
+			(tuple->t_data->t_infomask2 & HEAP_KEYS_UPDATED) == 0;
+		if (found)
+			*stub = version.tid;
+	}
+	end_marks(&scan);
+	return found;
+}
+
 typedef enum StubSearch
 {
 	STUB_FOUND,
@@ -354,7 +381,7 @@ typedef enum StubSearch
 /* Find or make the stub of a row, under the chunk's tuple lock. */
 static StubSearch
 find_or_make_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
-				  TransactionId *replacer, ItemPointer stub,
+				  LockTupleMode mode, TransactionId *replacer, ItemPointer stub,
 				  TM_Result *result, TM_FailureData *failure)
 {
 	uint32		chunk = tsdb_tid_chunk(tid);
@@ -403,6 +430,10 @@ find_or_make_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 
 	if (find_mark(storage, key, &version))
 	{
+		if (version.state == TSDB_MARK_UPDATED && mode == LockTupleKeyShare &&
+			!TransactionIdIsCurrentTransactionId(version.xmin) &&
+			find_stub_before(storage, key, stub))
+			return STUB_FOUND;
 		if (version.state != TSDB_MARK_STUB)
 		{
 			*result = report_tombstone(&version, tid, cid, failure);
@@ -418,35 +449,49 @@ find_or_make_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 	return STUB_FOUND;
 }
 
-/*
- * While an update that keeps the key is running, FOR KEY SHARE is granted on
- * the old version; the new version in the row store must be locked too, or
- * its key could change once that update has committed.
- */
-static void
-lock_successor(TsdbStorage *storage, ItemPointer tid, CommandId cid)
+/* The tombstone of an update, by a transaction that has not aborted. */
+static bool
+find_update(TsdbStorage *storage, int64 key, MarkVersion *found)
 {
-	int64		key = row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid));
 	SnapshotData dirty;
 	MarkVersion version;
 	MarkScan	scan;
-	bool		found = false;
+	bool		result = false;
 
 	InitDirtySnapshot(dirty);
 	begin_marks(storage, key, key, &dirty, &scan);
-	while (!found && next_mark(&scan, &version))
-		found = version.state == TSDB_MARK_UPDATED;
-	end_marks(&scan);
-	if (found && !tsdb_tid_is_chunk(&version.successor))
+	while (!result && next_mark(&scan, &version))
 	{
-		HeapTupleData tuple = {.t_self = version.successor};
-		TM_FailureData failure;
-		Buffer		buffer;
-
-		(void) heap_lock_tuple(storage->table, &tuple, cid, LockTupleKeyShare,
-							   LockWaitBlock, true, &buffer, &failure);
-		ReleaseBuffer(buffer);
+		result = version.state == TSDB_MARK_UPDATED;
+		if (result)
+			*found = version;
 	}
+	end_marks(&scan);
+	return result;
+}
+
+/*
+ * FOR KEY SHARE was granted on a version that is being updated, or was: the
+ * later versions must be locked, too.
+ */
+static TM_Result
+lock_later_versions(TsdbStorage *storage, ItemPointer tid, CommandId cid,
+					LockWaitPolicy policy)
+{
+	MarkVersion update;
+	ItemPointerData place;
+	TM_FailureData failure;
+	ItemPointerData stub;
+	TM_Result	result;
+
+	if (!find_update(storage, row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid)), &update) ||
+		TransactionIdIsCurrentTransactionId(update.xmin))
+		return TM_Ok;
+	place = update.successor;
+	result = tsdb_row_lock_later(storage, &place, update.xmin, policy);
+	if (result != TM_Ok || !ItemPointerIsValid(&place))
+		return result;
+	return tsdb_marks_lock(storage, &place, cid, LockTupleKeyShare, policy, &failure, &stub);
 }
 
 TM_Result
@@ -469,7 +514,8 @@ tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		CHECK_FOR_INTERRUPTS();
 		tsdb_tid_set(&guard, tsdb_tid_chunk(tid), 0);
 		LockTuple(storage->table, &guard, ExclusiveLock);
-		search = find_or_make_stub(storage, tid, cid, &replacer, stub, &result, failure);
+		search = find_or_make_stub(storage, tid, cid, mode, &replacer, stub, &result,
+								   failure);
 		UnlockTuple(storage->table, &guard, ExclusiveLock);
 
 		if (search == STUB_GONE)
@@ -495,8 +541,16 @@ tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		{
 			case TM_Ok:
 				if (mode == LockTupleKeyShare)
-					lock_successor(storage, tid, cid);
-				return TM_Ok;
+				{
+					result = lock_later_versions(storage, tid, cid, wait_policy);
+					if (result != TM_Ok)
+					{
+						failure->ctid = *tid;
+						failure->xmax = InvalidTransactionId;
+						failure->cmax = InvalidCommandId;
+					}
+				}
+				return result;
 			case TM_WouldBlock:
 				return result;
 			case TM_Updated:

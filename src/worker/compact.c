@@ -103,10 +103,8 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 
 	if (taken > 0)
 	{
-		/* For autovacuum: so many rows have died, as many were born. */
-		pgstat_count_heap_insert(rel, taken);
-		for (int64 i = 0; i < taken; i++)
-			pgstat_count_heap_delete(rel);
+		/* For autovacuum: so many tuples of the row store have died. */
+		pgstat_update_heap_dead_tuples(rel, -(int) Min(taken, INT_MAX));
 	}
 }
 

@@ -18,6 +18,7 @@
 #include "port/atomics.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "worker/compact.h"
@@ -176,6 +177,9 @@ tsdb_compact_always_main(Datum database)
 	ListCell   *lc;
 
 	BackgroundWorkerUnblockSignals();
+
+	/* Who waits for us may hold what we wait for, and no detector would know. */
+	SetConfigOption("lock_timeout", "1s", PGC_USERSET, PGC_S_OVERRIDE);
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
 
 	StartTransactionCommand();
