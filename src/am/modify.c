@@ -22,7 +22,6 @@
 #include "am/insert.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
-#include "storage/lmgr.h"
 #include "storage/predicate.h"
 #include "storage/procarray.h"
 #include "store/chunk_tid.h"
@@ -305,28 +304,6 @@ tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandI
 
 /* ---- locks ---- */
 
-/* Wait for, or refuse to wait for, the transaction that is changing a row. */
-static bool
-wait_for_changer(Relation rel, ItemPointer tid, TransactionId xid, LockWaitPolicy policy)
-{
-	switch (policy)
-	{
-		case LockWaitBlock:
-			XactLockTableWait(xid, rel, tid, XLTW_FetchUpdated);
-			return true;
-		case LockWaitSkip:
-			return ConditionalXactLockTableWait(xid);
-		case LockWaitError:
-			if (!ConditionalXactLockTableWait(xid))
-				ereport(ERROR,
-						(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-						 errmsg("could not obtain lock on row in relation \"%s\"",
-								RelationGetRelationName(rel))));
-			return true;
-	}
-	return true;
-}
-
 typedef enum ChainStep
 {
 	CHAIN_LOCK,					/* *tid is the version to lock */
@@ -382,7 +359,7 @@ follow_chain(Relation rel, ItemPointer tid, TransactionId prior_xmax, CommandId 
 			if (TransactionIdIsValid(dirty.xmax))
 			{
 				ReleaseBuffer(buffer);
-				if (!wait_for_changer(rel, tid, dirty.xmax, policy))
+				if (!tsdb_row_lock_wait(rel, tid, dirty.xmax, policy, XLTW_FetchUpdated))
 				{
 					*result = TM_WouldBlock;
 					return CHAIN_END;

@@ -316,34 +316,6 @@ find_mark(TsdbStorage *storage, int64 key, MarkVersion *found)
 	return result;
 }
 
-static void pg_attribute_noreturn()
-lock_not_available(TsdbStorage *storage)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("could not obtain lock on row in relation \"%s\"",
-					RelationGetRelationName(storage->table))));
-}
-
-/* Wait for the transaction that is replacing the chunk. */
-static bool
-wait_for(TsdbStorage *storage, ItemPointer tid, TransactionId xid, LockWaitPolicy policy)
-{
-	switch (policy)
-	{
-		case LockWaitBlock:
-			XactLockTableWait(xid, storage->table, tid, XLTW_Lock);
-			return true;
-		case LockWaitSkip:
-			return ConditionalXactLockTableWait(xid);
-		case LockWaitError:
-			if (!ConditionalXactLockTableWait(xid))
-				lock_not_available(storage);
-			return true;
-	}
-	return true;
-}
-
 /*
  * A row that was updated without changing its key may still be locked for key
  * share, as it was before: find the stub that the update has left behind.
@@ -524,7 +496,7 @@ tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 			continue;
 		if (search == STUB_WAIT)
 		{
-			if (!wait_for(storage, tid, replacer, wait_policy))
+			if (!tsdb_row_lock_wait(storage->table, tid, replacer, wait_policy, XLTW_Lock))
 				return TM_WouldBlock;
 			continue;
 		}
@@ -535,7 +507,7 @@ tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 								 false, &buffer, failure);
 		ReleaseBuffer(buffer);
 		if (result == TM_WouldBlock && wait_policy == LockWaitError)
-			lock_not_available(storage);
+			tsdb_row_lock_refuse(storage->table);
 
 		switch (result)
 		{

@@ -165,18 +165,25 @@ key_changer(HeapTupleHeader tuple)
 	return found;
 }
 
-static bool
-wait_for_changer(Relation rel, ItemPointer tid, TransactionId xid, LockWaitPolicy policy)
+void
+tsdb_row_lock_refuse(Relation table)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not obtain lock on row in relation \"%s\"",
+					RelationGetRelationName(table))));
+}
+
+bool
+tsdb_row_lock_wait(Relation table, ItemPointer tid, TransactionId xid,
+				   LockWaitPolicy policy, XLTW_Oper oper)
 {
 	if (policy == LockWaitBlock)
-		XactLockTableWait(xid, rel, tid, XLTW_LockUpdated);
+		XactLockTableWait(xid, table, tid, oper);
 	else if (!ConditionalXactLockTableWait(xid))
 	{
 		if (policy == LockWaitError)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("could not obtain lock on row in relation \"%s\"",
-							RelationGetRelationName(rel))));
+			tsdb_row_lock_refuse(table);
 		return false;
 	}
 	return true;
@@ -279,7 +286,7 @@ tsdb_row_lock_later(TsdbStorage *storage, ItemPointer tid, TransactionId inserte
 			case VERSION_GONE:
 				return result;
 			case VERSION_WAIT:
-				if (!wait_for_changer(rel, tid, changer, policy))
+				if (!tsdb_row_lock_wait(rel, tid, changer, policy, XLTW_LockUpdated))
 					return TM_WouldBlock;
 				break;
 			case VERSION_MOVED:

@@ -15,6 +15,7 @@
 #define TSDB_STORE_ROW_LOCK_H
 
 #include "access/tableam.h"
+#include "storage/lmgr.h"
 #include "store/storage.h"
 
 /*
@@ -33,5 +34,15 @@ extern TM_Result tsdb_row_lock_later(TsdbStorage *storage, ItemPointer tid,
  */
 extern void tsdb_row_lock_inherit(TsdbStorage *storage, ItemPointer stub,
 								  ItemPointer new_version);
+
+/*
+ * Wait for a transaction that holds a row, as the policy says: false if it must
+ * not be waited for (LockWaitSkip); an error naming the table for LockWaitError.
+ */
+extern bool tsdb_row_lock_wait(Relation table, ItemPointer tid, TransactionId xid,
+							   LockWaitPolicy policy, XLTW_Oper oper);
+
+/* The error for a row that must not be waited for. */
+extern void tsdb_row_lock_refuse(Relation table) pg_attribute_noreturn();
 
 #endif							/* TSDB_STORE_ROW_LOCK_H */
