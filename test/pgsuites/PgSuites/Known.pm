@@ -6,7 +6,7 @@ package PgSuites::Known;
 use strict;
 use warnings;
 
-my %verbs = map { $_ => 1 } qw(plans output omit rows lines replace);
+my %verbs = map { $_ => 1 } qw(plans output omit rows lines permutations replace);
 
 # Reads FILE; dies with the line of a mistake.
 sub read
@@ -34,7 +34,7 @@ sub read
 		elsif ($line =~ /^modes:\s*(.*)$/) { $entry->{modes} = [ split ' ', $1 ] }
 		elsif ($line =~ /^reason:\s*(.*)$/) { $entry->{reason} = $1 }
 		elsif ($line =~ /^\s+(\S.*)$/ and $entry->{reason}) { $entry->{reason} .= " $1" }
-		elsif ($line =~ m{^(\w+):\s*$} and $verbs{$1}) { push @{ $entry->{directives} }, [$1] }
+		elsif ($line =~ m{^(plans):\s*$}) { push @{ $entry->{directives} }, [$1] }
 		elsif ($line =~ m{^(\w+):\s*/(.*)/\s*(?:=>\s*(.*))?$} and $verbs{$1})
 		{
 			push @{ $entry->{directives} }, [ $1, qr/$2/mi, $3 // '' ];
@@ -44,14 +44,13 @@ sub read
 	return $self;
 }
 
-# The entries for TEST of SUITE in MODE.
+# The entries of MODE for TEST, which is "suite/test", or "suite/*" for those for all.
 sub entries
 {
-	my ($self, $mode, $suite, $test) = @_;
+	my ($self, $mode, $test) = @_;
 	return grep {
 		my $entry = $_;
-		(grep { $_ eq $mode } @{ $entry->{modes} })
-		  && grep { $_ eq "$suite/$test" || $_ eq "$suite/*" } @{ $entry->{tests} };
+		(grep { $_ eq $mode } @{ $entry->{modes} }) && grep { $_ eq $test } @{ $entry->{tests} };
 	} @{ $self->{entries} };
 }
 

@@ -80,8 +80,27 @@ sub apply
 					@{ $part->{rows} } = grep { $_ !~ $pattern } @{ $part->{rows} };
 					my $n = @{ $part->{rows} };
 					$part->{foot} = sprintf '(%d row%s)', $n, $n == 1 ? '' : 's' if $part->{foot} ne '';
+					# the rows had a say in the widths of columns
+					s/ +/ /g, s/-+/-/g for @{ $part->{head} }, @{ $part->{rows} };
 				}
 			}
+		}
+		elsif ($verb eq 'permutations')
+		{
+			my $leave_out = 0;
+			my @kept;
+			for my $part (@{ $self->{parts} })
+			{
+				my @lines;
+				for my $line (@{ $part->{lines} || [] })
+				{
+					$leave_out = $line =~ $pattern if $line =~ /^starting permutation/;
+					push @lines, $line unless $leave_out;
+				}
+				next if $part->{kind} eq 'table' ? $leave_out : !@lines;
+				push @kept, $part->{kind} eq 'table' ? $part : { %$part, lines => \@lines };
+			}
+			$self->{parts} = \@kept;
 		}
 		elsif ($verb eq 'rows')
 		{
@@ -99,9 +118,9 @@ sub apply
 			for my $part (@{ $self->{parts} })
 			{
 				next if $part->{kind} eq 'echo';
-				for my $line (map { @{ $part->{$_} || [] } } qw(lines head rows))
+				for my $lines (grep { defined } @$part{qw(lines head rows)})
 				{
-					$line =~ s/$pattern/$replacement/g;
+					s/$pattern/$replacement/g for @$lines;
 				}
 			}
 		}
@@ -128,7 +147,7 @@ sub split_script
 
 	for my $line (@$lines)
 	{
-		my $at = find_echo($line, $script, $next);
+		my $at = find_echo($line, $script, $next, scalar @echo);
 		if (defined $at)
 		{
 			add(\@parts, 'echo', $line);
@@ -148,8 +167,8 @@ sub split_script
 # no echo.
 sub find_echo
 {
-	my ($line, $script, $next) = @_;
-	my @places = ($next);
+	my ($line, $script, $next, $in_echo) = @_;
+	my @places = $line eq '' && !$in_echo ? () : ($next);
 
 	# psql does not echo empty lines outside of a literal;
 	my $at = $next;
@@ -286,6 +305,7 @@ sub statement
 	$text =~ s{
 		('(?:[^']|'')*') | (\$(\w*)\$.*?\$\g3\$) | ("(?:[^"]|"")*") | --[^\n]* | /\*.*?\*/
 	}{ defined $1 || defined $2 ? "''" : defined $4 ? $4 : '' }gsex;
+	$text =~ s/\s*<waiting \.\.\.>\s*\z//;
 	$text =~ s/[\s;]+\z//;
 	$text =~ s/.*;\s*//s;
 	$text =~ s/^\s+//;
