@@ -29,6 +29,8 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/storage.h"
+#include "commands/tablecmds.h"
+#include "commands/tablespace.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "optimizer/plancat.h"
@@ -232,7 +234,7 @@ tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 	if (rel->rd_rel->reltuples > 0)
 		rel->rd_rel->reltuples = Max(rel->rd_rel->reltuples - rows, 0);
 	rel->rd_rel->relpages = Max(rel->rd_rel->relpages -
-								(int32) tsdb_sample_chunk_blocks(storage), 0);
+								(int32) tsdb_storage_shard_blocks(storage), 0);
 	heap_vacuum_rel(rel, params, strategy);
 
 	foreach(lc, tsdb_storage_relations(storage))
@@ -242,7 +244,7 @@ tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 	tsdb_moves_trim(storage);
 	if (params->index_cleanup != VACOPTVALUE_DISABLED)
 		recycle_chunk_numbers(rel, storage, strategy);
-	report_counts(rel, rows, tsdb_sample_chunk_blocks(storage));
+	report_counts(rel, rows, tsdb_storage_shard_blocks(storage));
 	tsdb_storage_close(storage);
 }
 
@@ -263,7 +265,7 @@ tsdb_relation_size(Relation rel, ForkNumber fork)
 
 		if (storage != NULL)
 		{
-			bytes += (uint64) tsdb_sample_chunk_blocks(storage) * BLCKSZ;
+			bytes += (uint64) tsdb_storage_shard_blocks(storage) * BLCKSZ;
 			tsdb_storage_close(storage);
 		}
 	}
@@ -298,7 +300,7 @@ tsdb_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages
 	if (heap_pages > 0)
 	{
 		double		stored_pages = (double) rel->rd_rel->relpages -
-		tsdb_sample_chunk_blocks(storage);
+		tsdb_storage_shard_blocks(storage);
 		double		density;
 
 		if (rel->rd_rel->reltuples >= 0 && stored_pages > 0)
@@ -394,14 +396,43 @@ tsdb_relation_nontransactional_truncate(Relation rel)
 	GetHeapamTableAmRoutine()->relation_nontransactional_truncate(rel);
 }
 
-/* SET TABLESPACE: the row store is copied, the chunks are found under the new
- * file from now on. */
+static void
+set_tablespace(Oid relid, Oid tablespace)
+{
+	AlterTableCmd *command = makeNode(AlterTableCmd);
+
+	command->subtype = AT_SetTableSpace;
+	command->name = get_tablespace_name(tablespace);
+	AlterTableInternal(relid, list_make1(command), false);
+}
+
+/* SET TABLESPACE: what stands behind the table moves along, and is found under
+ * the table's new file from now on. */
 void
 tsdb_relation_copy_data(Relation rel, const RelFileNode *node)
 {
 	Oid			tablespace = node->spcNode == MyDatabaseTableSpace ? InvalidOid : node->spcNode;
+	TsdbStorage *storage = tsdb_storage_open(rel, AccessExclusiveLock);
+	List	   *members = NIL;
+	ListCell   *lc;
 
-	tsdb_storage_rename(rel, tablespace, node->relNode);
+	if (storage != NULL)
+	{
+		members = tsdb_storage_relations(storage);
+		tsdb_storage_close(storage);
+		tsdb_storage_rename(rel, tablespace, node->relNode);
+	}
+	foreach(lc, members)
+	{
+		Relation	member = table_open(lfirst_oid(lc), AccessExclusiveLock);
+		List	   *indexes = RelationGetIndexList(member);
+		ListCell   *index;
+
+		table_close(member, NoLock);
+		set_tablespace(lfirst_oid(lc), node->spcNode);
+		foreach(index, indexes)
+			set_tablespace(lfirst_oid(index), node->spcNode);
+	}
 	GetHeapamTableAmRoutine()->relation_copy_data(rel, node);
 }
 

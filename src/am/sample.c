@@ -50,21 +50,6 @@ tsdb_sample_in_analyze(void)
 		MyBEEntry->st_progress_command == PROGRESS_COMMAND_ANALYZE;
 }
 
-BlockNumber
-tsdb_sample_chunk_blocks(TsdbStorage *storage)
-{
-	BlockNumber blocks = 0;
-
-	for (int shard = 0; shard < TSDB_SHARDS_MAX; shard++)
-	{
-		Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_KNOWN);
-
-		if (rel != NULL)
-			blocks += RelationGetNumberOfBlocks(rel);
-	}
-	return blocks == 0 && tsdb_directory_blocks(storage) > 0 ? 1 : blocks;
-}
-
 /* List the visible chunks. */
 static struct TsdbSample *
 create_sample(TsdbScanDesc *scan, Snapshot snapshot)
@@ -137,7 +122,7 @@ tsdb_sample_begin_analyze(TsdbScanDesc *scan)
 		return;
 	scan->sample = create_sample(scan, ActiveSnapshotSet() ? GetActiveSnapshot() :
 								 GetLatestSnapshot());
-	scan->sample->chunk_blocks = tsdb_sample_chunk_blocks(scan->storage);
+	scan->sample->chunk_blocks = tsdb_storage_shard_blocks(scan->storage);
 }
 
 bool

@@ -15,9 +15,6 @@
 /* Is this backend in ANALYZE?  Then the size of a table counts its chunks. */
 extern bool tsdb_sample_in_analyze(void);
 
-/* Blocks that the chunks of this storage take on disk, at least 1 if any. */
-extern BlockNumber tsdb_sample_chunk_blocks(TsdbStorage *storage);
-
 extern void tsdb_sample_begin_analyze(TsdbScanDesc *scan);
 extern bool tsdb_sample_analyze_next_block(TableScanDesc scan, BlockNumber block,
 										   BufferAccessStrategy strategy);

@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_publication.h"
 #include "commands/tablecmds.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "store/directory.h"
 #include "store/internal.h"
@@ -251,6 +252,21 @@ tsdb_storage_shard(TsdbStorage *storage, int shard, TsdbShardLookup lookup)
 		storage->shards[shard] = open_member(storage, name);
 	}
 	return storage->shards[shard];
+}
+
+BlockNumber
+tsdb_storage_shard_blocks(TsdbStorage *storage)
+{
+	BlockNumber blocks = 0;
+
+	for (int shard = 0; shard < TSDB_SHARDS_MAX; shard++)
+	{
+		Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_KNOWN);
+
+		if (rel != NULL)
+			blocks += RelationGetNumberOfBlocks(rel);
+	}
+	return blocks == 0 && RelationGetNumberOfBlocks(storage->directory) > 0 ? 1 : blocks;
 }
 
 /* OIDs of all relations of a storage by the names they were given. */

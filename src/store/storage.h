@@ -65,6 +65,9 @@ typedef enum TsdbShardLookup
 /* A shard's relation, or NULL if there is none. */
 extern Relation tsdb_storage_shard(TsdbStorage *storage, int shard, TsdbShardLookup lookup);
 
+/* Blocks of all shards, at least 1 if there is a chunk. */
+extern BlockNumber tsdb_storage_shard_blocks(TsdbStorage *storage);
+
 /* OIDs of every relation of this storage, the directory first. */
 extern List *tsdb_storage_relations(TsdbStorage *storage);
 

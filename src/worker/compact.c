@@ -14,16 +14,20 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/multixact.h"
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
+#include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "stats/progress.h"
 #include "stats/stop_point.h"
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
+#include "storage/bufmgr.h"
+#include "store/directory.h"
 #include "store/moves.h"
 #include "store/row_store.h"
 #include "store/storage.h"
@@ -39,6 +43,26 @@ write_batch(TsdbBatch *batch, TsdbCompactResult *result)
 {
 	result->rows_moved += tsdb_batch_rows(batch);
 	result->chunks_written += tsdb_batch_write(batch, 0, &result->bytes_written);
+}
+
+/*
+ * Tell the planner what is where now: a row store that was emptied looks full
+ * until VACUUM comes.
+ */
+static void
+update_statistics(Relation rel, TsdbStorage *storage, double rows_left)
+{
+	double		rows;
+	double		chunks;
+	BlockNumber pages;
+	bool		frozen;
+	bool		minmulti;
+
+	CommandCounterIncrement();
+	tsdb_directory_estimate(storage, &rows, &chunks, &pages);
+	vac_update_relstats(rel, RelationGetNumberOfBlocks(rel) + tsdb_storage_shard_blocks(storage),
+						rows + rows_left, 0, rel->rd_rel->relhasindex,
+						InvalidTransactionId, InvalidMultiXactId, &frozen, &minmulti, false);
 }
 
 static void
@@ -98,6 +122,8 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 	tsdb_row_store_end(&scan);
 	result->rows_kept = scan.kept;
 	result->next_block = scan.next;
+	if (taken > 0 && result->done && options->first_block == 0)
+		update_statistics(rel, storage, scan.kept);
 	if (storage != NULL)
 		tsdb_storage_close(storage);
 
