@@ -65,6 +65,22 @@ allocate(size_t bytes)
 	return memory;
 }
 
+/* Scratch of exactly this size, kept while the size stays the same. */
+static void *
+scratch_of(size_t bytes)
+{
+	static void *kept;
+	static size_t kept_bytes;
+
+	if (kept == NULL || kept_bytes != bytes)
+	{
+		free(kept);
+		kept = bytes == 0 ? NULL : allocate(bytes);
+		kept_bytes = bytes;
+	}
+	return kept;
+}
+
 static bool
 is_null(const uint8_t *nulls, uint32_t row)
 {
@@ -160,7 +176,7 @@ decode_any(const uint8_t *src, size_t bytes, const TsdbVector *vector)
 	{
 		size_t		scratch_bytes = tsdb_codec_scratch_bytes(info.type, info.width,
 															 info.raw_bytes);
-		void	   *scratch = allocate(scratch_bytes);
+		void	   *scratch = scratch_of(scratch_bytes);
 		TsdbVector	out = make_out(info.type, info.width, info.nrows, info.raw_bytes);
 
 		expect(info.nrows <= ROWS_MAX && info.nnulls <= info.nrows, "inspect", vector);
@@ -176,7 +192,6 @@ decode_any(const uint8_t *src, size_t bytes, const TsdbVector *vector)
 			free_out(&part);
 		}
 		free_out(&out);
-		free(scratch);
 	}
 	free(copy);
 	return status;
@@ -962,6 +977,7 @@ main(void)
 	test_random_bytes();
 	test_refusals();
 	free(text);
+	(void) scratch_of(0);
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed == 0 ? 0 : 1;
 }
