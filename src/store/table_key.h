@@ -17,9 +17,11 @@
  * labels of its own takes those of its parent, by name of column.  A label
  * that no longer fits (its column changed type) counts as absent.
  *
- * What nobody stated is inferred.  Time column, the first of:
- *	 1. the first timestamptz column, else timestamp, else date
- *	 2. the first bigint column named like a time: time, ts, timestamp, epoch, ...
+ * What nobody stated is inferred.  Time column:
+ *	 1. a timestamptz column, else timestamp, else date
+ *	 2. a bigint column named like a time: time, ts, timestamp, epoch, ...
+ * and of several such columns one of the primary key, else of a unique index,
+ * else the first.
  *
  * Series key, only for a table with a time column, the first of these that
  * gives a column:

@@ -101,37 +101,9 @@ is_series_column(const TsdbSortKey *key, AttrNumber attno)
 	return false;
 }
 
-static AttrNumber
-first_of_type(TupleDesc tupdesc, const TsdbSortKey *key, Oid type,
-			  const char *const *names)
-{
-	for (int i = 0; i < tupdesc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+/* ---- indexes ---- */
 
-		if (!att->attisdropped && getBaseType(att->atttypid) == type &&
-			(names == NULL || is_one_of(NameStr(att->attname), names)) &&
-			!is_series_column(key, att->attnum))
-			return att->attnum;
-	}
-	return 0;
-}
-
-void
-tsdb_key_infer_time(Relation table, TsdbSortKey *key)
-{
-	static const Oid types[] = {TIMESTAMPTZOID, TIMESTAMPOID, DATEOID};
-	TupleDesc	tupdesc = RelationGetDescr(table);
-
-	for (int i = 0; i < lengthof(types) && key->time == 0; i++)
-		key->time = first_of_type(tupdesc, key, types[i], NULL);
-	if (key->time == 0)
-		key->time = first_of_type(tupdesc, key, INT8OID, time_names);
-}
-
-/* ---- series ---- */
-
-/* An index whose columns may say what a series is. */
+/* An index whose columns may say what orders a table. */
 typedef struct KeyIndex
 {
 	bool		primary;
@@ -189,6 +161,71 @@ read_indexes(Relation table, KeyIndex **indexes)
 	list_free(oids);
 	return count;
 }
+
+/* ---- time ---- */
+
+/* Is the column in a unique key, or (primary) in the primary one? */
+static bool
+is_in_key(AttrNumber attno, const KeyIndex *indexes, int nindexes, bool primary)
+{
+	for (int i = 0; i < nindexes; i++)
+	{
+		if (!indexes[i].unique || (primary && !indexes[i].primary))
+			continue;
+		for (int j = 0; j < indexes[i].nkeys; j++)
+		{
+			if (indexes[i].keys[j] == attno)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The best column of a type: one of the primary key, else of a unique one,
+ * else the first. names, if given, are the only ones that count. */
+static AttrNumber
+best_of_type(TupleDesc tupdesc, const TsdbSortKey *key, Oid type,
+			 const char *const *names, const KeyIndex *indexes, int nindexes)
+{
+	AttrNumber	best = 0;
+	int			best_rank = 3;
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+		int			rank;
+
+		if (att->attisdropped || getBaseType(att->atttypid) != type ||
+			(names != NULL && !is_one_of(NameStr(att->attname), names)) ||
+			is_series_column(key, att->attnum))
+			continue;
+		rank = is_in_key(att->attnum, indexes, nindexes, true) ? 0 :
+			is_in_key(att->attnum, indexes, nindexes, false) ? 1 : 2;
+		if (rank < best_rank)
+		{
+			best = att->attnum;
+			best_rank = rank;
+		}
+	}
+	return best;
+}
+
+void
+tsdb_key_infer_time(Relation table, TsdbSortKey *key)
+{
+	static const Oid types[] = {TIMESTAMPTZOID, TIMESTAMPOID, DATEOID};
+	TupleDesc	tupdesc = RelationGetDescr(table);
+	KeyIndex   *indexes;
+	int			nindexes = read_indexes(table, &indexes);
+
+	for (int i = 0; i < lengthof(types) && key->time == 0; i++)
+		key->time = best_of_type(tupdesc, key, types[i], NULL, indexes, nindexes);
+	if (key->time == 0)
+		key->time = best_of_type(tupdesc, key, INT8OID, time_names, indexes, nindexes);
+	pfree(indexes);
+}
+
+/* ---- series ---- */
 
 static bool
 makes_new_values(Node *node, void *context)

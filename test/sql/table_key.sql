@@ -44,6 +44,9 @@ SELECT columns, infer(columns) FROM unnest(ARRAY[
 	'ts int4, n int8',
 	'ts text, n int',
 	'i instant, t timestamptz',
+	'created timestamptz, host text, ts timestamptz, PRIMARY KEY (host, ts)',
+	'created timestamptz, ts timestamptz, host text, later timestamptz, UNIQUE (host, later), PRIMARY KEY (ts)',
+	'ts timestamptz, day date, host text, PRIMARY KEY (host, day)',
 	'v int']) columns;
 -- series: keys and unique indexes that contain the time
 SELECT columns, infer(columns) FROM unnest(ARRAY[
