@@ -107,14 +107,25 @@ SELECT age(relfrozenxid) < 1000 AS frozen FROM pg_class WHERE oid = 'm'::regclas
 -- other tablespace, logged or not, other schema and owner
 SET allow_in_place_tablespaces = true;
 CREATE TABLESPACE regress_tsdb_space LOCATION '';
+SELECT tsdb.compact('m') >= 0;
 ALTER TABLE m SET TABLESPACE regress_tsdb_space;
 SELECT summary('m') = summary('h') AS same;
+-- its chunks are moved with it
+SELECT count(*) > 3 AS all_moved FROM pg_class c JOIN pg_tablespace s ON s.oid = reltablespace
+WHERE spcname = 'regress_tsdb_space' AND relname LIKE 'tsdb\_%';
 SELECT tsdb.compact('m') >= 0;
 ALTER TABLE m SET UNLOGGED;
 SELECT summary('m') = summary('h') AS same, tsdb.compact('m') >= 0 AS compacted;
 ALTER TABLE m SET LOGGED, SET TABLESPACE pg_default;
 SELECT summary('m') = summary('h') AS same, tsdb.compact('m') >= 0 AS compacted;
+CREATE TABLE moved (i int) USING tsdb TABLESPACE regress_tsdb_space;
+INSERT INTO moved SELECT generate_series(1, 2000);
+SELECT tsdb.compact('moved');
+DELETE FROM moved WHERE i % 10 = 0;
+ALTER TABLE moved SET TABLESPACE pg_default;
+SELECT count(*), sum(i) FROM moved;
 DROP TABLESPACE regress_tsdb_space;
+DROP TABLE moved;
 CREATE SCHEMA ddl2;
 ALTER TABLE m SET SCHEMA ddl2;
 ALTER TABLE ddl2.m RENAME TO mm;
