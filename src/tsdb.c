@@ -20,6 +20,7 @@
 #include "parser/analyze.h"
 #include "parser/parsetree.h"
 #include "plan/bitmap_guard.h"
+#include "sql/internal_guard.h"
 #include "sql/table_options.h"
 #include "stats/progress.h"
 #include "stats/stop_point.h"
@@ -203,6 +204,7 @@ _PG_init(void)
 	tsdb_compact_always_init();
 	tsdb_table_key_init();
 	tsdb_table_options_init();
+	tsdb_internal_guard_init();
 	MarkGUCPrefixReserved("tsdb");
 
 	tsdb_chunk_cache_init();

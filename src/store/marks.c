@@ -317,16 +317,21 @@ find_mark(TsdbStorage *storage, int64 key, MarkVersion *found)
 }
 
 /*
- * A row that was updated without changing its key may still be locked for key
- * share, as it was before: find the stub that the update has left behind.
+ * A row that another transaction has updated without changing its key may still
+ * be locked for key share, as it was before: find the stub that the update has
+ * left behind.
  */
 static bool
-find_stub_before(TsdbStorage *storage, int64 key, ItemPointer stub)
+may_share_key(TsdbStorage *storage, int64 key, const MarkVersion *tombstone,
+			  ItemPointer stub)
 {
 	MarkVersion version;
 	MarkScan	scan;
 	bool		found = false;
 
+	if (tombstone->state != TSDB_MARK_UPDATED ||
+		TransactionIdIsCurrentTransactionId(tombstone->xmin))
+		return false;
 	begin_marks(storage, key, key, SnapshotAny, &scan);
 	while (!found && next_mark(&scan, &version))
 	{
@@ -375,6 +380,8 @@ find_or_make_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		case TSDB_CHUNK_REPLACED:
 			if (find_tombstone(storage, key, &version))
 			{
+				if (mode == LockTupleKeyShare && may_share_key(storage, key, &version, stub))
+					return STUB_FOUND;
 				*result = report_tombstone(&version, tid, cid, failure);
 				return STUB_GONE;
 			}
@@ -402,9 +409,7 @@ find_or_make_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 
 	if (find_mark(storage, key, &version))
 	{
-		if (version.state == TSDB_MARK_UPDATED && mode == LockTupleKeyShare &&
-			!TransactionIdIsCurrentTransactionId(version.xmin) &&
-			find_stub_before(storage, key, stub))
+		if (mode == LockTupleKeyShare && may_share_key(storage, key, &version, stub))
 			return STUB_FOUND;
 		if (version.state != TSDB_MARK_STUB)
 		{
@@ -450,14 +455,17 @@ static TM_Result
 lock_later_versions(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 					LockWaitPolicy policy)
 {
+	int64		key = row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid));
 	MarkVersion update;
 	ItemPointerData place;
 	TM_FailureData failure;
 	ItemPointerData stub;
 	TM_Result	result;
 
-	if (!find_update(storage, row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid)), &update) ||
-		TransactionIdIsCurrentTransactionId(update.xmin))
+	if (!find_update(storage, key, &update) &&
+		(!find_tombstone(storage, key, &update) || update.state != TSDB_MARK_UPDATED))
+		return TM_Ok;
+	if (TransactionIdIsCurrentTransactionId(update.xmin))
 		return TM_Ok;
 	place = update.successor;
 	result = tsdb_row_lock_later(storage, &place, update.xmin, policy);
