@@ -6,7 +6,7 @@ package PgSuites::Known;
 use strict;
 use warnings;
 
-my %verbs = map { $_ => 1 } qw(plans output omit rows lines permutations replace);
+my %verbs = map { $_ => 1 } qw(plans output omit rows lines permutations replace extra);
 
 # Reads FILE; dies with the line of a mistake.
 sub read

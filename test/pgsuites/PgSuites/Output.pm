@@ -40,6 +40,19 @@ sub text
 		  @{ $self->{parts} });
 }
 
+# Whether OTHER prints the same, but for more lines that match one of PATTERNS.
+sub same_with_extra
+{
+	my ($self, $other, @patterns) = @_;
+	my @mine = split /\n/, $self->text, -1;
+	for my $line (split /\n/, $other->text, -1)
+	{
+		if (@mine and $mine[0] eq $line) { shift @mine }
+		elsif (!grep { $line =~ $_ } @patterns) { return 0 }
+	}
+	return !@mine;
+}
+
 # Sorts the rows of each table that no ORDER BY has put in order.
 sub sort_rows
 {
