@@ -28,6 +28,7 @@
 struct TsdbSample
 {
 	Snapshot	snapshot;
+	bool		registered;		/* and is ours to unregister */
 	BlockNumber heap_blocks;
 	BlockNumber chunk_blocks;	/* that stand for the chunks */
 	uint32	   *chunks;			/* numbers of the visible chunks, ascending */
@@ -120,9 +121,18 @@ tsdb_sample_begin_analyze(TsdbScanDesc *scan)
 	heap->rs_nblocks = smgrnblocks(RelationGetSmgr(scan->rs_base.rs_rd), MAIN_FORKNUM);
 	if (scan->storage == NULL)
 		return;
-	scan->sample = create_sample(scan, ActiveSnapshotSet() ? GetActiveSnapshot() :
-								 GetLatestSnapshot());
+
+	/* ANALYZE's own snapshot may be older than a compaction that it waited for. */
+	scan->sample = create_sample(scan, RegisterSnapshot(GetLatestSnapshot()));
+	scan->sample->registered = true;
 	scan->sample->chunk_blocks = tsdb_storage_shard_blocks(scan->storage);
+}
+
+void
+tsdb_sample_end(TsdbScanDesc *scan)
+{
+	if (scan->sample != NULL && scan->sample->registered)
+		UnregisterSnapshot(scan->sample->snapshot);
 }
 
 bool

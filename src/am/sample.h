@@ -16,6 +16,7 @@
 extern bool tsdb_sample_in_analyze(void);
 
 extern void tsdb_sample_begin_analyze(TsdbScanDesc *scan);
+extern void tsdb_sample_end(TsdbScanDesc *scan);
 extern bool tsdb_sample_analyze_next_block(TableScanDesc scan, BlockNumber block,
 										   BufferAccessStrategy strategy);
 extern bool tsdb_sample_analyze_next_tuple(TableScanDesc scan, TransactionId oldest_xmin,

@@ -88,6 +88,7 @@ tsdb_scan_end(TableScanDesc base)
 
 	if (scan->heap != NULL)
 		heap_endscan(scan->heap);
+	tsdb_sample_end(scan);
 	if (scan->cursor.memory != NULL)
 		MemoryContextDelete(scan->cursor.memory);
 	if (scan->page_memory != NULL)
