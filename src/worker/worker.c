@@ -41,6 +41,8 @@
  */
 #include "postgres.h"
 
+#include <sys/resource.h>
+
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
@@ -100,6 +102,8 @@
 
 /* rows moved, as a fraction of the table, after which its indexes are cleaned */
 #define INDEX_VACUUM_FRACTION 0.1
+
+#define WORKER_NICE		10		/* priority value of a worker's process */
 
 int			tsdb_compact_batch_rows = TSDB_COMPACT_BATCH_ROWS_DEFAULT;
 int			tsdb_compact_duty = TSDB_COMPACT_DUTY_DEFAULT;
@@ -381,6 +385,7 @@ compact_table(void)
 		.max_rows = tsdb_compact_batch_rows,
 		.merge = true,
 		.nowait = true,
+		.background = true,
 	};
 
 	for (;;)
@@ -571,6 +576,9 @@ tsdb_worker_main(Datum main_arg)
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
+	/* Clients come first; on an idle core we lose nothing by that. */
+	(void) setpriority(PRIO_PROCESS, 0, WORKER_NICE);
+
 	BackgroundWorkerUnblockSignals();
 
 	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
