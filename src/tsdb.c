@@ -18,19 +18,16 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "parser/analyze.h"
-#include "parser/parsetree.h"
 #include "plan/bitmap_guard.h"
 #include "sql/internal_guard.h"
 #include "sql/table_options.h"
 #include "stats/progress.h"
 #include "stats/stop_point.h"
-#include "store/internal.h"
 #include "store/marks.h"
 #include "store/moves.h"
 #include "store/storage.h"
 #include "store/table_key.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "worker/compact_always.h"
 #include "worker/launcher.h"
@@ -48,31 +45,10 @@ static int	executor_depth = 0;
 
 /* ---- the executor ---- */
 
-/* Catalogs refuse to be written by hand, and so do internal relations. */
-static void
-refuse_internal_targets(QueryDesc *query)
-{
-	ListCell   *lc;
-
-	if (allowSystemTableMods)
-		return;
-	foreach(lc, query->plannedstmt->resultRelations)
-	{
-		RangeTblEntry *rte = rt_fetch(lfirst_int(lc), query->plannedstmt->rtable);
-
-		if (tsdb_internal_is_oid(rte->relid))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied: \"%s\" is an internal relation of tsdb",
-							get_rel_name(rte->relid)),
-					 errhint("Change the table that it belongs to.")));
-	}
-}
-
 static void
 executor_start(QueryDesc *query, int eflags)
 {
-	refuse_internal_targets(query);
+	tsdb_internal_guard_check(query);
 
 	if (previous_executor_start)
 		previous_executor_start(query, eflags);

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
+#include "parser/parsetree.h"
 #include "store/internal.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
@@ -105,4 +106,24 @@ tsdb_internal_guard_init(void)
 {
 	previous_hook = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
+}
+
+void
+tsdb_internal_guard_check(QueryDesc *query)
+{
+	ListCell   *lc;
+
+	if (allowSystemTableMods)
+		return;
+	foreach(lc, query->plannedstmt->resultRelations)
+	{
+		RangeTblEntry *rte = rt_fetch(lfirst_int(lc), query->plannedstmt->rtable);
+
+		if (tsdb_internal_is_oid(rte->relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied: \"%s\" is an internal relation of tsdb",
+							get_rel_name(rte->relid)),
+					 errhint("Change the table that it belongs to.")));
+	}
 }

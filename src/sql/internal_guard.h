@@ -10,13 +10,18 @@
  * relations of a database (VACUUM, REINDEX, CLUSTER, ALTER TABLE ALL IN
  * TABLESPACE) is welcome.
  *
- * Inserts, updates and deletes are refused by the executor's hook, and DROP by
+ * Inserts, updates and deletes are refused when their plan starts, and DROP by
  * the dependency on the extension.
  */
 #ifndef TSDB_SQL_INTERNAL_GUARD_H
 #define TSDB_SQL_INTERNAL_GUARD_H
 
+#include "executor/execdesc.h"
+
 /* Install the hook; called once, when the library is loaded. */
 extern void tsdb_internal_guard_init(void);
+
+/* Refuse a plan that writes to an internal relation. */
+extern void tsdb_internal_guard_check(QueryDesc *query);
 
 #endif							/* TSDB_SQL_INTERNAL_GUARD_H */
