@@ -27,7 +27,7 @@
 #include "utils/sortsupport.h"
 #include "utils/typcache.h"
 #include "worker/batch_sort.h"
-#include "worker/compact.h"
+#include "worker/pace.h"
 
 /* From this many rows on, a chunk ends where a series ends. */
 #define CHUNK_ROWS_AT_BOUNDARY	(TSDB_CHUNK_ROWS * 3 / 4)
@@ -425,7 +425,7 @@ write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int 
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(batch->chunk_memory);
 	tsdb_progress_add(nrows, 1);
-	tsdb_compact_pace();
+	tsdb_pace();
 	tsdb_chunk_writer_reset(batch->writer);
 }
 

@@ -17,7 +17,6 @@
 #include "access/multixact.h"
 #include "access/relation.h"
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "commands/vacuum.h"
@@ -37,25 +36,7 @@
 #include "utils/snapmgr.h"
 #include "worker/batch.h"
 #include "worker/merge.h"
-
-/* WAL that the background writes before it flushes. */
-#define PACE_WAL_BYTES		(16 * 1024)
-#define PACE_NAP_US			3000
-
-static bool in_background = false;
-
-void
-tsdb_compact_pace(void)
-{
-	static XLogRecPtr flushed = InvalidXLogRecPtr;
-
-	if (in_background && XactLastRecEnd > flushed + PACE_WAL_BYTES)
-	{
-		XLogFlush(XactLastRecEnd);
-		flushed = XactLastRecEnd;
-		pg_usleep(PACE_NAP_US);
-	}
-}
+#include "worker/pace.h"
 
 /* Write what was gathered, and start afresh. */
 static void
@@ -107,7 +88,7 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 	{
 		int			count = tsdb_row_store_take(&scan, &arena, rows);
 
-		tsdb_compact_pace();
+		tsdb_pace();
 		if (count < 0)
 			break;
 		if (count == 0)
@@ -176,7 +157,7 @@ tsdb_compact_relation(Oid relid, const TsdbCompactOptions *options,
 
 	memset(result, 0, sizeof(*result));
 	result->done = true;
-	in_background = options->background;
+	tsdb_pace_begin(options->background);
 	if (options->nowait)
 	{
 		if (!ConditionalLockRelationOid(relid, ShareUpdateExclusiveLock))

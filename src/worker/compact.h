@@ -37,12 +37,4 @@ typedef struct TsdbCompactResult
 extern void tsdb_compact_relation(Oid relid, const TsdbCompactOptions *options,
 								  TsdbCompactResult *result);
 
-/*
- * To be called between small pieces of work, with no buffer locked.  In the
- * background it flushes WAL as it goes and then naps for a moment: a commit that
- * finds megabytes of ours to flush before its own record would wait for all of
- * them, and one that finds us flushing all the time would wait for that.
- */
-extern void tsdb_compact_pace(void);
-
 #endif							/* TSDB_WORKER_COMPACT_H */
