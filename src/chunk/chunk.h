@@ -75,12 +75,6 @@ extern uint32 tsdb_chunk_writer_rows(const TsdbChunkWriter *writer);
 /* True if no further row may be added. */
 extern bool tsdb_chunk_writer_full(const TsdbChunkWriter *writer);
 
-/* True if the row that would come next starts another series than the last
- * row added (false for an empty writer or a table without series key).  Series
- * are told apart by the bits of their key: 0 and -0 are two. */
-extern bool tsdb_chunk_writer_new_series(const TsdbChunkWriter *writer,
-										 const Datum *values, const bool *nulls);
-
 /* Serialise what was added (at least one row). */
 extern const TsdbChunkImage *tsdb_chunk_writer_finish(TsdbChunkWriter *writer,
 													  TsdbCodecLevel level);
