@@ -79,6 +79,20 @@ refuse_access_method(const char *access_method)
 				 errhint("Use access method tsdb.")));
 }
 
+/* pg_upgrade makes internal relations by CREATE TABLE, then adds them to the extension. */
+static void
+restore_member(AlterExtensionContentsStmt *statement)
+{
+	Oid			relid;
+
+	if (statement->action <= 0 || statement->objtype != OBJECT_TABLE)
+		return;
+	relid = RangeVarGetRelid(makeRangeVarFromNameList(castNode(List, statement->object)),
+							 NoLock, true);
+	if (OidIsValid(relid) && tsdb_internal_is_oid(relid))
+		tsdb_internal_restore(relid);
+}
+
 static void
 process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
@@ -99,6 +113,8 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 	}
 	(previous_hook != NULL ? previous_hook : standard_ProcessUtility)
 		(pstmt, query_string, read_only_tree, context, params, query_env, dest, qc);
+	if (IsBinaryUpgrade && IsA(statement, AlterExtensionContentsStmt))
+		restore_member((AlterExtensionContentsStmt *) statement);
 }
 
 void

@@ -26,6 +26,10 @@
 /* Create an empty internal relation beside "table", return its OID. */
 extern Oid	tsdb_internal_create(Relation table, const char *name, TupleDesc tupdesc);
 
+/* Give back what pg_upgrade does not restore: relrewrite.  Whose rewrite it
+ * says this is does not matter, and the table may not be there yet. */
+extern void tsdb_internal_restore(Oid relid);
+
 /* Create a btree index over one column of an internal relation. */
 extern void tsdb_internal_create_index(Oid relid, const char *name, AttrNumber attno);
 

@@ -65,13 +65,15 @@ sub tsdb_start
 	return $node;
 }
 
+# Where no database is named, it is postgres.
+
 # A table of many types with a primary key and a secondary index, and some rows in it.
 sub tsdb_fill
 {
-	my ($node, $table, $rows) = @_;
+	my ($node, $table, $rows, $db) = @_;
 
 	$node->safe_psql(
-		'postgres', qq(
+		$db // 'postgres', qq(
 CREATE TABLE $table (ts timestamptz NOT NULL, device text, id int8 PRIMARY KEY, v float8,
 	note text, tags jsonb) USING tsdb;
 CREATE INDEX ON $table (device, ts);
@@ -87,17 +89,17 @@ INSERT INTO $table
 
 sub tsdb_compact
 {
-	my ($node, $table) = @_;
-	return $node->safe_psql('postgres', "SELECT tsdb.compact('$table') IS NOT NULL");
+	my ($node, $table, $db) = @_;
+	return $node->safe_psql($db // 'postgres', "SELECT tsdb.compact('$table') IS NOT NULL");
 }
 
 # A digest of all rows, by sequential scan and again by index: both must agree.
 sub tsdb_digest
 {
-	my ($node, $table) = @_;
+	my ($node, $table, $db) = @_;
 	my $query = "SELECT count(*), sum(hashtextextended(x::text, 0)::numeric) FROM $table x";
 	my ($scan, $index) = split /\n/, $node->safe_psql(
-		'postgres', qq(
+		$db // 'postgres', qq(
 SET enable_indexscan = off; SET enable_bitmapscan = off; SET enable_indexonlyscan = off;
 $query;
 SET enable_indexscan = on; SET enable_seqscan = off;
