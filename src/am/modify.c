@@ -20,6 +20,8 @@
 #include "access/xact.h"
 #include "am/fetch.h"
 #include "am/insert.h"
+#include "am/logical_change.h"
+#include "catalog/catalog.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
@@ -133,14 +135,6 @@ lock_for_change(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("cannot change tuples during a parallel operation")));
 
-	if (tsdb_storage_is_published(storage->table))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot update or delete compressed rows of published table \"%s\"",
-						RelationGetRelationName(storage->table)),
-				 errdetail("The change would not reach subscribers."),
-				 errhint("Take the table out of the publication, or keep it out of chunks: ALTER TABLE ... SET ACCESS METHOD heap, then tsdb.")));
-
 	result = tsdb_marks_lock(storage, tid, cid, mode,
 							 wait ? LockWaitBlock : LockWaitSkip, failure, stub);
 	if (result == TM_WouldBlock)
@@ -190,6 +184,8 @@ tsdb_tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapsho
 							 crosscheck, failure, &stub);
 	if (result == TM_Ok)
 	{
+		if (RelationIsLogicallyLogged(rel))
+			tsdb_logical_change_delete(storage, &target);
 		tsdb_marks_bury(storage, &target, &stub,
 						changing_partition ? TSDB_MARK_MOVED : TSDB_MARK_DELETED,
 						NULL, cid);
@@ -281,7 +277,10 @@ tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandI
 
 		slot->tts_tableOid = RelationGetRelid(rel);
 		tuple->t_tableOid = slot->tts_tableOid;
-		heap_insert(rel, tuple, cid, 0, NULL);
+		if (RelationIsLogicallyLogged(rel))
+			tsdb_logical_change_update(storage, &target, tuple, cid);
+		else
+			heap_insert(rel, tuple, cid, 0, NULL);
 		slot->tts_tid = tuple->t_self;
 		if (*lockmode == LockTupleNoKeyExclusive)
 			tsdb_row_lock_inherit(storage, &stub, &tuple->t_self);
@@ -440,8 +439,9 @@ lock_version(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
 		HeapTuple	tuple = &buffer_slot->base.tupdata;
 		Buffer		buffer;
 
+		tuple->t_self = *tid;	/* which may be the slot's own */
 		ExecClearTuple(slot);
-		tuple->t_self = *tid;
+		*tid = tuple->t_self;
 		result = heap_lock_tuple(rel, tuple, cid, mode, policy, follow_updates,
 								 &buffer, failure);
 		if (result == TM_Updated || result == TM_Deleted)

@@ -15,7 +15,6 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_publication.h"
 #include "commands/tablecmds.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -322,17 +321,6 @@ tsdb_storage_drop(Relation table)
 	LockRelationOid(oid, AccessExclusiveLock);
 	tsdb_internal_drop(relations_of(tsdb_internal_namespace(table), oid));
 	CommandCounterIncrement();
-}
-
-bool
-tsdb_storage_is_published(Relation table)
-{
-	PublicationDesc publication;
-
-	if (!RelationIsLogicallyLogged(table))
-		return false;
-	RelationBuildPublicationDesc(table, &publication);
-	return publication.pubactions.pubupdate || publication.pubactions.pubdelete;
 }
 
 void

@@ -77,12 +77,6 @@ extern void tsdb_storage_rename(Relation table, Oid new_tablespace, Oid new_file
 /* Drop the chunks that belong to the table's present relfilenode. */
 extern void tsdb_storage_drop(Relation table);
 
-/*
- * Is the table in a publication that sends updates or deletes?  Those of chunk
- * rows are not decoded, so such a table keeps its rows in the row store.
- */
-extern bool tsdb_storage_is_published(Relation table);
-
 /* A table of ours was dropped (from the object access hook): its storage goes
  * before commit, if the drop is not rolled back.  namespace_oid is the schema
  * of a temporary table, else invalid. */

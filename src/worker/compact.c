@@ -171,8 +171,9 @@ tsdb_compact_relation(Oid relid, const TsdbCompactOptions *options,
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
 		return;
+	/* Output plugins read user catalog tables as heap tuples of the past. */
 	if (!is_tsdb_table(rel) || RELATION_IS_OTHER_TEMP(rel) ||
-		tsdb_storage_is_published(rel))
+		RelationIsUsedAsCatalogTable(rel))
 	{
 		relation_close(rel, NoLock);
 		return;
