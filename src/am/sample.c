@@ -8,6 +8,7 @@
 
 #include "access/heapam.h"
 #include "access/tsmapi.h"
+#include "am/fetch.h"
 #include "commands/progress.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
@@ -272,7 +273,15 @@ tsdb_sample_next_tuple(TableScanDesc base, struct SampleScanState *state,
 	TsdbChunkCursor *cursor = &scan->cursor;
 
 	if (scan->sample == NULL || !scan->sample->in_chunks)
-		return GetHeapamTableAmRoutine()->scan_sample_next_tuple(scan->heap, state, slot);
+	{
+		while (GetHeapamTableAmRoutine()->scan_sample_next_tuple(scan->heap, state, slot))
+		{
+			if (!scan->check_moved ||
+				!tsdb_fetch_is_buried(scan->storage, slot, base->rs_snapshot))
+				return true;
+		}
+		return false;
+	}
 
 	for (;;)
 	{

@@ -6,6 +6,7 @@
 
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "am/handler.h"
 #include "am/maintain.h"
 #include "catalog/pg_class.h"
@@ -91,6 +92,13 @@ tsdb_compact(PG_FUNCTION_ARGS)
 					   get_rel_name(relid));
 	PreventCommandDuringRecovery("tsdb.compact()");
 	PreventCommandIfParallelMode("tsdb.compact()");
+	if (IsolationUsesXactSnapshot() && IsInTransactionBlock(true))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("tsdb.compact() cannot run inside a transaction block at isolation level %s",
+						IsolationIsSerializable() ? "SERIALIZABLE" : "REPEATABLE READ"),
+				 errdetail("The transaction would see rows that were committed after its snapshot was taken."),
+				 errhint("Call it outside of a transaction block, or at READ COMMITTED.")));
 
 	relids = relkind == RELKIND_PARTITIONED_TABLE ?
 		find_all_inheritors(relid, AccessShareLock, NULL) : list_make1_oid(relid);

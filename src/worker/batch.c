@@ -19,7 +19,6 @@
 #include "stats/stop_point.h"
 #include "store/chunk_tid.h"
 #include "store/directory.h"
-#include "store/index_clean.h"
 #include "store/moves.h"
 #include "store/table_key.h"
 #include "utils/lsyscache.h"
@@ -406,12 +405,7 @@ write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int 
 	uint32		chunk;
 
 	if (*batch->storage == NULL)
-	{
-		/* A compaction that created the storage, too, and then failed has left
-		 * its index entries, and chunk numbers start again. */
-		tsdb_index_clean(batch->rel, NULL, NULL);
 		*batch->storage = tsdb_storage_open_or_create(batch->rel);
-	}
 	old = MemoryContextSwitchTo(batch->chunk_memory);
 	chunk = tsdb_directory_insert(*batch->storage, image, item_shard(first), level, run,
 								  nsegments);

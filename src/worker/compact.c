@@ -28,6 +28,7 @@
 #include "storage/predicate.h"
 #include "storage/bufmgr.h"
 #include "store/directory.h"
+#include "store/index_clean.h"
 #include "store/moves.h"
 #include "store/row_store.h"
 #include "store/storage.h"
@@ -77,8 +78,16 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 	TsdbRowArena arena;
 	int64		taken = 0;
 
+	/*
+	 * A compaction that would have created the storage, too, and then failed
+	 * has left its index entries, and chunk numbers start again.  Cleaning
+	 * waits for cursors that stand on a page of the index, as VACUUM does: so
+	 * it is done while no row is marked that somebody else may wait for.
+	 */
 	if (storage != NULL)
 		tsdb_moves_trim(storage);
+	else if (RelationGetNumberOfBlocks(rel) > 0)
+		tsdb_index_clean(rel, NULL, NULL);
 
 	tsdb_progress_phase(TSDB_PROGRESS_SCANNING);
 	tsdb_row_store_begin(&scan, rel);

@@ -1,11 +1,11 @@
-"""Statements that change rows: INSERT, COPY, UPDATE, DELETE, MERGE, cursors, prepared statements.
+"""Statements that change rows: INSERT, COPY, UPDATE, DELETE, MERGE, and loops over them.
 
 Where SQL leaves the outcome to the order of rows (several faulty rows, a unique key shifted over
 itself) the statement is written so that every order gives the same, or is marked "loose".
 """
 
 from model import Step
-from queries import one_row, predicate, query, some_key
+from queries import key_predicate, one_row, predicate, query, some_key
 
 
 def row_values(table, rng, key=None):
@@ -261,66 +261,33 @@ def child_rows(model, rng):
     return [Step(rng.choice(options), "loose")]
 
 
-def cursor_read(model, table, rng):
-    """A cursor that is opened, overtaken by changes, and read to its end."""
-    name = model.fresh("cur")
-    scroll = rng.choice(["", "", "NO SCROLL ", "SCROLL "])
-    sql = f"DECLARE {name} {scroll}CURSOR FOR SELECT {table.name}::text FROM {table.name}"
-    if rng.random() < 0.4:
-        sql += f" WHERE {predicate(table, rng)}"
-    steps = [Step(sql, "count"), Step(f"FETCH {rng.randint(1, 9)} FROM {name}", f"fetch:{name}")]
-    steps += rng.choice([update, delete, insert, delete_one])(table, rng)
-    if rng.random() < 0.3 and scroll == "SCROLL ":
-        steps += [Step(f"FETCH BACKWARD ALL FROM {name}", "count"),
-                  Step(f"FETCH ALL FROM {name}", "count"),
-                  Step(f"MOVE ABSOLUTE 0 IN {name}", "count"),
-                  Step(f"FETCH ALL FROM {name}", "bag")]
-    else:
-        steps.append(Step(f"FETCH ALL FROM {name}", f"close:{name}"))
-    return steps
-
-
-def cursor_write(model, table, rng):
-    """WHERE CURRENT OF, on a row that is determined."""
-    name = model.fresh("cur")
-    if rng.random() < 0.5:
-        sql = (f"DECLARE {name} CURSOR FOR SELECT * FROM {table.name} x "
-               f"WHERE {predicate(table, rng)} ORDER BY x::text FOR UPDATE")
-    else:
-        sql = f"DECLARE {name} CURSOR FOR SELECT * FROM {table.name} WHERE {one_row(table, rng)}"
-        if not table.unique_key:
-            sql += " FOR UPDATE"
-            return []
-    steps = [Step(sql, "count")]
-    for _ in range(rng.randint(1, 3)):
-        steps.append(Step(f"FETCH {name}", "bag"))
-        steps.append(Step(rng.choice([
-            f"UPDATE {table.name} SET {assignments(table, rng)} WHERE CURRENT OF {name}",
-            f"DELETE FROM {table.name} WHERE CURRENT OF {name}"]) + returning(table, rng)))
-    steps.append(Step(f"CLOSE {name}"))
-    return steps
-
-
-def prepare(model, table, rng):
-    """A prepared statement, run with several values now and again later."""
+def loop(table, rng):
+    """A loop in a procedure, whose subtransaction may fail as a whole."""
     if not table.key or not table.column(table.key):
         return []
-    name = model.fresh("prep")
-    kind = table.column(table.key).type.name
-    sql = rng.choice([
-        f"SELECT * FROM {table.name} WHERE {table.key} = $1",
-        f"SELECT count(*) FROM {table.name} WHERE {table.key} > $1",
-        f"UPDATE {table.name} SET {assignments(table, rng)} WHERE {table.key} = $1 RETURNING *",
-        f"DELETE FROM {table.name} WHERE {table.key} = $1 RETURNING *"])
-    model.prepared[name] = True
-    return [Step(f"PREPARE {name} ({kind}) AS {sql}")] + execute(model, table, rng)
+    body = rng.choice([
+        f"UPDATE {table.name} SET {assignments(table, rng)} WHERE {table.key} = r.k",
+        f"DELETE FROM {table.name} WHERE {table.key} = r.k",
+        f"UPDATE {table.name} SET {assignments(table, rng)} WHERE CURRENT OF c"])
+    head = f"SELECT {table.key} AS k FROM {table.name} WHERE {key_predicate(table, rng)}"
+    if "CURRENT" in body:
+        loops = (f"OPEN c FOR {head} FOR UPDATE; LOOP FETCH c INTO r; EXIT WHEN NOT FOUND; {body}; "
+                 "END LOOP; CLOSE c;")
+    else:
+        loops = f"FOR r IN {head} LOOP {body}; END LOOP;"
+    fail = rng.choice(["", "", "RAISE division_by_zero; "])
+    return [Step(f"DO $$ DECLARE r record; c refcursor; BEGIN BEGIN {loops} {fail}"
+                 "EXCEPTION WHEN OTHERS THEN NULL; END; END $$", "loose")]
 
 
-def execute(model, _table, rng):
-    if not model.prepared:
+def copy_where(table, rng):
+    """COPY with a condition, or of quoted text."""
+    if not table.key or not table.column(table.key):
         return []
-    name = rng.choice(list(model.prepared))
-    return [Step(f"EXECUTE {name} ({some_key(rng)})", "loose") for _ in range(rng.randint(1, 6))]
+    start = some_key(rng)
+    lines = "".join(f'"{start + n}"\n' for n in range(rng.choice([3, 50])))
+    return [Step(f"COPY {table.name} ({table.key}) FROM STDIN (FORMAT csv) "
+                 f"WHERE {table.key} % {rng.randint(1, 3)} = 0", data=lines)]
 
 
 def select(table, rng):
@@ -331,4 +298,4 @@ def select(table, rng):
 KINDS = [(select, 30), (insert, 10), (insert_many, 5), (insert_select, 2), (copy_in, 3),
          (copy_out, 1), (on_conflict, 6), (update, 12), (update_all, 1), (update_key, 3),
          (update_from, 3), (delete, 4), (delete_one, 6), (delete_using, 1),
-         (data_modifying_cte, 2), (merge, 4)]
+         (data_modifying_cte, 2), (merge, 4), (loop, 2), (copy_where, 1)]

@@ -10,12 +10,17 @@ import io
 import time
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_INERROR
+from psycopg2.extensions import (TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INERROR,
+                                 TRANSACTION_STATUS_INTRANS)
 
 from model import Step
 from server import Raw
 
 LOCK_NOT_AVAILABLE = "55P03"
+IN_USE = "55006"
+# a cursor that stands on a page of an index keeps VACUUM, and a first compaction, waiting
+NOT_NOW = (LOCK_NOT_AVAILABLE, IN_USE, "57014")
+NOT_THERE = ("42P01", "3F000")      # a table whose creation failed on both sides
 BAD_ROW = ("22", "23")
 MEMBERS = """SELECT c.oid::regclass FROM pg_class c JOIN pg_am a ON a.oid = c.relam
 WHERE a.amname = 'tsdb' AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
@@ -26,9 +31,9 @@ JOIN pg_opclass o ON o.opcintype = a.atttypid AND o.opcdefault AND o.opcmethod =
 WHERE m.amname = 'heap' AND c.relkind = 'r' AND c.relnamespace = 's'::regnamespace
 AND a.attnum > 0 AND NOT a.attisdropped AND c.relpersistence <> 't'
 AND a.attlen BETWEEN 1 AND 16 ORDER BY md5(a.attname || c.relname || c.relfilenode)"""
-OWN_TEMPORARY = """SELECT c.oid::regclass FROM pg_class c JOIN pg_am a ON a.oid = c.relam
-WHERE a.amname = 'tsdb' AND c.relkind = 'r' AND c.relnamespace = pg_my_temp_schema()
-ORDER BY c.relname"""
+OWN = """SELECT c.oid::regclass FROM pg_class c JOIN pg_am a ON a.oid = c.relam
+WHERE a.amname = 'tsdb' AND c.relkind IN ('r', 'm')
+AND c.relnamespace IN ('s'::regnamespace, pg_my_temp_schema()) ORDER BY c.relname"""
 
 
 @dataclasses.dataclass
@@ -57,6 +62,7 @@ class Side:
         self.server, self.database, self.method = server, database, method
         self.connection = self.helper = None
         self.options = ""
+        self.holds = False
 
     def connect(self):
         options = (f"-c search_path=s,public -c default_table_access_method={self.method} "
@@ -64,7 +70,8 @@ class Side:
         self.connection = self.server.connect(self.database, name="test", options=options)
         self.helper = self.server.connect(
             self.database, name="helper",
-            options="-c search_path=s,public -c statement_timeout=30s -c lock_timeout=100ms")
+            options=f"-c search_path=s,public -c default_table_access_method={self.method} "
+                    "-c statement_timeout=4s -c lock_timeout=40ms " + self.options)
 
     def reset(self):
         """A new schema s, and connections without memory."""
@@ -75,7 +82,7 @@ class Side:
             for (gid,) in cursor.fetchall():
                 cursor.execute(f"ROLLBACK PREPARED '{gid}'")
             cursor.execute("SET lock_timeout = '20s'; SET client_min_messages = error; "
-                           "DROP SCHEMA IF EXISTS s CASCADE; CREATE SCHEMA s; "
+                           "DROP SCHEMA IF EXISTS s, elsewhere CASCADE; CREATE SCHEMA s; "
                            "RESET lock_timeout")
         # the first connection may have had the old schema's OID in its search path
         self.connection.close()
@@ -91,11 +98,30 @@ class Side:
                     pass
         self.connection = self.helper = None
 
-    def run(self, sql, data=None):
+    def holds_locks(self):
+        """Whether the open transaction has compacted, which nobody does on heap."""
+        self.holds = self.holds and \
+            self.connection.info.transaction_status != TRANSACTION_STATUS_IDLE
+        return self.holds
+
+    def run_other(self, sql):
+        """Execute one statement from the second connection.
+
+        It does not wait for what the first one holds.  A lock that a background worker has for
+        a moment is no difference, so a few tries are made.
+        """
+        for _ in range(6 if self.method == "tsdb" else 1):
+            outcome = self.run(sql, connection=self.helper)
+            if outcome.state != LOCK_NOT_AVAILABLE:
+                break
+        return outcome
+
+    def run(self, sql, data=None, connection=None):
         """Execute one statement; never raises for an SQL error."""
+        connection = connection or self.connection
         sql = sql.replace("{side}", self.database)
         try:
-            with self.connection.cursor() as cursor:
+            with connection.cursor() as cursor:
                 if data is not None:
                     cursor.copy_expert(sql, io.StringIO(data))
                     rows = None
@@ -108,38 +134,60 @@ class Side:
                     rows = cursor.fetchall() if cursor.description else None
                 outcome = Outcome(tag=cursor.statusmessage, rows=rows)
         except psycopg2.Error as error:
-            if self.connection.closed or error.pgcode is None and "server closed" in str(error):
+            if connection.closed or error.pgcode is None and "server closed" in str(error):
                 raise Lost(str(error)) from None
             outcome = Outcome(state=error.pgcode or type(error).__name__,
                               message=str(error).strip().split("\n")[0])
         outcome.aborted = \
-            self.connection.info.transaction_status == TRANSACTION_STATUS_INERROR
+            connection.info.transaction_status == TRANSACTION_STATUS_INERROR
         return outcome
 
-    def compact(self, own=False):
-        """Compact every tsdb table; returns an error or None.  A lock not granted is no error."""
+    def compact(self, own=None):
+        """Compact every tsdb table; returns an error or None.  A lock not granted is no error.
+
+        own: from the first connection; "keep" or "undo" says what becomes of it if that is
+        within a transaction.
+        """
         if self.method != "tsdb":
             return self.reorder() if not own else None
         connection = self.connection if own else self.helper
-        if own and self.connection.info.transaction_status == TRANSACTION_STATUS_INERROR:
+        status = connection.info.transaction_status
+        inside = own and status == TRANSACTION_STATUS_INTRANS
+        if own and status == TRANSACTION_STATUS_INERROR:
             return None
         try:
             with connection.cursor() as cursor:
-                cursor.execute(OWN_TEMPORARY if own else MEMBERS)
+                cursor.execute("SHOW transaction_isolation")
+                if inside and cursor.fetchall()[0][0] != "read committed":
+                    return None                 # refused
+                cursor.execute(OWN if own else MEMBERS)
                 for (name,) in cursor.fetchall():
-                    try:
-                        cursor.execute("SELECT tsdb.compact(%s::regclass)", (name,))
-                    except psycopg2.Error as error:
-                        if connection.closed:
-                            raise Lost(str(error)) from None
-                        if error.pgcode != LOCK_NOT_AVAILABLE or own:
-                            return f"compact({name}): {error.pgcode} {error}".strip()
+                    if inside:
+                        cursor.execute("SAVEPOINT own")
+                    error = self.compact_one(connection, cursor, name)
+                    if error and error.pgcode not in NOT_NOW:
+                        return f"compact({name}): {error.pgcode} {error}".strip()
+                    if inside and not error and own == "keep":
+                        cursor.execute("RELEASE own")
+                        self.holds = True
+                    elif inside:
+                        cursor.execute("ROLLBACK TO own")
         except psycopg2.OperationalError as error:
             if connection.closed:
                 raise Lost(str(error)) from None
             return str(error)
         return None
 
+    @staticmethod
+    def compact_one(connection, cursor, name):
+        """Compact one table; the error or None."""
+        try:
+            cursor.execute("SELECT tsdb.compact(%s::regclass)", (name,))
+        except psycopg2.Error as error:
+            if connection.closed:
+                raise Lost(str(error)) from None
+            return error
+        return None
 
     def reorder(self):
         """What stands for compaction when both sides are heap: the rows in another order.
@@ -207,20 +255,38 @@ class Pair:
 
     def step_or_lost(self, number, step):
         if step.how in ("compact", "own"):
-            error = self.tsdb.compact(own=step.how == "own")
+            error = self.tsdb.compact(own=step.sql if step.how == "own" else None)
             if error:
                 return None, Difference(number, "", "compact", "-", error)
             return None, None
         if step.how == "side":
             if self.tsdb.method == "tsdb":
                 tsdb = self.tsdb.run(step.sql)
-                if tsdb.state:
+                if tsdb.state and tsdb.state not in NOT_THERE:
                     return None, Difference(number, step.sql, "side", "-", str(tsdb))
+            return None, None
+        if step.how == "again":
+            for side in (self.heap, self.tsdb):
+                side.close()
+                side.connect()
+            return Outcome(tag="again"), None
+        if step.how == "other":
+            if self.tsdb.holds_locks():
+                return None, None
+            outcomes = [side.run_other(step.sql) for side in (self.heap, self.tsdb)]
+            what = self.differ(step, *outcomes)
+            if what and not (step.sql.startswith(("VACUUM", "ANALYZE")) and
+                             {outcome.state for outcome in outcomes} & set(NOT_NOW)):
+                return None, Difference(number, step.sql, *[
+                    part or str(outcome) for part, outcome in zip(what, [None, *outcomes])])
             return None, None
         heap, tsdb = self.heap.run(step.sql, step.data), self.tsdb.run(step.sql, step.data)
         what = self.differ(step, heap, tsdb)
         if what:
-            return heap, Difference(number, step.sql, what[0], what[1] or str(heap),
+            # an open cursor keeps an index in use or not, as its plan is: no use to go on
+            kind = "plan" if heap.state != tsdb.state and IN_USE in (heap.state, tsdb.state) \
+                else what[0]
+            return heap, Difference(number, step.sql, kind, what[1] or str(heap),
                                     what[2] or str(tsdb))
         return heap, None
 
@@ -306,8 +372,12 @@ def as_sql(steps):
     lines = []
     for step in steps:
         if step.how in ("compact", "own"):
-            lines.append("-- from another session:" if step.how == "compact" else "--")
-            lines.append("SELECT tsdb.compact('t');")
+            who = "another session" if step.how == "compact" else f"the same session, {step.sql}"
+            lines.append(f"SELECT tsdb.compact('t');      -- every table, from {who}")
+        elif step.how == "again":
+            lines.append("\\c -")
+        elif step.how == "other":
+            lines.append(step.sql + ";      -- from another session")
         elif step.data is not None:
             lines.append(step.sql + ";\n" + step.data + "\\.")
         else:

@@ -103,9 +103,13 @@ def constraint(model, table, rng):
         Step(f"ALTER TABLE {table.name} ADD CONSTRAINT {name} CHECK "
              f"({column.name} IS NULL OR {column.name}::text <> 'impossible') NOT VALID",
              after=remember),
-        Step(f"ALTER TABLE {table.name} ADD CONSTRAINT {name} UNIQUE ({column.name})",
-             after=remember),
+        Step(f"ALTER TABLE {table.name} ADD CONSTRAINT {name} UNIQUE "
+             f"{rng.choice(['', 'NULLS NOT DISTINCT '])}({column.name})", after=remember),
     ]
+    spans = [c for c in table.columns if c.type.name in ("int4range", "tstzrange", "box")]
+    if spans:
+        options.append(Step(f"ALTER TABLE {table.name} ADD CONSTRAINT {name} EXCLUDE USING gist "
+                            f"({rng.choice(spans).name} WITH &&)", after=remember))
     if table.key:
         limit = rng.choice([0, 100, 10 ** 9])
         options.append(Step(f"ALTER TABLE {table.name} ADD CONSTRAINT {name} CHECK "
@@ -155,6 +159,12 @@ def create_index(model, table, rng, outside):
     else:
         return []
     unique = "UNIQUE " if kind == "unique" else ""
+    if table.key and table.column(table.key) and rng.random() < 0.12:   # keys that are likely unique
+        unique = "UNIQUE "
+        body, where = rng.choice([
+            (f"(({table.key} * 2))", ""), (f"({table.key}) NULLS NOT DISTINCT", ""),
+            (f"({table.key})", f" WHERE {table.key} % 3 = 0"),
+            (f"({table.key} DESC) INCLUDE ({rng.choice(table.columns).name})", "")])
     concurrently = "CONCURRENTLY " if outside and rng.random() < 0.3 and not table.partitioned else ""
 
     def remember(m):
@@ -181,8 +191,6 @@ def maintain(_model, table, rng, outside):
             f"VACUUM (FREEZE) {table.name}", f"VACUUM FULL {table.name}",
             f"VACUUM (ANALYZE, INDEX_CLEANUP {rng.choice(['on', 'off', 'auto'])}) {table.name}",
             f"REINDEX TABLE CONCURRENTLY {table.name}"]
-        if table.partitioned:
-            options = [o for o in options if "CLUSTER" not in o]
     if table.indexes and not table.partitioned:
         options.append(f"CLUSTER {table.name} USING {rng.choice(table.indexes)}")
     return [Step(rng.choice(options))]
@@ -203,9 +211,14 @@ def trigger(model, table, rng):
     name = model.fresh("trg")
     event = rng.choice(["INSERT OR UPDATE OR DELETE", "UPDATE", "DELETE", "INSERT"])
     moment = rng.choice(["BEFORE", "AFTER", "AFTER"])
+    function = "skip_row" if moment == "BEFORE" and rng.random() < 0.4 else "log_row"
     sql = (f"CREATE TRIGGER {name} {moment} {event} ON {table.name} FOR EACH ROW "
-           "EXECUTE FUNCTION log_row()")
-    if rng.random() < 0.4:
+           f"EXECUTE FUNCTION {function}()")
+    kind = rng.random()
+    if kind < 0.2:              # looks at its row when the transaction ends
+        sql = (f"CREATE CONSTRAINT TRIGGER {name} AFTER {event} ON {table.name} DEFERRABLE "
+               "INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION log_row()")
+    elif kind < 0.5:
         event = rng.choice(["INSERT", "UPDATE", "DELETE"])
         which = "new" if event == "INSERT" else "old"
         sql = (f"CREATE TRIGGER {name} AFTER {event} ON {table.name} REFERENCING "
@@ -232,7 +245,8 @@ def copy_table(model, table, rng):
     if kind == "like":
         like = table.copy()
         like.name, like.indexes, like.constraints, like.triggers = name, [], [], []
-        like.partitioned = False
+        like.partitioned = like.children = False
+        like.parts, like.detached = {}, {}
 
         def remember_like(m):
             m.tables[name] = like
@@ -249,7 +263,7 @@ def copy_table(model, table, rng):
     made.temporary = True
     end = rng.choice(["", " ON COMMIT DELETE ROWS", " ON COMMIT PRESERVE ROWS"])
     return [Step(f"CREATE TEMP TABLE {name}{end} AS SELECT * FROM {table.name}", after=remember),
-            Step("", "own"), Step(f"SELECT * FROM {name}")]
+            Step("keep", "own"), Step(f"SELECT * FROM {name}")]
 
 
 def drop_table(model, rng):
@@ -260,14 +274,13 @@ def drop_table(model, rng):
     return [Step(f"DROP TABLE {name}", after=lambda m: m.tables.pop(name, None))]
 
 
-def storage(model, table, rng):
+def storage(_model, table, rng):
     """Changes that rewrite the table or give it new storage; the access method goes both ways."""
-    if table.partitioned or table.temporary:
+    if table.partitioned or table.temporary or table.view:
         return []
     options = [[Step(f"ALTER TABLE {table.name} SET UNLOGGED")],
                [Step(f"ALTER TABLE {table.name} SET LOGGED")],
                [Step(f"ALTER TABLE {table.name} SET (fillfactor = {rng.randint(10, 100)})")],
-               [Step(f"ALTER TABLE {table.name} SET TABLESPACE pg_default")],
                [Step(f"ALTER TABLE {table.name} SET ACCESS METHOD heap", "side")],
                [Step(f"ALTER TABLE {table.name} SET ACCESS METHOD tsdb", "side")] * 3]
     return rng.choice(options)

@@ -9,7 +9,9 @@
 import random
 
 import changes
+import cursors
 import ddl
+import relations
 from model import LOGGING, Model, Step, create_main, create_side
 from queries import query
 from values import PRELUDE
@@ -56,7 +58,11 @@ class Script:
             if self.pending and step.how.startswith(("fetch", "count")) and \
                     any("cur" in s.sql for s in self.pending):
                 self.pending = []
+            if step.how.startswith(("fetch", "close")):
+                self.model.cursors.pop(step.how.partition(":")[2], None)
             return
+        if step.how == "again":
+            self.model.forget_session()
         if step.after:
             step.after(self.model)
 
@@ -72,7 +78,12 @@ class Script:
         elif rng.random() < 0.15:
             return [self.begin()]
         if rng.random() < self.compact_often:
-            return [Step("", "compact")]
+            return [Step("", "compact") if rng.random() < 0.85 else
+                    Step(rng.choice(["keep", "undo"]), "own")]
+        if rng.random() < (0.15 if self.inside else 0.03):
+            return self.other()
+        if self.model.cursors and rng.random() < 0.2:
+            return cursors.cursor_go_on(self.model, rng)
         table = self.table()
         kind = rng.random()
         if kind < 0.70:
@@ -80,7 +91,7 @@ class Script:
         if kind < 0.78:
             return self.cursor(table)
         if kind < 0.83:
-            return rng.choice([changes.prepare, changes.execute])(self.model, table, rng)
+            return rng.choice([cursors.prepare, cursors.execute])(self.model, table, rng)
         if kind < 0.87:
             return ddl.setting(self.model, rng)
         if kind < 0.89:
@@ -100,17 +111,37 @@ class Script:
         return kind(table, self.rng)
 
     def cursor(self, table):
-        steps = self.rng.choice([changes.cursor_read, changes.cursor_write])(self.model, table,
-                                                                            self.rng)
+        kind = self.rng.choice([cursors.cursor_read, cursors.cursor_write, cursors.cursor_scroll,
+                                cursors.cursor_open])
+        steps = kind(self.model, table, self.rng)
+        if kind is cursors.cursor_open and (self.inside or "WITH HOLD" in steps[0].sql):
+            return steps
         if not self.inside and steps:
             steps = [Step("BEGIN"), *steps, Step("COMMIT")]
         if steps and self.rng.random() < 0.5:
             steps.insert(self.rng.randint(2, len(steps) - 1), Step("", "compact"))
         return steps
 
+    def other(self):
+        """Somebody else changes rows, or maintains the table, and commits at once."""
+        rng = self.rng
+        table = self.table()
+        if table.temporary:
+            return []
+        if rng.random() < 0.4:
+            # without TRUNCATE, whose lock it would wait five seconds for
+            return [Step(rng.choice([f"VACUUM (TRUNCATE off) {table.name}",
+                                     f"VACUUM (FREEZE, TRUNCATE off) {table.name}",
+                                     f"ANALYZE {table.name}"]), "other")]
+        kind = rng.choice([changes.insert, changes.update, changes.update, changes.delete_one,
+                           changes.update_key, changes.on_conflict])
+        return [Step(step.sql, "other") for step in kind(table, rng)]
+
     def definition(self, table):
         rng, model = self.rng, self.model
         outside = not self.inside
+        if table.view and rng.random() < 0.8:
+            table = model.tables.get("t", table)
         return rng.choice([
             lambda: ddl.add_column(model, table, rng),
             lambda: ddl.drop_column(model, table, rng),
@@ -127,6 +158,17 @@ class Script:
             lambda: ddl.copy_table(model, table, rng) if rng.random() < 0.4 else [],
             lambda: ddl.drop_table(model, rng),
             lambda: ddl.storage(model, table, rng) if outside else [],
+            lambda: relations.partition(model, table, rng),
+            lambda: relations.inherit(model, table, rng) if rng.random() < 0.6 else [],
+            lambda: relations.view(model, table, rng) if rng.random() < 0.6 else [],
+            lambda: relations.drop_view(model, rng),
+            lambda: relations.policy(model, table, rng, self.change),
+            lambda: relations.column_privilege(model, table, rng),
+            lambda: relations.rename(model, table, rng, self.change),
+            lambda: relations.place(model, table, rng),
+            lambda: relations.lock(model, table, rng),
+            lambda: relations.refer(model, table, rng) if rng.random() < 0.4 else [],
+            lambda: [Step("", "again")] if outside else [],
         ])()
 
     # -- transactions --------------------------------------------------------------------------

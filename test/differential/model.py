@@ -24,7 +24,9 @@ class Step:
                  rows comes first is not SQL's to say)
          side    runs on the tsdb side only and must succeed
          compact compaction of every tsdb table, from a connection of its own
-         own     the same from the test's connection (temporary tables, own transaction)
+         own     the same from the test's connection (temporary tables too, own transaction)
+         other   runs from a second connection, in a transaction of its own
+         again   both sides connect anew
     """
     sql: str
     how: str = "bag"
@@ -54,11 +56,14 @@ class Table:
     unique_key: bool = False
     bound: int = 1000           # no key is larger
     partitioned: bool = False
-    leaf: bool = False          # a partition: not addressed on its own by most statements
     temporary: bool = False
+    view: bool = False
+    children: bool = False      # has tables that inherit from it
     indexes: list = dataclasses.field(default_factory=list)
     constraints: list = dataclasses.field(default_factory=list)
     triggers: list = dataclasses.field(default_factory=list)
+    parts: dict = dataclasses.field(default_factory=dict)       # attached partitions, by name
+    detached: dict = dataclasses.field(default_factory=dict)
 
     def column(self, name):
         return next((c for c in self.columns if c.name == name), None)
@@ -106,8 +111,16 @@ class Model:
         self.cursors = {name: cursor for name, cursor in self.cursors.items() if cursor == "hold"}
 
 
+    def forget_session(self):
+        """A new connection has no cursors, prepared statements and temporary tables."""
+        self.cursors, self.prepared = {}, {}
+        self.tables = {name: table for name, table in self.tables.items() if not table.temporary}
+
+
 LOGGING = [
+    "GRANT USAGE ON SCHEMA s TO tester",
     "CREATE TABLE audit (op text, moment text, old text, new text) USING heap",
+    "GRANT ALL ON audit TO tester",
     """CREATE FUNCTION log_row() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO audit VALUES (TG_OP, TG_WHEN,
@@ -115,6 +128,13 @@ BEGIN
         CASE WHEN TG_OP <> 'DELETE' THEN NEW::text END);
     IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
     RETURN NEW;
+END $$""",
+    """CREATE FUNCTION skip_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        RETURN CASE WHEN hashtext(OLD::text) % 4 <> 0 THEN OLD END;
+    END IF;
+    RETURN CASE WHEN hashtext(NEW::text) % 4 <> 0 THEN NEW END;
 END $$""",
     """CREATE FUNCTION log_old() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -197,20 +217,23 @@ def create_main(model, rng):
     steps = [Step(f"CREATE {unlogged}TABLE t ({', '.join(clauses)}){tail}")]
     model.tables["t"] = table
     if table.partitioned:
-        steps += partitions(tail)
+        table.parts = partitions(tail, rng.random() < 0.7)
+        steps += [Step(f"CREATE TABLE {name} PARTITION OF t {bound}{rng.choice(['', '', ' USING heap'])}")
+                  for name, bound in table.parts.items()]
     return steps
 
 
-def partitions(tail):
+def partitions(tail, default):
+    """Names and bounds; with no default partition some rows find no place."""
     if "RANGE" in tail:
-        return [Step("CREATE TABLE t_p0 PARTITION OF t FOR VALUES FROM (MINVALUE) TO (50)"),
-                Step("CREATE TABLE t_p1 PARTITION OF t FOR VALUES FROM (50) TO (500)"),
-                Step("CREATE TABLE t_p2 PARTITION OF t DEFAULT")]
-    if "LIST" in tail:
-        return [Step("CREATE TABLE t_p0 PARTITION OF t FOR VALUES IN (1, 2, 3, 5, 8, NULL)"),
-                Step("CREATE TABLE t_p1 PARTITION OF t DEFAULT")]
-    return [Step(f"CREATE TABLE t_p{n} PARTITION OF t FOR VALUES WITH (MODULUS 3, REMAINDER {n})")
-            for n in range(3)]
+        bounds = ["FOR VALUES FROM (MINVALUE) TO (50)", "FOR VALUES FROM (50) TO (500)",
+                  "DEFAULT" if default else "FOR VALUES FROM (500) TO (20000)"]
+    elif "LIST" in tail:
+        bounds = ["FOR VALUES IN (1, 2, 3, 5, 8, NULL)", "FOR VALUES IN (4, 6, 9)"]
+        bounds += ["DEFAULT"] if default else []
+    else:
+        bounds = [f"FOR VALUES WITH (MODULUS 3, REMAINDER {n})" for n in range(3)]
+    return {f"t_p{n}": bound for n, bound in enumerate(bounds)}
 
 
 def create_side(model, rng):

@@ -211,6 +211,17 @@ SELECT * FROM refused_internal(current_setting('refusals.directory'),
 	'CREATE POLICY x ON %s',
 	'DROP TABLE %s');
 
+-- compaction within a transaction that must not see what others have committed since it began
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT tsdb.compact('m');
+ROLLBACK;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT tsdb.compact('m');
+ROLLBACK;
+BEGIN;
+SELECT tsdb.compact('m') >= 0 AS compacted;
+ROLLBACK;
+
 -- settings
 SELECT * FROM refused(
 	'SET tsdb.shards = 0',
