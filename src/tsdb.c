@@ -183,6 +183,7 @@ _PG_init(void)
 	tsdb_internal_guard_init();
 	MarkGUCPrefixReserved("tsdb");
 
+	tsdb_storage_init();
 	tsdb_chunk_cache_init();
 	RegisterXactCallback(at_xact_event, NULL);
 

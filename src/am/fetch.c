@@ -25,17 +25,24 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* If a merge has moved this chunk row, set *tid to where it is. */
+static bool
+find_merged(TsdbStorage *storage, ItemPointer tid)
+{
+	TransactionId replacer;
+	uint32		nrows;
+
+	return tsdb_directory_state(storage, tsdb_tid_chunk(tid), &replacer, &nrows) ==
+		TSDB_CHUNK_REPLACED && tsdb_moves_find(storage, replacer, tid, tid);
+}
+
 /* Has our own transaction buried this chunk row where merges took it since? */
 static bool
 is_buried_later(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 {
 	ItemPointerData place = *tid;
-	TransactionId replacer;
-	uint32		nrows;
 
-	while (tsdb_directory_state(storage, tsdb_tid_chunk(&place), &replacer, &nrows) ==
-		   TSDB_CHUNK_REPLACED &&
-		   tsdb_moves_find(storage, replacer, &place, &place))
+	while (find_merged(storage, &place))
 	{
 		if (!tsdb_marks_row_visible(storage, &place, snapshot))
 			return true;
@@ -59,7 +66,7 @@ tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
 	old = MemoryContextSwitchTo(memory);
 	if (!tsdb_directory_fetch(storage, tsdb_tid_chunk(tid), snapshot, &entry) ||
 		row >= entry.nrows || !tsdb_marks_row_visible(storage, tid, snapshot) ||
-		(tsdb_marks_written_here() && IsMVCCSnapshot(snapshot) &&
+		(tsdb_marks_check_moved() && IsMVCCSnapshot(snapshot) &&
 		 is_buried_later(storage, tid, snapshot)))
 	{
 		MemoryContextSwitchTo(old);
@@ -112,7 +119,7 @@ tsdb_fetch_hidden(TsdbStorage *storage, uint32 chunk, uint32 nrows, Snapshot sna
 	TransactionId replacer;
 	uint32		stored_rows;
 
-	if (!tsdb_marks_written_here() || !IsMVCCSnapshot(snapshot) ||
+	if (!tsdb_marks_check_moved() || !IsMVCCSnapshot(snapshot) ||
 		tsdb_directory_state(storage, chunk, &replacer, &stored_rows) != TSDB_CHUNK_REPLACED)
 		return hidden;
 
@@ -210,7 +217,7 @@ tsdb_index_fetch_tuple(struct IndexFetchTableData *base, ItemPointer tid,
 		{
 			found = GetHeapamTableAmRoutine()->index_fetch_tuple(base, tid, snapshot, slot,
 																 call_again, all_dead);
-		} while (found && tsdb_marks_written_here() &&
+		} while (found && tsdb_marks_check_moved() &&
 				 tsdb_fetch_is_buried(fetch_storage(fetch), slot, snapshot) &&
 				 (found = false, *call_again));
 		return found;
@@ -264,7 +271,7 @@ tsdb_tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
 	if (!tsdb_tid_is_chunk(tid))
 	{
 		found = GetHeapamTableAmRoutine()->tuple_fetch_row_version(rel, tid, snapshot, slot);
-		if (!found || !tsdb_marks_written_here())
+		if (!found || !tsdb_marks_check_moved())
 			return found;
 		storage = tsdb_storage_open(rel, AccessShareLock);
 		if (storage != NULL)
@@ -336,7 +343,8 @@ tsdb_tuple_get_latest_tid(TableScanDesc base, ItemPointer tid)
 		if (tsdb_tid_is_chunk(&place))
 		{
 			if (scan->storage == NULL ||
-				!tsdb_marks_successor(scan->storage, &place, &place))
+				(!tsdb_marks_successor(scan->storage, &place, &place) &&
+				 !find_merged(scan->storage, &place)))
 				return;
 		}
 		else

@@ -120,6 +120,23 @@ open_storage(Relation rel, ItemPointer tid)
 }
 
 /*
+ * Find serializable readers of a row that is to be changed.  Who read it with
+ * an older snapshot has locked the TID that it had then.
+ */
+static void
+check_readers(TsdbStorage *storage, ItemPointer tid)
+{
+	ItemPointerData place = *tid;
+
+	CheckForSerializableConflictIn(storage->table, &place, ItemPointerGetBlockNumber(&place));
+	if (!IsolationIsSerializable())
+		return;
+	while (tsdb_tid_is_chunk(&place) && tsdb_moves_origin(storage, &place, &place))
+		CheckForSerializableConflictIn(storage->table, &place,
+									   ItemPointerGetBlockNumber(&place));
+}
+
+/*
  * Lock a chunk row for a change, with heap's checks for a serializable
  * transaction and for the snapshot of a referential action.
  */
@@ -153,7 +170,7 @@ lock_for_change(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		failure->cmax = InvalidCommandId;
 		return TM_Updated;
 	}
-	CheckForSerializableConflictIn(storage->table, tid, ItemPointerGetBlockNumber(tid));
+	check_readers(storage, tid);
 	return TM_Ok;
 }
 

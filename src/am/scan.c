@@ -73,7 +73,7 @@ tsdb_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *
 	scan->rs_base.rs_parallel = parallel;
 	scan->heap = heap_beginscan(rel, snapshot, nkeys, keys, parallel, heap_flags);
 	scan->storage = tsdb_storage_open(rel, AccessShareLock);
-	scan->check_moved = scan->storage != NULL && tsdb_marks_written_here();
+	scan->check_moved = scan->storage != NULL && tsdb_marks_check_moved();
 	scan->part = TSDB_SCAN_ROW_STORE;
 	scan->block = -1;
 	if (flags & SO_TYPE_ANALYZE)
@@ -112,7 +112,7 @@ tsdb_scan_rescan(TableScanDesc base, struct ScanKeyData *keys, bool set_params,
 	scan->part = TSDB_SCAN_ROW_STORE;
 	scan->block = -1;
 	scan->nentries = scan->entry = 0;
-	scan->check_moved = scan->storage != NULL && tsdb_marks_written_here();
+	scan->check_moved = scan->storage != NULL && tsdb_marks_check_moved();
 	if (base->rs_flags & SO_TYPE_SAMPLESCAN)
 		tsdb_sample_rescan(scan);
 }

@@ -341,8 +341,13 @@ locate(TsdbStorage *storage, uint32 chunk, Buffer *buffer, HeapTuple tuple)
 	Page		page;
 	ItemId		item;
 
-	if (block >= RelationGetNumberOfBlocks(storage->directory))
-		return false;
+	if (block >= storage->facts.directory_blocks)
+	{
+		storage->facts.directory_blocks = RelationGetNumberOfBlocks(storage->directory);
+		tsdb_storage_remember(storage);
+		if (block >= storage->facts.directory_blocks)
+			return false;
+	}
 	*buffer = ReadBuffer(storage->directory, block);
 	LockBuffer(*buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(*buffer);

@@ -53,10 +53,10 @@ tsdb_marks_tupdesc(void)
 }
 
 bool
-tsdb_marks_written_here(void)
+tsdb_marks_check_moved(void)
 {
 	/* What the leader of a parallel worker did is not known here. */
-	return written_here || IsParallelWorker();
+	return written_here || IsolationIsSerializable() || IsParallelWorker();
 }
 
 void
@@ -71,9 +71,19 @@ row_key(uint32 chunk, uint32 row)
 	return (int64) chunk * TSDB_CHUNK_ROWS + row;
 }
 
-/* A scan over marks with keys from first to last. */
+/*
+ * A scan over marks with keys from first to last.
+ *
+ * In a serializable transaction the rows read are the table's, and marks are
+ * only a part of them: predicate locks on marks, or on pages of their index,
+ * would make conflicts of what has nothing to do with each other.  So marks
+ * are then read by a snapshot that takes no such locks, each version is judged
+ * by the real one, and a conflict with its writer is one on the table.
+ */
 typedef struct MarkScan
 {
+	TsdbStorage *storage;
+	Snapshot	judge;			/* or NULL: what the scan returns is visible */
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 	ScanKeyData keys[2];
@@ -100,9 +110,28 @@ begin_marks(TsdbStorage *storage, int64 first, int64 last, Snapshot snapshot,
 				Int64GetDatum(first));
 	ScanKeyInit(&scan->keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE,
 				Int64GetDatum(last));
+	scan->storage = storage;
+	scan->judge = IsolationIsSerializable() && IsMVCCSnapshot(snapshot) ? snapshot : NULL;
 	scan->slot = table_slot_create(marks, NULL);
-	scan->scan = index_beginscan(marks, tsdb_storage_marks_index(storage), snapshot, 2, 0);
+	scan->scan = index_beginscan(marks, tsdb_storage_marks_index(storage),
+								 scan->judge != NULL ? SnapshotAny : snapshot, 2, 0);
 	index_rescan(scan->scan, scan->keys, 2, NULL, 0);
+}
+
+/* Is the version in the scan's slot visible to the real snapshot? */
+static bool
+is_seen(MarkScan *scan)
+{
+	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
+	HeapTuple	tuple = slot->base.tuple;
+	bool		visible;
+
+	LockBuffer(slot->buffer, BUFFER_LOCK_SHARE);
+	visible = HeapTupleSatisfiesVisibility(tuple, scan->judge, slot->buffer);
+	HeapCheckForSerializableConflictOut(visible, scan->storage->table, tuple, slot->buffer,
+										scan->judge);
+	LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
+	return visible;
 }
 
 static bool
@@ -111,8 +140,11 @@ next_mark(MarkScan *scan, MarkVersion *version)
 	bool		isnull;
 	HeapTuple	tuple;
 
-	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
-		return false;
+	do
+	{
+		if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+			return false;
+	} while (scan->judge != NULL && !is_seen(scan));
 	version->key = DatumGetInt64(slot_getattr(scan->slot, Anum_row, &isnull));
 	version->state = (TsdbMarkState) DatumGetInt16(slot_getattr(scan->slot, Anum_state, &isnull));
 	version->successor = *(ItemPointer) DatumGetPointer(slot_getattr(scan->slot, Anum_successor,
@@ -136,7 +168,13 @@ end_marks(MarkScan *scan)
 static bool
 has_marks(TsdbStorage *storage)
 {
-	return RelationGetNumberOfBlocks(tsdb_storage_marks(storage)) > 0;
+	if (!storage->facts.has_marks &&
+		RelationGetNumberOfBlocks(tsdb_storage_marks(storage)) > 0)
+	{
+		storage->facts.has_marks = true;
+		tsdb_storage_remember(storage);
+	}
+	return storage->facts.has_marks;
 }
 
 uint8 *
@@ -449,16 +487,17 @@ find_update(TsdbStorage *storage, int64 key, MarkVersion *found)
 
 /*
  * FOR KEY SHARE was granted on a version that is being updated, or was: the
- * later versions must be locked, too.
+ * later versions must be locked, too.  If that fails, the failure is that of
+ * the update, so that the caller may follow it to the row's end.
  */
 static TM_Result
 lock_later_versions(TsdbStorage *storage, ItemPointer tid, CommandId cid,
-					LockWaitPolicy policy)
+					LockWaitPolicy policy, TM_FailureData *failure)
 {
 	int64		key = row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid));
 	MarkVersion update;
 	ItemPointerData place;
-	TM_FailureData failure;
+	TM_FailureData ignored;
 	ItemPointerData stub;
 	TM_Result	result;
 
@@ -469,9 +508,13 @@ lock_later_versions(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		return TM_Ok;
 	place = update.successor;
 	result = tsdb_row_lock_later(storage, &place, update.xmin, policy);
-	if (result != TM_Ok || !ItemPointerIsValid(&place))
-		return result;
-	return tsdb_marks_lock(storage, &place, cid, LockTupleKeyShare, policy, &failure, &stub);
+	if (result == TM_Ok && ItemPointerIsValid(&place))
+		result = tsdb_marks_lock(storage, &place, cid, LockTupleKeyShare, policy, &ignored,
+								 &stub);
+	failure->ctid = update.successor;
+	failure->xmax = update.xmin;
+	failure->cmax = InvalidCommandId;
+	return result;
 }
 
 TM_Result
@@ -521,15 +564,7 @@ tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		{
 			case TM_Ok:
 				if (mode == LockTupleKeyShare)
-				{
-					result = lock_later_versions(storage, tid, cid, wait_policy);
-					if (result != TM_Ok)
-					{
-						failure->ctid = *tid;
-						failure->xmax = InvalidTransactionId;
-						failure->cmax = InvalidCommandId;
-					}
-				}
+					result = lock_later_versions(storage, tid, cid, wait_policy, failure);
 				return result;
 			case TM_WouldBlock:
 				return result;

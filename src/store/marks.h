@@ -78,9 +78,10 @@ extern bool tsdb_marks_successor(TsdbStorage *storage, ItemPointer tid,
  * has locked or is deleting a row: then the merge must give up and abort. */
 extern bool tsdb_marks_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden);
 
-/* Did this transaction bury a row?  Then old copies of moved rows that an old
- * snapshot still sees must be checked. */
-extern bool tsdb_marks_written_here(void);
+/* Must old copies of moved rows, which an old snapshot still sees, be looked up
+ * where they are now?  If this transaction has buried a row, which may be such
+ * a one; or if it is serializable, to find who else did. */
+extern bool tsdb_marks_check_moved(void);
 extern void tsdb_marks_at_xact_end(void);
 
 #endif							/* TSDB_STORE_MARKS_H */

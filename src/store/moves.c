@@ -17,11 +17,17 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/predicate.h"
+#include "storage/predicate_internals.h"
 #include "storage/procarray.h"
 #include "store/chunk_tid.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+/* Beyond this size, locks of serializable readers on rows become one on the
+ * table, so that moves that only they need can go. */
+#define KEPT_FOR_READERS_BLOCKS		1024
 
 enum
 {
@@ -114,14 +120,25 @@ typedef struct Move
 } Move;
 
 /* The moves of one transaction in one storage, sorted by origin. */
-static struct
+typedef struct Mover
 {
-	MemoryContext memory;
 	Oid			identity;
-	TransactionId mover;
+	TransactionId xid;
 	uint32		count;
 	uint32		allocated;
 	Move	   *moves;
+} Mover;
+
+/* What this transaction has looked up; forgotten as a whole beyond these bounds. */
+#define REMEMBERED_MOVERS	64
+#define REMEMBERED_MOVES	(4 * 1024 * 1024)
+
+static struct
+{
+	MemoryContext memory;
+	int			nmovers;
+	uint32		nmoves;
+	Mover		movers[REMEMBERED_MOVERS];
 }			remembered;
 
 static int
@@ -215,67 +232,91 @@ end_moves(MoveScan *scan)
 	MemoryContextDelete(scan->memory);
 }
 
-/* Add the rows of one recorded chunk to what is remembered. */
+/* Add the rows of one recorded chunk. */
 static void
-remember(TsdbStorage *storage, uint32 chunk, bytea *origins)
+remember(TsdbStorage *storage, Mover *mover, uint32 chunk, bytea *origins)
 {
 	int64		carriers[TSDB_VECTOR_ROWS_MAX];
 	uint32		nrows = decode_origins(storage, chunk, origins, carriers);
 
-	while (remembered.count + nrows > remembered.allocated)
+	while (mover->count + nrows > mover->allocated)
 	{
-		remembered.allocated = Max(remembered.allocated * 2, 4096);
-		remembered.moves = remembered.moves == NULL ?
-			MemoryContextAllocHuge(remembered.memory, remembered.allocated * sizeof(Move)) :
-			repalloc_huge(remembered.moves, remembered.allocated * sizeof(Move));
+		mover->allocated = Max(mover->allocated * 2, 4096);
+		mover->moves = mover->moves == NULL ?
+			MemoryContextAllocHuge(remembered.memory, mover->allocated * sizeof(Move)) :
+			repalloc_huge(mover->moves, mover->allocated * sizeof(Move));
 	}
 	for (uint32 row = 0; row < nrows; row++)
 	{
-		Move	   *move = &remembered.moves[remembered.count++];
+		Move	   *move = &mover->moves[mover->count++];
 
 		move->origin = carriers[row];
 		tsdb_tid_set(&move->destination, chunk, row);
 	}
 }
 
-static void
-remember_moves_of(TsdbStorage *storage, TransactionId mover)
+/*
+ * All moves of a transaction.  They are read once and remembered, since a
+ * statement that meets one moved row will likely meet more of them; only our
+ * own transaction may have made new ones since.
+ */
+static const Mover *
+moves_of(TsdbStorage *storage, TransactionId xid)
 {
+	Mover	   *mover = NULL;
 	MoveScan	scan;
 
-	tsdb_moves_at_xact_end();
-	remembered.memory = AllocSetContextCreate(TopMemoryContext, "tsdb moves",
-											  ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < remembered.nmovers && mover == NULL; i++)
+	{
+		if (remembered.movers[i].xid == xid &&
+			remembered.movers[i].identity == storage->identity)
+			mover = &remembered.movers[i];
+	}
+	if (mover != NULL && !TransactionIdIsCurrentTransactionId(xid))
+		return mover;
+
+	if (mover != NULL)
+	{
+		remembered.nmoves -= mover->count;
+		mover->count = 0;
+	}
+	else
+	{
+		if (remembered.nmovers == REMEMBERED_MOVERS || remembered.nmoves > REMEMBERED_MOVES)
+			tsdb_moves_at_xact_end();
+		if (remembered.memory == NULL)
+			remembered.memory = AllocSetContextCreate(TopMemoryContext, "tsdb moves",
+													  ALLOCSET_DEFAULT_SIZES);
+		mover = &remembered.movers[remembered.nmovers];
+		*mover = (Mover) {.identity = storage->identity,.xid = xid};
+	}
+
 	begin_moves(storage, &scan);
 	while (next_move(&scan))
 	{
-		if (scan.mover == mover)
-			remember(storage, scan.chunk, move_origins(&scan));
+		if (scan.mover == xid)
+			remember(storage, mover, scan.chunk, move_origins(&scan));
 	}
 	end_moves(&scan);
+	qsort(mover->moves, mover->count, sizeof(Move), compare_moves);
 
-	qsort(remembered.moves, remembered.count, sizeof(Move), compare_moves);
-	remembered.identity = storage->identity;
-	remembered.mover = mover;
+	/* Known from here on: an error above leaves nothing half read. */
+	remembered.nmoves += mover->count;
+	if (mover == &remembered.movers[remembered.nmovers])
+		remembered.nmovers++;
+	return mover;
 }
 
-/*
- * The look-up reads all moves of a transaction once and remembers them, since
- * a statement that meets one moved row will likely meet all of them.
- */
 bool
 tsdb_moves_find(TsdbStorage *storage, TransactionId mover,
 				ItemPointer origin, ItemPointer destination)
 {
+	const Mover *moves = moves_of(storage, mover);
 	Move		key = {.origin = tid_to_int(origin)};
-	Move	   *found;
+	Move	   *found = NULL;
 
-	if (remembered.identity != storage->identity || remembered.mover != mover ||
-		TransactionIdIsCurrentTransactionId(mover))
-		remember_moves_of(storage, mover);
-	if (remembered.count == 0)
-		return false;
-	found = bsearch(&key, remembered.moves, remembered.count, sizeof(Move), compare_moves);
+	if (moves->count > 0)
+		found = bsearch(&key, moves->moves, moves->count, sizeof(Move), compare_moves);
 	if (found == NULL)
 		return false;
 	*destination = found->destination;
@@ -318,6 +359,27 @@ tsdb_moves_at_xact_end(void)
 	memset(&remembered, 0, sizeof(remembered));
 }
 
+/* Is a row of the table, or a page of them, locked by a serializable reader? */
+static bool
+has_predicate_locks(Relation table)
+{
+	PredicateLockData *locks = GetPredicateLockStatusData();
+	bool		found = false;
+
+	for (int i = 0; i < locks->nelements && !found; i++)
+	{
+		PREDICATELOCKTARGETTAG *tag = &locks->locktags[i];
+
+		found = GET_PREDICATELOCKTARGETTAG_DB(*tag) == MyDatabaseId &&
+			GET_PREDICATELOCKTARGETTAG_RELATION(*tag) == RelationGetRelid(table) &&
+			GET_PREDICATELOCKTARGETTAG_TYPE(*tag) != PREDLOCKTAG_RELATION;
+	}
+	pfree(locks->locktags);
+	pfree(locks->xacts);
+	pfree(locks);
+	return found;
+}
+
 void
 tsdb_moves_trim(TsdbStorage *storage)
 {
@@ -336,6 +398,14 @@ tsdb_moves_trim(TsdbStorage *storage)
 		needed = !TransactionIdPrecedes(scan.mover, oldest);
 	end_moves(&scan);
 
+	/* Writers find readers of a row's former places through its moves. */
+	if (!needed && has_predicate_locks(storage->table))
+	{
+		if (RelationGetNumberOfBlocks(rel) < KEPT_FOR_READERS_BLOCKS)
+			needed = true;
+		else
+			TransferPredicateLocksToHeapRelation(storage->table);
+	}
 	if (!needed)
 		RelationTruncate(rel, 0);
 	UnlockRelationOid(RelationGetRelid(rel), AccessExclusiveLock);

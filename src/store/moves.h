@@ -9,8 +9,10 @@
  * same for rows of a chunk that a merge replaced.
  *
  * One tuple per chunk written, with the origin TID of every row.  A tuple is
- * of use while some snapshot is older than its transaction; when none of them
- * is, the whole relation is truncated.  Readers hold AccessShareLock on it
+ * of use while some snapshot is older than its transaction, or a serializable
+ * reader of such a snapshot may still be part of a conflict: a writer looks
+ * for its locks on the row's former TIDs, too.  When no tuple is of use, the
+ * whole relation is truncated.  Readers hold AccessShareLock on it
  * while they read, since that truncation takes AccessExclusiveLock.
  */
 #ifndef TSDB_STORE_MOVES_H

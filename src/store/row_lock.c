@@ -291,7 +291,7 @@ tsdb_row_lock_later(TsdbStorage *storage, ItemPointer tid, TransactionId inserte
 				break;
 			case VERSION_MOVED:
 				if (!tsdb_moves_find(storage, changer, tid, tid))
-					return TM_Deleted;
+					return TM_Updated;	/* to another partition */
 				return TM_Ok;
 			case VERSION_LOCKED:
 				if (!ItemPointerIsValid(&next) || ItemPointerEquals(&next, tid))

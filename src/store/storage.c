@@ -24,6 +24,7 @@
 #include "store/moves.h"
 #include "store/pieces.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/relfilenodemap.h"
@@ -51,17 +52,40 @@ directory_name(char *name, Oid tablespace, Oid filenode)
 	snprintf(name, NAMEDATALEN, DIRECTORY_NAME, tablespace, filenode);
 }
 
-/* Directories found lately.  A hit is verified against the relation's present
- * name, so nothing here needs invalidation. */
-#define CACHED_DIRECTORIES	64
+/*
+ * Storages found lately, and what is known of each.  It is right until the
+ * relation cache hears of any change at all.
+ */
+#define CACHED_STORAGES		64
 
-typedef struct CachedDirectory
+typedef struct CachedStorage
 {
 	Oid			relid;
-	Oid			directory;
-} CachedDirectory;
+	Oid			tablespace;
+	Oid			filenode;
+	Oid			identity;
+	TsdbStorageFacts facts;
+} CachedStorage;
 
-static CachedDirectory directory_cache[CACHED_DIRECTORIES];
+static CachedStorage storage_cache[CACHED_STORAGES];
+
+static void
+forget_storages(Datum arg, Oid relid)
+{
+	memset(storage_cache, 0, sizeof(storage_cache));
+}
+
+void
+tsdb_storage_init(void)
+{
+	CacheRegisterRelcacheCallback(forget_storages, (Datum) 0);
+}
+
+static CachedStorage *
+cached_storage(Relation table)
+{
+	return &storage_cache[RelationGetRelid(table) % CACHED_STORAGES];
+}
 
 /* OID of the directory for a table's present relfilenode. */
 static Oid
@@ -77,17 +101,20 @@ directory_oid(Relation table)
 static Relation
 open_cached_directory(Relation table, LOCKMODE lockmode)
 {
-	CachedDirectory *cached = &directory_cache[RelationGetRelid(table) % CACHED_DIRECTORIES];
-	char		name[NAMEDATALEN];
+	CachedStorage *cached = cached_storage(table);
+	Oid			identity = cached->identity;
 	Relation	rel;
 
 	if (cached->relid != RelationGetRelid(table))
 		return NULL;
-	rel = try_relation_open(cached->directory, lockmode);
+	rel = try_relation_open(identity, lockmode);
 	if (rel == NULL)
 		return NULL;
-	directory_name(name, table->rd_rel->reltablespace, table->rd_rel->relfilenode);
-	if (strcmp(RelationGetRelationName(rel), name) == 0 && tsdb_internal_is(rel))
+
+	/* Getting the lock may have brought news. */
+	if (cached->relid == RelationGetRelid(table) && cached->identity == identity &&
+		cached->tablespace == table->rd_rel->reltablespace &&
+		cached->filenode == table->rd_rel->relfilenode)
 		return rel;
 	relation_close(rel, lockmode);
 	return NULL;
@@ -102,20 +129,34 @@ tsdb_storage_open(Relation table, LOCKMODE lockmode)
 	if (directory == NULL)
 	{
 		Oid			oid = directory_oid(table);
-		CachedDirectory *cached;
 
 		if (!OidIsValid(oid))
 			return NULL;
 		directory = table_open(oid, lockmode);
-		cached = &directory_cache[RelationGetRelid(table) % CACHED_DIRECTORIES];
-		cached->relid = RelationGetRelid(table);
-		cached->directory = oid;
+		*cached_storage(table) = (CachedStorage)
+		{
+			.relid = RelationGetRelid(table),
+			.tablespace = table->rd_rel->reltablespace,
+			.filenode = table->rd_rel->relfilenode,
+			.identity = oid
+		};
 	}
 	storage = palloc0(sizeof(TsdbStorage));
 	storage->table = table;
 	storage->identity = RelationGetRelid(directory);
 	storage->directory = directory;
+	storage->facts = cached_storage(table)->facts;
 	return storage;
+}
+
+void
+tsdb_storage_remember(TsdbStorage *storage)
+{
+	CachedStorage *cached = cached_storage(storage->table);
+
+	if (cached->relid == RelationGetRelid(storage->table) &&
+		cached->identity == storage->identity)
+		cached->facts = storage->facts;
 }
 
 TsdbStorage *
@@ -180,17 +221,29 @@ open_if_exists(TsdbStorage *storage, const char *name, bool surely)
 	return OidIsValid(oid) ? tsdb_internal_open(oid) : NULL;
 }
 
+/* Open the relation of this kind, which every storage has. */
 static Relation
-open_member(TsdbStorage *storage, const char *name)
+open_member(TsdbStorage *storage, const char *kind, Oid *known)
 {
-	Relation	rel = open_if_exists(storage, name, true);
+	char		name[NAMEDATALEN];
+	Relation	rel;
 
+	if (OidIsValid(*known))
+	{
+		rel = tsdb_internal_open(*known);
+		if (rel != NULL)
+			return rel;
+	}
+	snprintf(name, NAMEDATALEN, "tsdb_%s_%u", kind, storage->identity);
+	rel = open_if_exists(storage, name, true);
 	if (rel == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("internal relation \"%s\" of table \"%s\" is missing",
 						name, RelationGetRelationName(storage->table)),
 				 errhint("Restore the table from a backup.")));
+	*known = RelationGetRelid(rel);
+	tsdb_storage_remember(storage);
 	return rel;
 }
 
@@ -198,12 +251,7 @@ Relation
 tsdb_storage_marks(TsdbStorage *storage)
 {
 	if (storage->marks == NULL)
-	{
-		char		name[NAMEDATALEN];
-
-		snprintf(name, NAMEDATALEN, "tsdb_marks_%u", storage->identity);
-		storage->marks = open_member(storage, name);
-	}
+		storage->marks = open_member(storage, "marks", &storage->facts.marks);
 	return storage->marks;
 }
 
@@ -224,12 +272,7 @@ Relation
 tsdb_storage_moves(TsdbStorage *storage)
 {
 	if (storage->moves == NULL)
-	{
-		char		name[NAMEDATALEN];
-
-		snprintf(name, NAMEDATALEN, "tsdb_moves_%u", storage->identity);
-		storage->moves = open_member(storage, name);
-	}
+		storage->moves = open_member(storage, "moves", &storage->facts.moves);
 	return storage->moves;
 }
 
@@ -248,7 +291,9 @@ tsdb_storage_shard(TsdbStorage *storage, int shard, TsdbShardLookup lookup)
 	if (storage->shards[shard] == NULL && lookup == TSDB_SHARD_CREATE)
 	{
 		tsdb_internal_create(storage->table, name, tsdb_pieces_tupdesc());
-		storage->shards[shard] = open_member(storage, name);
+		storage->shards[shard] = open_if_exists(storage, name, true);
+		if (storage->shards[shard] == NULL)
+			elog(ERROR, "relation \"%s\" not found after its creation", name);
 	}
 	return storage->shards[shard];
 }

@@ -28,6 +28,16 @@
 #define TSDB_SHARDS_MIN			1
 #define TSDB_SHARDS_MAX			256
 
+/* What a session has learnt of a storage and keeps until the next change of
+ * any relation: zeros where it knows nothing. */
+typedef struct TsdbStorageFacts
+{
+	Oid			marks;
+	Oid			moves;
+	BlockNumber directory_blocks;	/* at least */
+	bool		has_marks;
+} TsdbStorageFacts;
+
 typedef struct TsdbStorage
 {
 	Relation	table;			/* the caller's */
@@ -37,9 +47,13 @@ typedef struct TsdbStorage
 	Relation	marks_index;
 	Relation	moves;
 	Relation	shards[TSDB_SHARDS_MAX];
+	TsdbStorageFacts facts;
 } TsdbStorage;
 
 extern int	tsdb_shards;		/* setting: shards of a table */
+
+/* When the library is loaded. */
+extern void tsdb_storage_init(void);
 
 /* Open a table's storage; NULL if it has no chunks yet.  lockmode is
  * AccessShareLock, RowExclusiveLock or ShareUpdateExclusiveLock. */
@@ -49,6 +63,9 @@ extern TsdbStorage *tsdb_storage_open(Relation table, LOCKMODE lockmode);
 extern TsdbStorage *tsdb_storage_open_or_create(Relation table);
 
 extern void tsdb_storage_close(TsdbStorage *storage);
+
+/* Keep what was added to storage->facts for who opens it next. */
+extern void tsdb_storage_remember(TsdbStorage *storage);
 
 extern Relation tsdb_storage_marks(TsdbStorage *storage);
 extern Relation tsdb_storage_marks_index(TsdbStorage *storage);

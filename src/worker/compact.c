@@ -25,7 +25,6 @@
 #include "stats/progress.h"
 #include "stats/stop_point.h"
 #include "storage/lmgr.h"
-#include "storage/predicate.h"
 #include "storage/bufmgr.h"
 #include "store/directory.h"
 #include "store/index_clean.h"
@@ -200,7 +199,6 @@ tsdb_compact_relation(Oid relid, const TsdbCompactOptions *options,
 	}
 
 	tsdb_progress_begin(relid);
-	TransferPredicateLocksToHeapRelation(rel);
 	compact_row_store(rel, options, result);
 	CommandCounterIncrement();
 	if (options->merge && result->done)
