@@ -203,12 +203,83 @@ fetch_storage(TsdbIndexFetch *fetch)
 	return fetch->storage;
 }
 
+/*
+ * A search by SnapshotDirty that read the index before a move, and comes to the
+ * row after it, finds nothing at the old place and has not seen the entry of the
+ * new one.  Only a transaction that our snapshot takes for running can have done
+ * that; where did it put the row?
+ */
+static bool
+is_recent(TransactionId mover)
+{
+	return TransactionIdIsNormal(mover) && !TransactionIdIsCurrentTransactionId(mover) &&
+		(!ActiveSnapshotSet() || XidInMVCCSnapshot(mover, GetActiveSnapshot())) &&
+		!TransactionIdIsInProgress(mover) && TransactionIdDidCommit(mover);
+}
+
+static bool
+find_moved_lately(TsdbIndexFetch *fetch, ItemPointer tid, TupleTableSlot *slot,
+				  ItemPointer destination)
+{
+	BufferHeapTupleTableSlot *buffer_slot = (BufferHeapTupleTableSlot *) slot;
+	ItemPointerData place = *tid;
+	bool		found = false;
+	bool		again = false;
+
+	/* any version that the entry leads to */
+	while (!found &&
+		   GetHeapamTableAmRoutine()->index_fetch_tuple(&fetch->heap.xs_base, &place,
+														SnapshotAny, slot, &again, NULL))
+	{
+		HeapTupleHeader tuple = buffer_slot->base.tuple->t_data;
+
+		found = tsdb_moves_is_marked(tuple) && is_recent(HeapTupleHeaderGetRawXmax(tuple)) &&
+			fetch_storage(fetch) != NULL &&
+			tsdb_moves_find(fetch->storage, HeapTupleHeaderGetRawXmax(tuple), &slot->tts_tid,
+							destination);
+		if (!again)
+			break;
+	}
+	ExecClearTuple(slot);
+	return found;
+}
+
+static bool
+find_merged_lately(TsdbIndexFetch *fetch, ItemPointer tid)
+{
+	TransactionId replacer;
+	uint32		nrows;
+
+	return tsdb_directory_state(fetch->storage, tsdb_tid_chunk(tid), &replacer, &nrows) ==
+		TSDB_CHUNK_REPLACED && is_recent(replacer) &&
+		tsdb_moves_find(fetch->storage, replacer, tid, tid);
+}
+
+/* A chunk row; where it is now, if a merge has moved it meanwhile. */
+static bool
+fetch_dirty_chunk_row(TsdbIndexFetch *fetch, ItemPointer tid, Snapshot snapshot,
+					  TupleTableSlot *slot)
+{
+	ItemPointerData place = *tid;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		snapshot->xmin = snapshot->xmax = InvalidTransactionId;
+		snapshot->speculativeToken = 0;
+		if (tsdb_fetch_chunk_row(fetch->storage, &place, snapshot, slot))
+			return true;
+	} while (find_merged_lately(fetch, &place));
+	return false;
+}
+
 bool
 tsdb_index_fetch_tuple(struct IndexFetchTableData *base, ItemPointer tid,
 					   Snapshot snapshot, TupleTableSlot *slot,
 					   bool *call_again, bool *all_dead)
 {
 	TsdbIndexFetch *fetch = (TsdbIndexFetch *) base;
+	ItemPointerData place;
 	bool		found;
 
 	if (!tsdb_tid_is_chunk(tid))
@@ -220,20 +291,22 @@ tsdb_index_fetch_tuple(struct IndexFetchTableData *base, ItemPointer tid,
 		} while (found && tsdb_marks_check_moved() &&
 				 tsdb_fetch_is_buried(fetch_storage(fetch), slot, snapshot) &&
 				 (found = false, *call_again));
-		return found;
+		if (found || *call_again || snapshot->snapshot_type != SNAPSHOT_DIRTY ||
+			!find_moved_lately(fetch, tid, slot, &place))
+			return found;
+		if (all_dead != NULL)
+			*all_dead = false;
+		return fetch_dirty_chunk_row(fetch, &place, snapshot, slot);
 	}
 
 	/* Index entries of chunk rows are removed by VACUUM only. */
 	*call_again = false;
 	if (all_dead != NULL)
 		*all_dead = false;
-	if (snapshot->snapshot_type == SNAPSHOT_DIRTY)
-	{
-		snapshot->xmin = snapshot->xmax = InvalidTransactionId;
-		snapshot->speculativeToken = 0;
-	}
 	if (fetch_storage(fetch) == NULL)
 		return false;
+	if (snapshot->snapshot_type == SNAPSHOT_DIRTY)
+		return fetch_dirty_chunk_row(fetch, tid, snapshot, slot);
 	return tsdb_fetch_chunk_row(fetch->storage, tid, snapshot, slot);
 }
 

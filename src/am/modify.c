@@ -137,13 +137,13 @@ check_readers(TsdbStorage *storage, ItemPointer tid)
 }
 
 /*
- * Lock a chunk row for a change, with heap's checks for a serializable
+ * Claim a chunk row for a change, with heap's checks for a serializable
  * transaction and for the snapshot of a referential action.
  */
 static TM_Result
 lock_for_change(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 				LockTupleMode mode, bool wait, Snapshot crosscheck,
-				TM_FailureData *failure, ItemPointer stub)
+				TM_FailureData *failure, TsdbMark *mark)
 {
 	TM_Result	result;
 
@@ -152,8 +152,8 @@ lock_for_change(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("cannot change tuples during a parallel operation")));
 
-	result = tsdb_marks_lock(storage, tid, cid, mode,
-							 wait ? LockWaitBlock : LockWaitSkip, failure, stub);
+	result = tsdb_marks_claim(storage, tid, cid, mode,
+							  wait ? LockWaitBlock : LockWaitSkip, failure, mark);
 	if (result == TM_WouldBlock)
 		return TM_BeingModified;
 	if (result == TM_Invisible)
@@ -165,6 +165,7 @@ lock_for_change(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 	if (crosscheck != InvalidSnapshot &&
 		!tsdb_fetch_is_visible(storage, tid, crosscheck))
 	{
+		tsdb_marks_release(storage, mark);
 		failure->ctid = *tid;
 		failure->xmax = InvalidTransactionId;
 		failure->cmax = InvalidCommandId;
@@ -180,7 +181,7 @@ tsdb_tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapsho
 				  bool changing_partition)
 {
 	ItemPointerData target = *tid;
-	ItemPointerData stub;
+	TsdbMark	mark;
 	TsdbStorage *storage;
 	TM_Result	result;
 
@@ -198,12 +199,12 @@ tsdb_tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapsho
 
 	storage = open_storage(rel, &target);
 	result = lock_for_change(storage, &target, cid, LockTupleExclusive, wait,
-							 crosscheck, failure, &stub);
+							 crosscheck, failure, &mark);
 	if (result == TM_Ok)
 	{
 		if (RelationIsLogicallyLogged(rel))
 			tsdb_logical_change_delete(storage, &target);
-		tsdb_marks_bury(storage, &target, &stub,
+		tsdb_marks_bury(storage, &target, &mark,
 						changing_partition ? TSDB_MARK_MOVED : TSDB_MARK_DELETED,
 						NULL, cid);
 		pgstat_count_heap_delete(rel);
@@ -263,7 +264,7 @@ tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandI
 				  bool *update_indexes)
 {
 	ItemPointerData target = *otid;
-	ItemPointerData stub;
+	TsdbMark	mark;
 	TsdbStorage *storage;
 	TM_Result	result;
 
@@ -286,7 +287,7 @@ tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandI
 		LockTupleNoKeyExclusive : LockTupleExclusive;
 	*update_indexes = false;
 	result = lock_for_change(storage, &target, cid, *lockmode, wait, crosscheck,
-							 failure, &stub);
+							 failure, &mark);
 	if (result == TM_Ok)
 	{
 		bool		should_free;
@@ -300,8 +301,8 @@ tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandI
 			heap_insert(rel, tuple, cid, 0, NULL);
 		slot->tts_tid = tuple->t_self;
 		if (*lockmode == LockTupleNoKeyExclusive)
-			tsdb_row_lock_inherit(storage, &stub, &tuple->t_self);
-		tsdb_marks_bury(storage, &target, &stub, TSDB_MARK_UPDATED, &tuple->t_self, cid);
+			tsdb_row_lock_inherit(storage, &mark.stub, &tuple->t_self);
+		tsdb_marks_bury(storage, &target, &mark, TSDB_MARK_UPDATED, &tuple->t_self, cid);
 		if (should_free)
 			heap_freetuple(tuple);
 		*update_indexes = true;
@@ -440,9 +441,9 @@ lock_version(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
 	if (tsdb_tid_is_chunk(tid))
 	{
 		TsdbStorage *storage = open_storage(rel, tid);
-		ItemPointerData stub;
+		TsdbMark	mark;
 
-		result = tsdb_marks_lock(storage, tid, cid, mode, policy, failure, &stub);
+		result = tsdb_marks_lock(storage, tid, cid, mode, policy, failure, &mark);
 		if ((result == TM_Ok || result == TM_Invisible) &&
 			!tsdb_fetch_chunk_row(storage, tid, SnapshotAny, slot))
 			elog(ERROR, "chunk row (%u,%u) of table \"%s\" vanished while it was locked",

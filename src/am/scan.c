@@ -56,6 +56,37 @@ tsdb_cursor_close(TsdbChunkCursor *cursor)
 	cursor->open = false;
 }
 
+/* ---- SnapshotDirty ---- */
+
+/*
+ * Who searches a whole table with SnapshotDirty, as one who applies the changes
+ * of a publisher does, must not miss a row that a merge moves meanwhile from
+ * pages not yet read to pages already read.  So the directory is read with one
+ * MVCC snapshot, taken after the row store was read, and only the marks are
+ * judged by the state of the moment.  Who then locks a row that has been moved
+ * since is led on to where it is.
+ */
+static void
+forget_latest(TsdbScanDesc *scan)
+{
+	if (scan->latest != NULL)
+		UnregisterSnapshot(scan->latest);
+	scan->latest = NULL;
+}
+
+/* Is this row of the open chunk there for SnapshotDirty? */
+static bool
+is_there(TsdbScanDesc *scan, uint32 row)
+{
+	Snapshot	snapshot = scan->rs_base.rs_snapshot;
+	ItemPointerData tid;
+
+	snapshot->xmin = snapshot->xmax = InvalidTransactionId;
+	snapshot->speculativeToken = 0;
+	tsdb_tid_set(&tid, scan->cursor.rows.chunk, row);
+	return !scan->cursor.marked || tsdb_marks_row_visible(scan->storage, &tid, snapshot);
+}
+
 /* ---- beginning and ending ---- */
 
 TableScanDesc
@@ -89,6 +120,7 @@ tsdb_scan_end(TableScanDesc base)
 	if (scan->heap != NULL)
 		heap_endscan(scan->heap);
 	tsdb_sample_end(scan);
+	forget_latest(scan);
 	if (scan->cursor.memory != NULL)
 		MemoryContextDelete(scan->cursor.memory);
 	if (scan->page_memory != NULL)
@@ -133,6 +165,7 @@ load_page(TsdbScanDesc *scan, BlockNumber block)
 	MemoryContextReset(scan->page_memory);
 	old = MemoryContextSwitchTo(scan->page_memory);
 	scan->nentries = tsdb_directory_page(scan->storage, block,
+										 scan->latest != NULL ? scan->latest :
 										 scan->rs_base.rs_snapshot, &scan->entries);
 	MemoryContextSwitchTo(old);
 }
@@ -193,6 +226,8 @@ next_chunk_row(TsdbScanDesc *scan, bool forward, TupleTableSlot *slot)
 				cursor->row += forward ? 1 : -1;
 			if (cursor->row >= 0 && cursor->row < cursor->rows.nrows)
 			{
+				if (scan->latest != NULL && !is_there(scan, cursor->row))
+					continue;
 				tsdb_row_slot_store(slot, &cursor->rows, cursor->row);
 				return true;
 			}
@@ -211,7 +246,10 @@ next_chunk_row(TsdbScanDesc *scan, bool forward, TupleTableSlot *slot)
 			MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
 
 			tsdb_cursor_open(cursor, scan->storage, slot->tts_tupleDescriptor,
-							 &scan->entries[scan->entry], scan->rs_base.rs_snapshot);
+							 &scan->entries[scan->entry],
+							 scan->latest != NULL ? scan->latest : scan->rs_base.rs_snapshot);
+			if (scan->latest != NULL)
+				cursor->marked = tsdb_marks_any(scan->storage, cursor->rows.chunk);
 			MemoryContextSwitchTo(old);
 			cursor->row = forward ? -1 : (int64) cursor->rows.nrows;
 		}
@@ -223,6 +261,9 @@ static void
 enter_chunks(TsdbScanDesc *scan, bool at_start)
 {
 	scan->part = TSDB_SCAN_CHUNKS;
+	forget_latest(scan);
+	if (scan->rs_base.rs_snapshot->snapshot_type == SNAPSHOT_DIRTY)
+		scan->latest = RegisterSnapshot(GetLatestSnapshot());
 	scan->directory_blocks = tsdb_directory_blocks(scan->storage);
 	scan->block = at_start ? -1 : (int64) scan->directory_blocks;
 	scan->nentries = 0;

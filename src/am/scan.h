@@ -22,6 +22,7 @@ typedef struct TsdbChunkCursor
 	TsdbChunkHandle handle;
 	TsdbRowSource rows;
 	uint8	   *hidden;			/* rows that the snapshot does not see, or NULL */
+	bool		marked;			/* for SnapshotDirty: has the chunk any mark? */
 	bool		open;
 	int64		row;			/* where the scan stands */
 } TsdbChunkCursor;
@@ -39,6 +40,7 @@ typedef struct TsdbScanDesc
 	TableScanDesc heap;			/* heap's scan of the row store */
 	TsdbStorage *storage;		/* NULL: no chunks */
 	TsdbScanPart part;
+	Snapshot	latest;			/* for SnapshotDirty: what the directory is read with */
 	bool		check_moved;	/* this transaction buried rows, see fetch.h */
 
 	/* the page of the directory at hand */

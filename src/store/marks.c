@@ -216,6 +216,22 @@ tsdb_marks_hidden(TsdbStorage *storage, uint32 chunk, Snapshot snapshot)
 }
 
 bool
+tsdb_marks_any(TsdbStorage *storage, uint32 chunk)
+{
+	MarkVersion version;
+	MarkScan	scan;
+	bool		found;
+
+	if (!has_marks(storage))
+		return false;
+	begin_marks(storage, row_key(chunk, 0), row_key(chunk, TSDB_CHUNK_ROWS - 1),
+				SnapshotAny, &scan);
+	found = next_mark(&scan, &version);
+	end_marks(&scan);
+	return found;
+}
+
+bool
 tsdb_marks_row_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 {
 	bool		dirty = snapshot->snapshot_type == SNAPSHOT_DIRTY;
@@ -234,8 +250,14 @@ tsdb_marks_row_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 	while (next_mark(&scan, &version))
 	{
 		visible = version.state == TSDB_MARK_STUB;
-		if (dirty)
+		if (dirty && visible)
 			deleter = snapshot->xmax;
+		else if (dirty && TransactionIdIsValid(snapshot->xmin))
+		{
+			/* A tombstone without a stub, and not yet committed. */
+			visible = true;
+			deleter = snapshot->xmin;
+		}
 		if (visible)
 			break;
 	}
@@ -330,15 +352,17 @@ find_tombstone(TsdbStorage *storage, int64 key, MarkVersion *found)
 	return result;
 }
 
-/* Find the row's present mark by a dirty look. */
+/* Find the row's present mark by a dirty look; *deleter is who runs and has put
+ * a tombstone there without a stub. */
 static bool
-find_mark(TsdbStorage *storage, int64 key, MarkVersion *found)
+find_mark(TsdbStorage *storage, int64 key, MarkVersion *found, TransactionId *deleter)
 {
 	SnapshotData dirty;
 	MarkVersion version;
 	MarkScan	scan;
 	bool		result = false;
 
+	*deleter = InvalidTransactionId;
 	if (!has_marks(storage))
 		return false;
 	InitDirtySnapshot(dirty);
@@ -346,9 +370,13 @@ find_mark(TsdbStorage *storage, int64 key, MarkVersion *found)
 	while (next_mark(&scan, &version))
 	{
 		*found = version;
+		*deleter = dirty.xmin;
 		result = true;
 		if (version.state == TSDB_MARK_STUB)
+		{
+			*deleter = InvalidTransactionId;
 			break;
+		}
 	}
 	end_marks(&scan);
 	return result;
@@ -388,16 +416,17 @@ may_share_key(TsdbStorage *storage, int64 key, const MarkVersion *tombstone,
 typedef enum StubSearch
 {
 	STUB_FOUND,
+	STUB_NONE,					/* the row was never touched */
 	STUB_GONE,					/* result and failure are set */
 	STUB_MOVED,					/* *tid was changed: search again */
-	STUB_WAIT					/* for *replacer */
+	STUB_WAIT					/* for *changer */
 } StubSearch;
 
-/* Find or make the stub of a row, under the chunk's tuple lock. */
+/* Find the stub of a row, under the chunk's tuple lock. */
 static StubSearch
-find_or_make_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
-				  LockTupleMode mode, TransactionId *replacer, ItemPointer stub,
-				  TM_Result *result, TM_FailureData *failure)
+find_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
+		  LockTupleMode mode, TransactionId *changer, ItemPointer stub,
+		  TM_Result *result, TM_FailureData *failure)
 {
 	uint32		chunk = tsdb_tid_chunk(tid);
 	int64		key = row_key(chunk, tsdb_tid_row(tid));
@@ -405,7 +434,7 @@ find_or_make_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 	MarkVersion version;
 	uint32		nrows = 0;
 
-	switch (tsdb_directory_state(storage, chunk, replacer, &nrows))
+	switch (tsdb_directory_state(storage, chunk, changer, &nrows))
 	{
 		case TSDB_CHUNK_REPLACING:
 			return STUB_WAIT;
@@ -423,14 +452,14 @@ find_or_make_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 				*result = report_tombstone(&version, tid, cid, failure);
 				return STUB_GONE;
 			}
-			if (tsdb_moves_find(storage, *replacer, tid, &destination))
+			if (tsdb_moves_find(storage, *changer, tid, &destination))
 			{
 				*tid = destination;
 				return STUB_MOVED;
 			}
 			*result = TM_Deleted;
 			failure->ctid = *tid;
-			failure->xmax = *replacer;
+			failure->xmax = *changer;
 			failure->cmax = InvalidCommandId;
 			return STUB_GONE;
 		case TSDB_CHUNK_LIVE:
@@ -445,22 +474,18 @@ find_or_make_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		return STUB_GONE;
 	}
 
-	if (find_mark(storage, key, &version))
+	if (!find_mark(storage, key, &version, changer))
+		return STUB_NONE;
+	if (TransactionIdIsValid(*changer))
+		return STUB_WAIT;
+	if (mode == LockTupleKeyShare && may_share_key(storage, key, &version, stub))
+		return STUB_FOUND;
+	if (version.state != TSDB_MARK_STUB)
 	{
-		if (mode == LockTupleKeyShare && may_share_key(storage, key, &version, stub))
-			return STUB_FOUND;
-		if (version.state != TSDB_MARK_STUB)
-		{
-			*result = report_tombstone(&version, tid, cid, failure);
-			return STUB_GONE;
-		}
-		*stub = version.tid;
+		*result = report_tombstone(&version, tid, cid, failure);
+		return STUB_GONE;
 	}
-	else
-	{
-		insert_stub(storage, key, stub);
-		tsdb_stop_point("mark_after_stub");
-	}
+	*stub = version.tid;
 	return STUB_FOUND;
 }
 
@@ -498,7 +523,7 @@ lock_later_versions(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 	MarkVersion update;
 	ItemPointerData place;
 	TM_FailureData ignored;
-	ItemPointerData stub;
+	TsdbMark	mark;
 	TM_Result	result;
 
 	if (!find_update(storage, key, &update) &&
@@ -510,36 +535,41 @@ lock_later_versions(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 	result = tsdb_row_lock_later(storage, &place, update.xmin, policy);
 	if (result == TM_Ok && ItemPointerIsValid(&place))
 		result = tsdb_marks_lock(storage, &place, cid, LockTupleKeyShare, policy, &ignored,
-								 &stub);
+								 &mark);
 	failure->ctid = update.successor;
 	failure->xmax = update.xmin;
 	failure->cmax = InvalidCommandId;
 	return result;
 }
 
-TM_Result
-tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
-				LockTupleMode mode, LockWaitPolicy wait_policy,
-				TM_FailureData *failure, ItemPointer stub)
+static TM_Result
+lock_row(TsdbStorage *storage, ItemPointer tid, CommandId cid, LockTupleMode mode,
+		 LockWaitPolicy wait_policy, bool claim, TM_FailureData *failure, TsdbMark *mark)
 {
 	Relation	marks = tsdb_storage_marks(storage);
 
 	failure->traversed = false;
 	for (;;)
 	{
-		TransactionId replacer = InvalidTransactionId;
+		TransactionId changer = InvalidTransactionId;
 		TM_Result	result = TM_Ok;
-		ItemPointerData guard;
 		StubSearch	search;
 		HeapTupleData tuple;
 		Buffer		buffer;
 
 		CHECK_FOR_INTERRUPTS();
-		tsdb_tid_set(&guard, tsdb_tid_chunk(tid), 0);
-		LockTuple(storage->table, &guard, ExclusiveLock);
-		search = find_or_make_stub(storage, tid, cid, mode, &replacer, stub, &result,
-								   failure);
-		UnlockTuple(storage->table, &guard, ExclusiveLock);
+		ItemPointerSetInvalid(&mark->stub);
+		tsdb_tid_set(&mark->guard, tsdb_tid_chunk(tid), 0);
+		LockTuple(storage->table, &mark->guard, ExclusiveLock);
+		search = find_stub(storage, tid, cid, mode, &changer, &mark->stub, &result, failure);
+		if (search == STUB_NONE && claim && mode == LockTupleExclusive)
+			return TM_Ok;
+		if (search == STUB_NONE)
+		{
+			insert_stub(storage, row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid)), &mark->stub);
+			tsdb_stop_point("mark_after_stub");
+		}
+		UnlockTuple(storage->table, &mark->guard, ExclusiveLock);
 
 		if (search == STUB_GONE)
 			return result;
@@ -547,12 +577,12 @@ tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 			continue;
 		if (search == STUB_WAIT)
 		{
-			if (!tsdb_row_lock_wait(storage->table, tid, replacer, wait_policy, XLTW_Lock))
+			if (!tsdb_row_lock_wait(storage->table, tid, changer, wait_policy, XLTW_Lock))
 				return TM_WouldBlock;
 			continue;
 		}
 
-		tuple.t_self = *stub;
+		tuple.t_self = mark->stub;
 		result = heap_lock_tuple(marks, &tuple, cid, mode,
 								 wait_policy == LockWaitError ? LockWaitSkip : wait_policy,
 								 false, &buffer, failure);
@@ -580,6 +610,29 @@ tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 	}
 }
 
+TM_Result
+tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
+				LockTupleMode mode, LockWaitPolicy wait_policy,
+				TM_FailureData *failure, TsdbMark *mark)
+{
+	return lock_row(storage, tid, cid, mode, wait_policy, false, failure, mark);
+}
+
+TM_Result
+tsdb_marks_claim(TsdbStorage *storage, ItemPointer tid, CommandId cid,
+				 LockTupleMode mode, LockWaitPolicy wait_policy,
+				 TM_FailureData *failure, TsdbMark *mark)
+{
+	return lock_row(storage, tid, cid, mode, wait_policy, true, failure, mark);
+}
+
+void
+tsdb_marks_release(TsdbStorage *storage, TsdbMark *mark)
+{
+	if (!ItemPointerIsValid(&mark->stub))
+		UnlockTuple(storage->table, &mark->guard, ExclusiveLock);
+}
+
 bool
 tsdb_marks_successor(TsdbStorage *storage, ItemPointer tid, ItemPointer successor)
 {
@@ -593,25 +646,34 @@ tsdb_marks_successor(TsdbStorage *storage, ItemPointer tid, ItemPointer successo
 }
 
 void
-tsdb_marks_bury(TsdbStorage *storage, ItemPointer tid, ItemPointer stub,
+tsdb_marks_bury(TsdbStorage *storage, ItemPointer tid, TsdbMark *mark,
 				TsdbMarkState state, ItemPointer successor, CommandId cid)
 {
 	Relation	marks = tsdb_storage_marks(storage);
+	bool		alone = !ItemPointerIsValid(&mark->stub);
 	ItemPointerData none;
-	TM_FailureData failure;
-	LockTupleMode mode;
-	TM_Result	result;
 	HeapTuple	tuple;
 
 	ItemPointerSetInvalid(&none);
 	tuple = form_mark(storage, row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid)),
 					  state, successor != NULL ? successor : &none);
-	result = heap_update(marks, stub, tuple, cid, InvalidSnapshot, true,
-						 &failure, &mode);
-	if (result != TM_Ok)
-		elog(ERROR, "could not mark a locked chunk row as deleted: result %d", result);
+	if (alone)
+		heap_insert(marks, tuple, cid, HEAP_INSERT_NO_LOGICAL, NULL);
+	else
+	{
+		TM_FailureData failure;
+		LockTupleMode mode;
+		TM_Result	result = heap_update(marks, &mark->stub, tuple, cid, InvalidSnapshot,
+										 true, &failure, &mode);
+
+		if (result != TM_Ok)
+			elog(ERROR, "could not mark a locked chunk row as deleted: result %d", result);
+	}
 	if (!HeapTupleIsHeapOnly(tuple))
 		tsdb_internal_index_insert(marks, tsdb_storage_marks_index(storage), tuple);
+	if (alone)
+		tsdb_stop_point("mark_after_tombstone");
+	tsdb_marks_release(storage, mark);
 	heap_freetuple(tuple);
 	written_here = true;
 }

@@ -17,8 +17,12 @@
  * and commit ids are heap's.  A row is visible to a snapshot if it has no mark,
  * or if the version of its mark that the snapshot sees is a stub.
  *
- * Creating a stub is guarded by the heavyweight tuple lock on the chunk's
- * first TID, held for that moment only: two backends cannot make two stubs,
+ * Who deletes a row that has no stub, or updates its key, needs none: no lock
+ * is compatible with that.  The tombstone is inserted alone, and who wants the
+ * row meanwhile waits for the transaction that inserted it.
+ *
+ * The first mark of a row is made under the heavyweight tuple lock on the
+ * chunk's first TID, held for that moment only: two backends cannot make two,
  * and a merge, which deletes the directory tuple under the same lock, cannot
  * overlook one.
  */
@@ -51,23 +55,42 @@ tsdb_marks_is_hidden(const uint8 *hidden, uint32 row)
 	return hidden != NULL && (hidden[row / 8] & (1 << (row % 8))) != 0;
 }
 
+/* Has any row of the chunk a mark, of whatever state? */
+extern bool tsdb_marks_any(TsdbStorage *storage, uint32 chunk);
+
 /* Is this row of a visible chunk visible?  SnapshotDirty is answered as heap
  * answers, with snapshot->xmax set to a running deleter. */
 extern bool tsdb_marks_row_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot);
 
+/* A row that was locked, or claimed. */
+typedef struct TsdbMark
+{
+	ItemPointerData stub;		/* invalid if the row is claimed without one */
+	ItemPointerData guard;		/* in that case, the tuple lock that is held */
+} TsdbMark;
+
 /*
  * Lock a chunk row.  If the row has been moved to another chunk, *tid is set
- * to where it is now.  On TM_Ok the row is locked and *stub is its mark.
+ * to where it is now.  On TM_Ok the row is locked and mark->stub is its mark.
  * Otherwise the result and failure data are what heap_lock_tuple would give
  * for a row in that state; TM_Updated's ctid is the successor.
  */
 extern TM_Result tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 								 LockTupleMode mode, LockWaitPolicy wait_policy,
-								 TM_FailureData *failure, ItemPointer stub);
+								 TM_FailureData *failure, TsdbMark *mark);
 
-/* Turn the stub of a row that is locked by tsdb_marks_lock into a tombstone. */
-extern void tsdb_marks_bury(TsdbStorage *storage, ItemPointer tid, ItemPointer stub,
+/* The same for a row that will be buried at once.  After TM_Ok the caller must
+ * not wait for anybody before it calls tsdb_marks_bury or tsdb_marks_release. */
+extern TM_Result tsdb_marks_claim(TsdbStorage *storage, ItemPointer tid, CommandId cid,
+								  LockTupleMode mode, LockWaitPolicy wait_policy,
+								  TM_FailureData *failure, TsdbMark *mark);
+
+/* Write the tombstone of a claimed row. */
+extern void tsdb_marks_bury(TsdbStorage *storage, ItemPointer tid, TsdbMark *mark,
 							TsdbMarkState state, ItemPointer successor, CommandId cid);
+
+/* Leave a claimed row as it is. */
+extern void tsdb_marks_release(TsdbStorage *storage, TsdbMark *mark);
 
 /* The new version of a row that a committed transaction or ours has updated. */
 extern bool tsdb_marks_successor(TsdbStorage *storage, ItemPointer tid,

@@ -28,8 +28,8 @@ from server import (STAND_IN, Server, closing_line, create_extension, note,     
 from writers import SCHEMA, Compactor, Writer                           # noqa: E402
 
 STOP_POINTS = ["compact_after_mark", "compact_after_write", "compact_after_index",
-               "compact_before_commit", "mark_after_stub", "vacuum_after_index",
-               "vacuum_after_directory"]
+               "compact_before_commit", "mark_after_stub", "mark_after_tombstone",
+               "vacuum_after_index", "vacuum_after_directory"]
 WORKERS = {"tsdb.workers": "2", "tsdb.compact_rows": "300", "tsdb.compact_age": "'200ms'",
            "tsdb.compact_duty": "100", "tsdb.worker_idle_timeout": "'1s'"}
 KINDS = ["postmaster", "backend", "worker", "compactor", "immediate"]

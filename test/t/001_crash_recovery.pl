@@ -72,7 +72,8 @@ my %reach = (
 	compact_after_write => "SELECT tsdb.compact('m')",
 	compact_after_index => "SELECT tsdb.compact('m')",
 	compact_before_commit => "SELECT tsdb.compact('m')",
-	mark_after_stub => 'DELETE FROM m WHERE id = 1500',
+	mark_after_stub => 'UPDATE m SET v = v WHERE id = 1500',
+	mark_after_tombstone => 'DELETE FROM m WHERE id = 1500',
 	vacuum_after_index => 'VACUUM (INDEX_CLEANUP on) m',
 	vacuum_after_directory => 'VACUUM (INDEX_CLEANUP on) m',);
 
