@@ -96,9 +96,10 @@ JOIN pg_catalog.pg_am a ON a.oid = c.relam
 CROSS JOIN LATERAL tsdb.column_info(c.oid) i
 WHERE a.amname = 'tsdb' AND c.relkind IN ('r', 'm')
 	AND NOT pg_catalog.pg_is_other_temp_schema(c.relnamespace)
-	AND pg_catalog.has_table_privilege(c.oid, 'SELECT');
+	AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+	AND NOT pg_catalog.row_security_active(c.oid);
 COMMENT ON VIEW tsdb.columns IS
-	'codecs and encoded sizes of the columns of tsdb tables that you may read';
+	'codecs and encoded sizes of the columns of tsdb tables whose rows you may all read';
 
 CREATE VIEW tsdb.chunks AS
 SELECT c.oid::regclass AS "table", i.*
@@ -107,9 +108,10 @@ JOIN pg_catalog.pg_am a ON a.oid = c.relam
 CROSS JOIN LATERAL tsdb.chunk_info(c.oid) i
 WHERE a.amname = 'tsdb' AND c.relkind IN ('r', 'm')
 	AND NOT pg_catalog.pg_is_other_temp_schema(c.relnamespace)
-	AND pg_catalog.has_table_privilege(c.oid, 'SELECT');
+	AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+	AND NOT pg_catalog.row_security_active(c.oid);
 COMMENT ON VIEW tsdb.chunks IS
-	'chunks of the tsdb tables that you may read';
+	'chunks of the tsdb tables whose rows you may all read';
 
 GRANT SELECT ON tsdb.tables, tsdb.columns, tsdb.chunks TO PUBLIC;
 

@@ -257,6 +257,19 @@ keeps_key(TsdbStorage *storage, ItemPointer tid, TupleTableSlot *new_row)
 	return keeps;
 }
 
+/*
+ * On heap a row that was locked before it was updated shows the locker in its new
+ * version's xmax, by which clients tell what ON CONFLICT DO UPDATE has updated from
+ * what it has inserted.  RETURNING and triggers see it here too; it is not stored.
+ */
+static void
+set_locked(HeapTuple tuple)
+{
+	HeapTupleHeaderSetXmax(tuple->t_data, GetCurrentTransactionId());
+	tuple->t_data->t_infomask &= ~HEAP_XMAX_BITS;
+	tuple->t_data->t_infomask |= HEAP_XMAX_KEYSHR_LOCK | HEAP_XMAX_LOCK_ONLY;
+}
+
 TM_Result
 tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandId cid,
 				  Snapshot snapshot, Snapshot crosscheck, bool wait,
@@ -299,6 +312,8 @@ tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandI
 			tsdb_logical_change_update(storage, &target, tuple, cid);
 		else
 			heap_insert(rel, tuple, cid, 0, NULL);
+		if (mark.held)
+			set_locked(tuple);
 		slot->tts_tid = tuple->t_self;
 		if (*lockmode == LockTupleNoKeyExclusive)
 			tsdb_row_lock_inherit(storage, &mark.stub, &tuple->t_self);

@@ -105,6 +105,7 @@ tsdb_row_slot_store(TupleTableSlot *slot, const TsdbRowSource *source, uint32 ro
 
 	HeapTupleHeaderSetXmin(tuple->t_data, source->xmin);
 	HeapTupleHeaderSetCmin(tuple->t_data, source->cmin);
+	HeapTupleHeaderSetXmax(tuple->t_data, InvalidTransactionId);
 	tuple->t_data->t_infomask |= HEAP_XMAX_INVALID;
 	tsdb_tid_set(&tuple->t_self, source->chunk, row);
 	tuple->t_data->t_ctid = tuple->t_self;

@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "worker/compact.h"
 
@@ -68,6 +69,23 @@ open_readable(Oid relid)
 	if (acl != ACLCHECK_OK)
 		aclcheck_error(acl, get_relkind_objtype(rel->rd_rel->relkind),
 					   RelationGetRelationName(rel));
+	return rel;
+}
+
+/* Open one whose statistics the user may read: those of rows that policies hide
+ * from him are hidden, too, as in pg_stats. */
+static Relation
+open_described(Oid relid)
+{
+	Relation	rel = open_readable(relid);
+
+	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for statistics of table \"%s\"",
+						RelationGetRelationName(rel)),
+				 errdetail("Row-level security hides rows of the table, and with them what is known of their values."),
+				 errhint("Ask as the table's owner or as a role with BYPASSRLS.")));
 	return rel;
 }
 
@@ -260,7 +278,7 @@ Datum
 tsdb_column_info(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Relation	rel = open_readable(PG_GETARG_OID(0));
+	Relation	rel = open_described(PG_GETARG_OID(0));
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 	ColumnTotals totals = {.natts = tupdesc->natts};
 	Size		slots = (Size) Max(tupdesc->natts, 1) * CODECS_MAX;
@@ -318,7 +336,7 @@ put_chunk(TsdbStorage *storage, TsdbChunkEntry *entry, void *arg)
 Datum
 tsdb_chunk_info(PG_FUNCTION_ARGS)
 {
-	Relation	rel = open_readable(PG_GETARG_OID(0));
+	Relation	rel = open_described(PG_GETARG_OID(0));
 
 	InitMaterializedSRF(fcinfo, 0);
 	visit_chunks(rel, put_chunk, fcinfo->resultinfo);

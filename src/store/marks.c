@@ -98,6 +98,7 @@ typedef struct MarkVersion
 	ItemPointerData successor;
 	TransactionId xmin;
 	CommandId	cmin;
+	bool		held;			/* set by find_mark: locked by us, or by several */
 } MarkVersion;
 
 static void
@@ -352,6 +353,19 @@ find_tombstone(TsdbStorage *storage, int64 key, MarkVersion *found)
 	return result;
 }
 
+/* Does a lock on this stub outlive an update of its row by us? */
+static bool
+is_held(HeapTupleHeader stub)
+{
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(stub);
+
+	if (stub->t_infomask & HEAP_XMAX_INVALID)
+		return false;
+	if (stub->t_infomask & HEAP_XMAX_IS_MULTI)
+		return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(stub->t_infomask));
+	return TransactionIdIsCurrentTransactionId(xmax);
+}
+
 /* Find the row's present mark by a dirty look; *deleter is who runs and has put
  * a tombstone there without a stub. */
 static bool
@@ -372,8 +386,10 @@ find_mark(TsdbStorage *storage, int64 key, MarkVersion *found, TransactionId *de
 		*found = version;
 		*deleter = dirty.xmin;
 		result = true;
+		found->held = false;
 		if (version.state == TSDB_MARK_STUB)
 		{
+			found->held = is_held(ExecFetchSlotHeapTuple(scan.slot, false, NULL)->t_data);
 			*deleter = InvalidTransactionId;
 			break;
 		}
@@ -425,7 +441,7 @@ typedef enum StubSearch
 /* Find the stub of a row, under the chunk's tuple lock. */
 static StubSearch
 find_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
-		  LockTupleMode mode, TransactionId *changer, ItemPointer stub,
+		  LockTupleMode mode, TransactionId *changer, TsdbMark *mark,
 		  TM_Result *result, TM_FailureData *failure)
 {
 	uint32		chunk = tsdb_tid_chunk(tid);
@@ -447,7 +463,7 @@ find_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		case TSDB_CHUNK_REPLACED:
 			if (find_tombstone(storage, key, &version))
 			{
-				if (mode == LockTupleKeyShare && may_share_key(storage, key, &version, stub))
+				if (mode == LockTupleKeyShare && may_share_key(storage, key, &version, &mark->stub))
 					return STUB_FOUND;
 				*result = report_tombstone(&version, tid, cid, failure);
 				return STUB_GONE;
@@ -478,14 +494,15 @@ find_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		return STUB_NONE;
 	if (TransactionIdIsValid(*changer))
 		return STUB_WAIT;
-	if (mode == LockTupleKeyShare && may_share_key(storage, key, &version, stub))
+	if (mode == LockTupleKeyShare && may_share_key(storage, key, &version, &mark->stub))
 		return STUB_FOUND;
 	if (version.state != TSDB_MARK_STUB)
 	{
 		*result = report_tombstone(&version, tid, cid, failure);
 		return STUB_GONE;
 	}
-	*stub = version.tid;
+	mark->stub = version.tid;
+	mark->held = version.held;
 	return STUB_FOUND;
 }
 
@@ -559,9 +576,10 @@ lock_row(TsdbStorage *storage, ItemPointer tid, CommandId cid, LockTupleMode mod
 
 		CHECK_FOR_INTERRUPTS();
 		ItemPointerSetInvalid(&mark->stub);
+		mark->held = false;
 		tsdb_tid_set(&mark->guard, tsdb_tid_chunk(tid), 0);
 		LockTuple(storage->table, &mark->guard, ExclusiveLock);
-		search = find_stub(storage, tid, cid, mode, &changer, &mark->stub, &result, failure);
+		search = find_stub(storage, tid, cid, mode, &changer, mark, &result, failure);
 		if (search == STUB_NONE && claim && mode == LockTupleExclusive)
 			return TM_Ok;
 		if (search == STUB_NONE)

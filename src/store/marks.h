@@ -67,6 +67,7 @@ typedef struct TsdbMark
 {
 	ItemPointerData stub;		/* invalid if the row is claimed without one */
 	ItemPointerData guard;		/* in that case, the tuple lock that is held */
+	bool		held;			/* we, or several, had locked the row before */
 } TsdbMark;
 
 /*

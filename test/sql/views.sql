@@ -75,6 +75,26 @@ RESET ROLE;
 GRANT SELECT ON cpu TO regress_tsdb_nobody;
 SET ROLE regress_tsdb_nobody;
 SELECT "table" FROM tsdb.tables WHERE "table"::text IN ('cpu', 'none', 'mv');
+SELECT count(*) > 0 FROM tsdb.chunks WHERE "table"::text = 'cpu';
+RESET ROLE;
+-- nor what policies hide: times of rows, and codecs, which tell of values; the owner sees both
+ALTER TABLE cpu ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_tsdb_nobody;
+SELECT "table" FROM tsdb.tables WHERE "table"::text = 'cpu';
+SELECT count(*) FROM tsdb.columns WHERE "table"::text = 'cpu';
+SELECT count(*) FROM tsdb.chunks WHERE "table"::text = 'cpu';
+SELECT * FROM tsdb.chunk_info('cpu');
+SELECT * FROM tsdb.column_info('cpu');
+RESET ROLE;
+SELECT count(*) > 0 FROM tsdb.chunks WHERE "table"::text = 'cpu';
+-- a column's privilege shows nothing of the others
+REVOKE SELECT ON cpu FROM regress_tsdb_nobody;
+ALTER TABLE cpu DISABLE ROW LEVEL SECURITY;
+GRANT SELECT (host) ON cpu TO regress_tsdb_nobody;
+SET ROLE regress_tsdb_nobody;
+SELECT count(*) FROM tsdb.chunks WHERE "table"::text = 'cpu';
+SELECT * FROM tsdb.column_info('cpu');
+SELECT tsdb.table_size('cpu');
 RESET ROLE;
 
 SET client_min_messages = warning;
