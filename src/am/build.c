@@ -1,13 +1,9 @@
 /*
  * build.c
- *		Building and validating indexes over both stores.
+ *		Building indexes over both stores.
  *
  * The row store is left to heap's own code through a shadow.  Chunk rows are
  * then given to the index one by one, with their TIDs.
- *
- * CREATE INDEX CONCURRENTLY holds ShareUpdateExclusiveLock throughout, which
- * keeps compaction away: every chunk that its second scan could find was
- * indexed by the first, so validation concerns the row store only.
  */
 #include "postgres.h"
 
@@ -214,21 +210,4 @@ tsdb_index_build_range_scan(Relation rel, Relation index, struct IndexInfo *info
 	if (own_snapshot)
 		UnregisterSnapshot(snapshot);
 	return tuples;
-}
-
-void
-tsdb_index_validate_scan(Relation rel, Relation index, struct IndexInfo *info,
-						 Snapshot snapshot, struct ValidateIndexState *state)
-{
-	Relation	shadow = tsdb_heap_shadow_open(rel);
-
-	PG_TRY();
-	{
-		GetHeapamTableAmRoutine()->index_validate_scan(shadow, index, info, snapshot, state);
-	}
-	PG_FINALLY();
-	{
-		tsdb_heap_shadow_close(shadow);
-	}
-	PG_END_TRY();
 }

@@ -1,6 +1,6 @@
 /*
  * build.h
- *		Building and validating indexes over both stores.
+ *		Building indexes over both stores.
  */
 #ifndef TSDB_AM_BUILD_H
 #define TSDB_AM_BUILD_H
@@ -13,9 +13,6 @@ extern double tsdb_index_build_range_scan(Relation rel, Relation index,
 										  BlockNumber start, BlockNumber nblocks,
 										  IndexBuildCallback callback, void *state,
 										  TableScanDesc scan);
-extern void tsdb_index_validate_scan(Relation rel, Relation index,
-									 struct IndexInfo *info, Snapshot snapshot,
-									 struct ValidateIndexState *state);
 
 /* The same for internal relations, which are heaps and nothing else. */
 extern double tsdb_internal_build_range_scan(Relation rel, Relation index,

@@ -12,6 +12,7 @@
 
 #include "access/heapam.h"
 #include "am/build.h"
+#include "am/build_concurrently.h"
 #include "am/fetch.h"
 #include "am/insert.h"
 #include "am/maintain.h"
@@ -99,10 +100,11 @@ tsdb_internal_handler(PG_FUNCTION_ARGS)
 	if (am->type != T_TableAmRoutine)
 	{
 		*am = *GetHeapamTableAmRoutine();
-		am->index_build_range_scan = tsdb_internal_build_range_scan;
-		am->index_validate_scan = tsdb_index_validate_scan;
+		am->index_build_range_scan = tsdb_internal_index_build;
+		am->index_validate_scan = tsdb_internal_validate_scan;
 		am->relation_set_new_filenode = tsdb_internal_set_new_filenode;
 		am->relation_vacuum = tsdb_internal_vacuum;
+		am->relation_copy_data = tsdb_internal_copy_data;
 		am->relation_copy_for_cluster = tsdb_internal_copy_for_cluster;
 		am->relation_toast_am = tsdb_relation_toast_am;
 	}

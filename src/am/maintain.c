@@ -363,7 +363,7 @@ tsdb_table_bytes(Relation rel)
 		if (member == NULL)
 			continue;
 		bytes += relation_bytes(member);
-		index = tsdb_internal_open_index(member);
+		index = tsdb_internal_open_index(member, AccessShareLock);
 		if (index != NULL)
 		{
 			bytes += relation_bytes(index);
@@ -529,10 +529,13 @@ tsdb_internal_copy_for_cluster(Relation old_table, Relation new_table, Relation 
 							   double *num_tuples, double *tups_vacuumed,
 							   double *tups_recently_dead)
 {
-	BlockNumber nblocks = RelationGetNumberOfBlocks(old_table);
-	SMgrRelation target = RelationGetSmgr(new_table);
+	BlockNumber nblocks;
+	SMgrRelation target;
 	PGAlignedBlock copy;
 
+	(void) tsdb_storage_lock_shard(old_table);
+	nblocks = RelationGetNumberOfBlocks(old_table);
+	target = RelationGetSmgr(new_table);
 	for (BlockNumber block = 0; block < nblocks; block++)
 	{
 		Buffer		buffer = ReadBuffer(old_table, block);
@@ -557,6 +560,15 @@ tsdb_internal_copy_for_cluster(Relation old_table, Relation new_table, Relation 
 	*multi_cutoff = old_table->rd_rel->relminmxid;
 	*num_tuples = Max(old_table->rd_rel->reltuples, 0);
 	*tups_vacuumed = *tups_recently_dead = 0;
+}
+
+/* Shards are read without a lock of their own, so their files are not exchanged
+ * while somebody may be reading. */
+void
+tsdb_internal_copy_data(Relation rel, const RelFileNode *node)
+{
+	(void) tsdb_storage_lock_shard(rel);
+	GetHeapamTableAmRoutine()->relation_copy_data(rel, node);
 }
 
 /* Internal relations are made by the extension and by copies of its own. */

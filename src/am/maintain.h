@@ -36,6 +36,7 @@ extern void tsdb_internal_copy_for_cluster(Relation old_table, Relation new_tabl
 										   MultiXactId *multi_cutoff, double *num_tuples,
 										   double *tups_vacuumed,
 										   double *tups_recently_dead);
+extern void tsdb_internal_copy_data(Relation rel, const RelFileNode *node);
 extern void tsdb_internal_set_new_filenode(Relation rel, const RelFileNode *node,
 										   char persistence, TransactionId *freeze_xid,
 										   MultiXactId *min_multi);

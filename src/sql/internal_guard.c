@@ -6,17 +6,22 @@
 
 #include "sql/internal_guard.h"
 
+#include "access/heapam.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "commands/defrem.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parsetree.h"
 #include "store/internal.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
 static ProcessUtility_hook_type previous_hook = NULL;
 
@@ -93,6 +98,82 @@ restore_member(AlterExtensionContentsStmt *statement)
 		tsdb_internal_restore(relid);
 }
 
+/* May a VACUUM FULL of this relation be left out?  Its directory may have got
+ * another name since a client listed the relations of the database. */
+static bool
+is_internal_name(VacuumRelation *vacuumed)
+{
+	Oid			relid = vacuumed->oid;
+
+	if (!OidIsValid(relid))
+		relid = RangeVarGetRelid(vacuumed->relation, NoLock, true);
+	if (OidIsValid(relid))
+		return tsdb_internal_is_oid(relid);
+	return vacuumed->relation != NULL && vacuumed->relation->schemaname != NULL &&
+		strcmp(vacuumed->relation->schemaname, TSDB_INTERNAL_SCHEMA) == 0;
+}
+
+/* What VACUUM of a whole database would list. */
+static List *
+list_all_relations(void)
+{
+	Relation	pg_class = table_open(RelationRelationId, AccessShareLock);
+	TableScanDesc scan = table_beginscan_catalog(pg_class, 0, NULL);
+	List	   *relations = NIL;
+	HeapTuple	tuple;
+
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		if (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW ||
+			form->relkind == RELKIND_PARTITIONED_TABLE)
+			relations = lappend(relations, makeVacuumRelation(NULL, form->oid, NIL));
+	}
+	table_endscan(scan);
+	table_close(pg_class, AccessShareLock);
+	return relations;
+}
+
+static bool
+is_vacuum_full(VacuumStmt *statement)
+{
+	ListCell   *lc;
+	bool		full = false;
+
+	foreach(lc, statement->options)
+	{
+		DefElem    *option = lfirst(lc);
+
+		if (strcmp(option->defname, "full") == 0)
+			full = defGetBoolean(option);
+	}
+	return statement->is_vacuumcmd && full;
+}
+
+/*
+ * VACUUM FULL without internal relations, which it could only copy as they are.
+ * NULL if nothing is left.
+ */
+static PlannedStmt *
+vacuum_tables_only(PlannedStmt *pstmt)
+{
+	MemoryContext old = MemoryContextSwitchTo(PortalContext);
+	PlannedStmt *copy = copyObject(pstmt);
+	VacuumStmt *statement = (VacuumStmt *) copy->utilityStmt;
+	ListCell   *lc;
+
+	if (statement->rels == NIL)
+		statement->rels = list_all_relations();
+	foreach(lc, statement->rels)
+	{
+		if (is_internal_name(lfirst(lc)))
+			statement->rels = foreach_delete_current(statement->rels, lc);
+	}
+	MemoryContextSwitchTo(old);
+	return statement->rels != NIL ? copy : NULL;
+}
+
 static void
 process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
@@ -100,6 +181,14 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 {
 	Node	   *statement = pstmt->utilityStmt;
 
+	if (IsA(statement, VacuumStmt) && is_vacuum_full((VacuumStmt *) statement) &&
+		OidIsValid(get_namespace_oid(TSDB_INTERNAL_SCHEMA, true)))
+	{
+		pstmt = vacuum_tables_only(pstmt);
+		if (pstmt == NULL)
+			return;
+		statement = pstmt->utilityStmt;
+	}
 	if (!allowSystemTableMods && !IsBinaryUpgrade)
 	{
 		RangeVar   *name = altered_relation(statement);

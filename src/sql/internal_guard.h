@@ -8,7 +8,8 @@
  * ALTER TABLE and INDEX in all forms, CREATE INDEX, TRIGGER, RULE and POLICY,
  * COPY FROM; and CREATE TABLE ... USING tsdb_internal.  What walks over all
  * relations of a database (VACUUM, REINDEX, CLUSTER, ALTER TABLE ALL IN
- * TABLESPACE) is welcome.
+ * TABLESPACE) is welcome; VACUUM FULL passes over them, since it could not make
+ * them smaller.
  *
  * Inserts, updates and deletes are refused when their plan starts, and DROP by
  * the dependency on the extension.

@@ -134,7 +134,7 @@ static uint32
 insert_tuple(Relation rel, HeapTuple tuple)
 {
 	CommandId	cid = GetCurrentCommandId(true);
-	Relation	index = tsdb_internal_open_index(rel);
+	Relation	index = tsdb_internal_open_index(rel, RowExclusiveLock);
 	int			options = HEAP_INSERT_NO_LOGICAL;
 	uint32		chunk;
 

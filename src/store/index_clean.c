@@ -8,7 +8,6 @@
 
 #include "access/genam.h"
 #include "store/chunk_tid.h"
-#include "store/internal.h"
 #include "utils/rel.h"
 
 /* Index bulk deletion asks about every entry; arg is the set of chunks. */
@@ -47,10 +46,11 @@ clean(Relation index, double rows, BufferAccessStrategy strategy,
 		pfree(stats);
 }
 
-void
-tsdb_index_clean(Relation table, const Bitmapset *chunks, BufferAccessStrategy strategy)
+static void
+clean_all(Relation rel, double rows, BufferAccessStrategy strategy,
+		  IndexBulkDeleteCallback callback, const Bitmapset *chunks)
 {
-	List	   *indexes = RelationGetIndexList(table);
+	List	   *indexes = RelationGetIndexList(rel);
 	ListCell   *lc;
 
 	foreach(lc, indexes)
@@ -58,20 +58,22 @@ tsdb_index_clean(Relation table, const Bitmapset *chunks, BufferAccessStrategy s
 		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
 
 		if (index->rd_index->indisready)
-			clean(index, table->rd_rel->reltuples, strategy, is_row_of_chunks, chunks);
+			clean(index, rows, strategy, callback, chunks);
 		index_close(index, RowExclusiveLock);
 	}
 	list_free(indexes);
 }
 
 void
+tsdb_index_clean(Relation table, const Bitmapset *chunks, BufferAccessStrategy strategy)
+{
+	clean_all(table, table->rd_rel->reltuples, strategy, is_row_of_chunks, chunks);
+}
+
+void
 tsdb_index_clean_directory(TsdbStorage *storage, const Bitmapset *chunks,
 						   BufferAccessStrategy strategy)
 {
-	Relation	index = tsdb_internal_open_index(storage->directory);
-
-	if (index == NULL)
-		return;
-	clean(index, bms_num_members(chunks), strategy, is_directory_tuple, chunks);
-	tsdb_internal_close(index);
+	clean_all(storage->directory, bms_num_members(chunks), strategy, is_directory_tuple,
+			  chunks);
 }

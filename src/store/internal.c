@@ -9,6 +9,7 @@
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/reloptions.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
@@ -61,6 +62,16 @@ tsdb_internal_namespace(Relation table)
 	return get_namespace_oid(TSDB_INTERNAL_SCHEMA, true);
 }
 
+/* Storage parameters: indexes are not built in parallel, since concurrently that
+ * would begin before writers can be made to wait. */
+static Datum
+no_parallel_workers(void)
+{
+	DefElem    *option = makeDefElem("parallel_workers", (Node *) makeInteger(0), -1);
+
+	return transformRelOptions((Datum) 0, list_make1(option), NULL, NULL, false, false);
+}
+
 Oid
 tsdb_internal_create(Relation table, const char *name, TupleDesc tupdesc)
 {
@@ -77,7 +88,7 @@ tsdb_internal_create(Relation table, const char *name, TupleDesc tupdesc)
 									 RELKIND_RELATION,
 									 table->rd_rel->relpersistence,
 									 false, false, ONCOMMIT_NOOP,
-									 (Datum) 0, false, true, true,
+									 no_parallel_workers(), false, true, true,
 									 RelationGetRelid(table), NULL);
 	if (table->rd_rel->relpersistence != RELPERSISTENCE_TEMP)
 	{
@@ -181,19 +192,30 @@ tsdb_internal_close(Relation rel)
 }
 
 Relation
-tsdb_internal_open_index(Relation rel)
+tsdb_internal_open_index(Relation rel, LOCKMODE lockmode)
 {
-	List	   *indexes = RelationGetIndexList(rel);
-	Relation	index = NULL;
+	List	   *oids = RelationGetIndexList(rel);
+	Relation	found = NULL;
+	ListCell   *lc;
 
-	if (indexes != NIL)
-		index = tsdb_internal_open(linitial_oid(indexes));
-	list_free(indexes);
-	return index;
+	foreach(lc, oids)
+	{
+		Relation	index = index_open(lfirst_oid(lc), lockmode);
+
+		if (index->rd_index->indisvalid)
+		{
+			found = index;
+			break;
+		}
+		index_close(index, NoLock);
+	}
+	list_free(oids);
+	return found;
 }
 
-void
-tsdb_internal_index_insert(Relation rel, Relation index, HeapTuple tuple)
+/* Insert an entry of a tuple into one index. */
+static void
+insert_entry(Relation rel, Relation index, HeapTuple tuple)
 {
 	IndexInfo  *info = BuildIndexInfo(index);
 	Datum		value;
@@ -204,6 +226,27 @@ tsdb_internal_index_insert(Relation rel, Relation index, HeapTuple tuple)
 	index_insert(index, &value, &isnull, &tuple->t_self, rel,
 				 UNIQUE_CHECK_NO, false, info);
 	pfree(info);
+}
+
+void
+tsdb_internal_index_insert(Relation rel, Relation index, HeapTuple tuple)
+{
+	List	   *oids = RelationGetIndexList(rel);
+	ListCell   *lc;
+
+	insert_entry(rel, index, tuple);
+	foreach(lc, oids)
+	{
+		Relation	other;
+
+		if (lfirst_oid(lc) == RelationGetRelid(index))
+			continue;
+		other = index_open(lfirst_oid(lc), RowExclusiveLock);
+		if (other->rd_index->indisready)
+			insert_entry(rel, other, tuple);
+		index_close(other, NoLock);
+	}
+	list_free(oids);
 }
 
 void

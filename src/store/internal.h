@@ -8,10 +8,10 @@
  * extension (so pg_dump leaves them out while pg_upgrade carries them) and
  * carry relrewrite, which keeps them out of logical decoding.
  *
- * They are protected by the lock on the table that they serve: nobody drops
- * or moves one without AccessExclusiveLock on that table, and VACUUM never
- * truncates one.  So they are opened without a lock of their own, except for
- * the directory (see storage.h).
+ * The lock on the table that they serve keeps them from being dropped, and
+ * VACUUM never truncates one.  REINDEX and VACUUM FULL of a whole database
+ * come by them all the same, so marks and moves are locked as a table is, and
+ * shards are rewritten under an exclusive lock on the directory (see storage.h).
  */
 #ifndef TSDB_STORE_INTERNAL_H
 #define TSDB_STORE_INTERNAL_H
@@ -48,10 +48,15 @@ extern void tsdb_internal_close(Relation rel);
 /* Drop a set of internal relations with what depends on them. */
 extern void tsdb_internal_drop(List *relids);
 
-/* The first index of an internal relation, opened without a lock, or NULL. */
-extern Relation tsdb_internal_open_index(Relation rel);
+/*
+ * The index of an internal relation that may be searched, or NULL.  While it is
+ * rebuilt concurrently there are two; entries must go into both, for which the
+ * caller holds RowExclusiveLock on the relation until its transaction ends.  The
+ * lock on the index is kept too.
+ */
+extern Relation tsdb_internal_open_index(Relation rel, LOCKMODE lockmode);
 
-/* Insert an index entry for a tuple of an internal relation. */
+/* Insert the entries of a tuple into "index" and any other that there is. */
 extern void tsdb_internal_index_insert(Relation rel, Relation index,
 									   HeapTuple tuple);
 

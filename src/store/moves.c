@@ -94,6 +94,7 @@ tsdb_moves_record(TsdbStorage *storage, uint32 chunk,
 		elog(ERROR, "could not encode the origins of %u moved rows", nrows);
 	SET_VARSIZE(encoded, VARHDRSZ + length);
 
+	LockRelationOid(RelationGetRelid(rel), RowExclusiveLock);
 	values[Anum_mover - 1] = Int64GetDatum((int64) GetCurrentTransactionId());
 	values[Anum_chunk - 1] = Int64GetDatum((int64) chunk);
 	values[Anum_origins - 1] = PointerGetDatum(encoded);

@@ -146,6 +146,7 @@ tsdb_storage_open(Relation table, LOCKMODE lockmode)
 	storage->identity = RelationGetRelid(directory);
 	storage->directory = directory;
 	storage->facts = cached_storage(table)->facts;
+	storage->lockmode = lockmode == AccessShareLock ? AccessShareLock : RowExclusiveLock;
 	return storage;
 }
 
@@ -211,31 +212,37 @@ tsdb_storage_close(TsdbStorage *storage)
 /* Open the member relation of this name, NULL if there is none.  What the
  * catalog cache has not heard of yet is found if surely is true. */
 static Relation
-open_if_exists(TsdbStorage *storage, const char *name, bool surely)
+open_if_exists(TsdbStorage *storage, const char *name, bool surely, LOCKMODE lockmode)
 {
 	Oid			namespace_oid = RelationGetNamespace(storage->directory);
 	Oid			oid = get_relname_relid(name, namespace_oid);
 
 	if (!OidIsValid(oid) && surely)
 		oid = tsdb_internal_lookup(namespace_oid, name);
-	return OidIsValid(oid) ? tsdb_internal_open(oid) : NULL;
+	if (!OidIsValid(oid))
+		return NULL;
+	if (lockmode != NoLock)
+		LockRelationOid(oid, lockmode);
+	return tsdb_internal_open(oid);
 }
 
 /* Open the relation of this kind, which every storage has. */
 static Relation
-open_member(TsdbStorage *storage, const char *kind, Oid *known)
+open_member(TsdbStorage *storage, const char *kind, Oid *known, LOCKMODE lockmode)
 {
 	char		name[NAMEDATALEN];
 	Relation	rel;
 
 	if (OidIsValid(*known))
 	{
+		if (lockmode != NoLock)
+			LockRelationOid(*known, lockmode);
 		rel = tsdb_internal_open(*known);
 		if (rel != NULL)
 			return rel;
 	}
 	snprintf(name, NAMEDATALEN, "tsdb_%s_%u", kind, storage->identity);
-	rel = open_if_exists(storage, name, true);
+	rel = open_if_exists(storage, name, true, lockmode);
 	if (rel == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -247,11 +254,28 @@ open_member(TsdbStorage *storage, const char *kind, Oid *known)
 	return rel;
 }
 
+/*
+ * A statement that scans before it changes or locks what it found must not ask
+ * for more than it has then: REINDEX of the marks would wait for the former
+ * lock while we wait for it.
+ */
+static LOCKMODE
+marks_lockmode(TsdbStorage *storage)
+{
+	return CheckRelationLockedByMe(storage->table, RowShareLock, true) ?
+		RowExclusiveLock : AccessShareLock;
+}
+
 Relation
 tsdb_storage_marks(TsdbStorage *storage)
 {
 	if (storage->marks == NULL)
-		storage->marks = open_member(storage, "marks", &storage->facts.marks);
+	{
+		if (storage->lockmode == AccessShareLock)
+			storage->lockmode = marks_lockmode(storage);
+		storage->marks = open_member(storage, "marks", &storage->facts.marks,
+									 storage->lockmode);
+	}
 	return storage->marks;
 }
 
@@ -259,7 +283,8 @@ Relation
 tsdb_storage_marks_index(TsdbStorage *storage)
 {
 	if (storage->marks_index == NULL)
-		storage->marks_index = tsdb_internal_open_index(tsdb_storage_marks(storage));
+		storage->marks_index = tsdb_internal_open_index(tsdb_storage_marks(storage),
+														storage->lockmode);
 	if (storage->marks_index == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -272,7 +297,7 @@ Relation
 tsdb_storage_moves(TsdbStorage *storage)
 {
 	if (storage->moves == NULL)
-		storage->moves = open_member(storage, "moves", &storage->facts.moves);
+		storage->moves = open_member(storage, "moves", &storage->facts.moves, NoLock);
 	return storage->moves;
 }
 
@@ -287,11 +312,12 @@ tsdb_storage_shard(TsdbStorage *storage, int shard, TsdbShardLookup lookup)
 		return storage->shards[shard];
 
 	snprintf(name, NAMEDATALEN, "tsdb_shard_%u_%d", storage->identity, shard);
-	storage->shards[shard] = open_if_exists(storage, name, lookup != TSDB_SHARD_IF_KNOWN);
+	storage->shards[shard] = open_if_exists(storage, name, lookup != TSDB_SHARD_IF_KNOWN,
+											NoLock);
 	if (storage->shards[shard] == NULL && lookup == TSDB_SHARD_CREATE)
 	{
 		tsdb_internal_create(storage->table, name, tsdb_pieces_tupdesc());
-		storage->shards[shard] = open_if_exists(storage, name, true);
+		storage->shards[shard] = open_if_exists(storage, name, true, NoLock);
 		if (storage->shards[shard] == NULL)
 			elog(ERROR, "relation \"%s\" not found after its creation", name);
 	}
@@ -311,6 +337,18 @@ tsdb_storage_shard_blocks(TsdbStorage *storage)
 			blocks += RelationGetNumberOfBlocks(rel);
 	}
 	return blocks == 0 && RelationGetNumberOfBlocks(storage->directory) > 0 ? 1 : blocks;
+}
+
+bool
+tsdb_storage_lock_shard(Relation shard)
+{
+	Oid			identity;
+	int			number;
+
+	if (sscanf(RelationGetRelationName(shard), "tsdb_shard_%u_%d", &identity, &number) != 2)
+		return false;
+	LockRelationOid(identity, AccessExclusiveLock);
+	return true;
 }
 
 /* OIDs of all relations of a storage by the names they were given. */

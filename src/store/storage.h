@@ -11,11 +11,10 @@
  *
  * Locks.  The caller holds a lock on the table; that protects everything
  * here.  Opening the storage locks the directory relation too, in the same
- * mode, until the end of the transaction: what rewrites or truncates an
- * internal relation (VACUUM FULL of a whole database) takes
- * AccessExclusiveLock on the directory first.  Shards are opened as needed and
- * not locked, so that a statement holds the same few locks however many shards
- * there are.
+ * mode, until the end of the transaction; opening the marks locks them, to
+ * read or to write.  Shards are opened as needed and not locked, so that a
+ * statement holds the same few locks however many shards there are: what
+ * rewrites or truncates one takes AccessExclusiveLock on the directory.
  */
 #ifndef TSDB_STORE_STORAGE_H
 #define TSDB_STORE_STORAGE_H
@@ -43,6 +42,7 @@ typedef struct TsdbStorage
 	Relation	table;			/* the caller's */
 	Oid			identity;		/* OID of the directory */
 	Relation	directory;
+	LOCKMODE	lockmode;		/* of marks and their index */
 	Relation	marks;			/* opened at first use, see accessors */
 	Relation	marks_index;
 	Relation	moves;
@@ -84,6 +84,10 @@ extern Relation tsdb_storage_shard(TsdbStorage *storage, int shard, TsdbShardLoo
 
 /* Blocks of all shards, at least 1 if there is a chunk. */
 extern BlockNumber tsdb_storage_shard_blocks(TsdbStorage *storage);
+
+/* Keep everybody out of the storage that a shard belongs to.  False if this is
+ * no shard. */
+extern bool tsdb_storage_lock_shard(Relation shard);
 
 /* OIDs of every relation of this storage, the directory first. */
 extern List *tsdb_storage_relations(TsdbStorage *storage);
