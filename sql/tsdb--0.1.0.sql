@@ -30,6 +30,13 @@ COMMENT ON FUNCTION _tsdb.internal_handler(internal) IS 'handler of access metho
 CREATE ACCESS METHOD tsdb_internal TYPE TABLE HANDLER _tsdb.internal_handler;
 COMMENT ON ACCESS METHOD tsdb_internal IS 'relations behind tsdb tables; not for tables of users';
 
+CREATE FUNCTION _tsdb.is_internal(relation oid)
+RETURNS boolean
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tsdb_is_internal';
+COMMENT ON FUNCTION _tsdb.is_internal(oid) IS
+	'is this a relation behind a tsdb table? keeps such out of pg_publication_tables';
+
 -- administration
 
 CREATE FUNCTION tsdb.compact("table" regclass)

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "am/assigned_columns.h"
 #include "am/handler.h"
 #include "am/insert.h"
 #include "cache/chunk_cache.h"
@@ -19,6 +20,7 @@
 #include "miscadmin.h"
 #include "parser/analyze.h"
 #include "plan/bitmap_guard.h"
+#include "plan/publication_guard.h"
 #include "sql/internal_guard.h"
 #include "sql/table_options.h"
 #include "stats/progress.h"
@@ -39,6 +41,7 @@ void		_PG_init(void);
 static object_access_hook_type previous_object_access = NULL;
 static ExecutorStart_hook_type previous_executor_start = NULL;
 static ExecutorRun_hook_type previous_executor_run = NULL;
+static ExecutorFinish_hook_type previous_executor_finish = NULL;
 static post_parse_analyze_hook_type previous_post_parse_analyze = NULL;
 
 static int	executor_depth = 0;
@@ -64,8 +67,10 @@ executor_run(QueryDesc *query, ScanDirection direction, uint64 count, bool execu
 {
 	bool		guarded = tsdb_bitmap_guard_start(query);
 	int			nestlevel = guarded ? tsdb_bitmap_guard_enter() : 0;
+	TsdbRunningQuery running;
 
 	executor_depth++;
+	tsdb_assigned_columns_enter(&running, query);
 	PG_TRY();
 	{
 		if (previous_executor_run)
@@ -76,10 +81,32 @@ executor_run(QueryDesc *query, ScanDirection direction, uint64 count, bool execu
 	PG_FINALLY();
 	{
 		executor_depth--;
+		tsdb_assigned_columns_leave(&running);
 	}
 	PG_END_TRY();
 	if (guarded)
 		tsdb_bitmap_guard_leave(nestlevel);
+}
+
+/* WITH queries that change rows are run to their end here. */
+static void
+executor_finish(QueryDesc *query)
+{
+	TsdbRunningQuery running;
+
+	tsdb_assigned_columns_enter(&running, query);
+	PG_TRY();
+	{
+		if (previous_executor_finish)
+			previous_executor_finish(query);
+		else
+			standard_ExecutorFinish(query);
+	}
+	PG_FINALLY();
+	{
+		tsdb_assigned_columns_leave(&running);
+	}
+	PG_END_TRY();
 }
 
 static void
@@ -181,6 +208,7 @@ _PG_init(void)
 	tsdb_table_key_init();
 	tsdb_table_options_init();
 	tsdb_internal_guard_init();
+	tsdb_publication_guard_init();
 	MarkGUCPrefixReserved("tsdb");
 
 	tsdb_storage_init();
@@ -193,6 +221,8 @@ _PG_init(void)
 	ExecutorStart_hook = executor_start;
 	previous_executor_run = ExecutorRun_hook;
 	ExecutorRun_hook = executor_run;
+	previous_executor_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = executor_finish;
 	previous_post_parse_analyze = post_parse_analyze_hook;
 	post_parse_analyze_hook = post_parse_analyze;
 

@@ -18,6 +18,7 @@
 #include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "access/xloginsert.h"
+#include "am/assigned_columns.h"
 #include "am/fetch.h"
 #include "catalog/catalog.h"
 #include "executor/tuptable.h"
@@ -319,7 +320,7 @@ keeps_column(TupleDesc tupdesc, const UpdatedRow *update, int i)
 /*
  * Out-of-line values.
  *
- * Heap keeps an out-of-line value that an update does not change, and decoding
+ * Heap keeps an out-of-line value that an update does not touch, and decoding
  * then says that it is unchanged.  A chunk has all values inline.  So put the
  * old row's large values out of line, as they would be on heap, without logging
  * them for decoding, and let the new row refer to those that it keeps.
@@ -334,6 +335,7 @@ toast_new_row(Relation rel, UpdatedRow *update, HeapTuple new_row, const Bitmaps
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 	HeapTuple	reference = NULL;
 	HeapTuple	toasted = NULL;
+	Bitmapset  *assigned;
 	Datum	   *values;
 	bool	   *nulls;
 	bool	   *unkept;
@@ -346,23 +348,23 @@ toast_new_row(Relation rel, UpdatedRow *update, HeapTuple new_row, const Bitmaps
 	{
 		bool		any = false;
 
+		assigned = tsdb_assigned_columns(rel);
 		deform_row(tupdesc, toasted, &values, &nulls);
 		unkept = palloc(tupdesc->natts * sizeof(bool));
 		for (int i = 0; i < tupdesc->natts; i++)
 		{
-			struct varlena *new_value = (struct varlena *) DatumGetPointer(update->new_values[i]);
+			int			member = i + 1 - FirstLowInvalidHeapAttributeNumber;
 			bool		external = TupleDescAttr(tupdesc, i)->attlen == -1 && !nulls[i] &&
 			VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(values[i]));
 
-			/* a value that came from elsewhere was set, even if it is equal */
 			unkept[i] = nulls[i];
-			if (external && !update->new_nulls[i] && !VARATT_IS_EXTERNAL(new_value) &&
-				!VARATT_IS_COMPRESSED(new_value) && keeps_column(tupdesc, update, i))
+			if (external && !bms_is_member(member, assigned) &&
+				keeps_column(tupdesc, update, i))
 			{
 				update->new_values[i] = values[i];
 				unkept[i] = true;	/* not to be removed */
 				any = true;
-				if (bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, columns))
+				if (bms_is_member(member, columns))
 					*kept_key = true;
 			}
 			else
