@@ -497,7 +497,15 @@ tsdb_tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot
 	bool		follow_updates = (flags & TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS) != 0;
 	bool		find_last = (flags & TUPLE_LOCK_FLAG_FIND_LAST_VERSION) != 0;
 	bool		traversed = false;
-	ItemPointerData asked = *tid;
+	ItemPointerData asked;
+
+	/*
+	 * Subscribers lock the row in a copy of a scan's slot, by the slot's own
+	 * TID.  A copy of a chunk row has its TID in the tuple only.
+	 */
+	if (tid == &slot->tts_tid && !ItemPointerIsValid(tid) && !TTS_EMPTY(slot))
+		*tid = ((BufferHeapTupleTableSlot *) slot)->base.tuple->t_self;
+	asked = *tid;
 
 	for (;;)
 	{
