@@ -25,6 +25,7 @@
 #include "sql/table_options.h"
 #include "stats/progress.h"
 #include "stats/stop_point.h"
+#include "store/mark_group.h"
 #include "store/marks.h"
 #include "store/moves.h"
 #include "store/storage.h"
@@ -205,6 +206,7 @@ _PG_init(void)
 	tsdb_progress_init();
 	tsdb_worker_init();
 	tsdb_compact_always_init();
+	tsdb_mark_group_init();
 	tsdb_table_key_init();
 	tsdb_table_options_init();
 	tsdb_internal_guard_init();

@@ -25,32 +25,15 @@
 #include "store/chunk_tid.h"
 #include "store/directory.h"
 #include "store/internal.h"
+#include "store/mark_group.h"
+#include "store/mark_scan.h"
 #include "store/moves.h"
 #include "store/row_lock.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-enum
-{
-	Anum_row = TSDB_MARKS_ROW,	/* chunk number * TSDB_CHUNK_ROWS + row */
-	Anum_state,
-	Anum_successor,
-	Natts_marks = Anum_successor
-};
-
 static bool written_here = false;
-
-TupleDesc
-tsdb_marks_tupdesc(void)
-{
-	TupleDesc	tupdesc = CreateTemplateTupleDesc(Natts_marks);
-
-	TupleDescInitEntry(tupdesc, Anum_row, "chunk_row", INT8OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_state, "state", INT2OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_successor, "successor", TIDOID, -1, 0);
-	return tupdesc;
-}
 
 bool
 tsdb_marks_check_moved(void)
@@ -63,119 +46,17 @@ void
 tsdb_marks_at_xact_end(void)
 {
 	written_here = false;
+	tsdb_mark_group_at_xact_end();
 }
 
-static int64
-row_key(uint32 chunk, uint32 row)
-{
-	return (int64) chunk * TSDB_CHUNK_ROWS + row;
-}
-
-/*
- * A scan over marks with keys from first to last.
- *
- * In a serializable transaction the rows read are the table's, and marks are
- * only a part of them: predicate locks on marks, or on pages of their index,
- * would make conflicts of what has nothing to do with each other.  So marks
- * are then read by a snapshot that takes no such locks, each version is judged
- * by the real one, and a conflict with its writer is one on the table.
- */
-typedef struct MarkScan
-{
-	TsdbStorage *storage;
-	Snapshot	judge;			/* or NULL: what the scan returns is visible */
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
-	ScanKeyData keys[2];
-} MarkScan;
-
-/* A version of a mark as a scan returned it. */
-typedef struct MarkVersion
-{
-	int64		key;
-	TsdbMarkState state;
-	ItemPointerData tid;		/* of the version, in the marks relation */
-	ItemPointerData successor;
-	TransactionId xmin;
-	CommandId	cmin;
-	bool		held;			/* set by find_mark: locked by us, or by several */
-} MarkVersion;
-
+/* Set the bits of the rows that a tombstone buries. */
 static void
-begin_marks(TsdbStorage *storage, int64 first, int64 last, Snapshot snapshot,
-			MarkScan *scan)
+hide_rows(uint8 *hidden, const TsdbMarkVersion *tombstone)
 {
-	Relation	marks = tsdb_storage_marks(storage);
-
-	ScanKeyInit(&scan->keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE,
-				Int64GetDatum(first));
-	ScanKeyInit(&scan->keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE,
-				Int64GetDatum(last));
-	scan->storage = storage;
-	scan->judge = IsolationIsSerializable() && IsMVCCSnapshot(snapshot) ? snapshot : NULL;
-	scan->slot = table_slot_create(marks, NULL);
-	scan->scan = index_beginscan(marks, tsdb_storage_marks_index(storage),
-								 scan->judge != NULL ? SnapshotAny : snapshot, 2, 0);
-	index_rescan(scan->scan, scan->keys, 2, NULL, 0);
-}
-
-/* Is the version in the scan's slot visible to the real snapshot? */
-static bool
-is_seen(MarkScan *scan)
-{
-	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
-	HeapTuple	tuple = slot->base.tuple;
-	bool		visible;
-
-	LockBuffer(slot->buffer, BUFFER_LOCK_SHARE);
-	visible = HeapTupleSatisfiesVisibility(tuple, scan->judge, slot->buffer);
-	HeapCheckForSerializableConflictOut(visible, scan->storage->table, tuple, slot->buffer,
-										scan->judge);
-	LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
-	return visible;
-}
-
-static bool
-next_mark(MarkScan *scan, MarkVersion *version)
-{
-	bool		isnull;
-	HeapTuple	tuple;
-
-	do
-	{
-		if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
-			return false;
-	} while (scan->judge != NULL && !is_seen(scan));
-	version->key = DatumGetInt64(slot_getattr(scan->slot, Anum_row, &isnull));
-	version->state = (TsdbMarkState) DatumGetInt16(slot_getattr(scan->slot, Anum_state, &isnull));
-	version->successor = *(ItemPointer) DatumGetPointer(slot_getattr(scan->slot, Anum_successor,
-																	&isnull));
-	version->tid = scan->slot->tts_tid;
-	tuple = ExecFetchSlotHeapTuple(scan->slot, false, NULL);
-	version->xmin = HeapTupleHeaderGetXmin(tuple->t_data);
-	version->cmin = TransactionIdIsCurrentTransactionId(version->xmin) ?
-		HeapTupleHeaderGetCmin(tuple->t_data) : FirstCommandId;
-	return true;
-}
-
-static void
-end_marks(MarkScan *scan)
-{
-	index_endscan(scan->scan);
-	ExecDropSingleTupleTableSlot(scan->slot);
-}
-
-/* Most tables have no marks at all, and then nothing needs to be searched. */
-static bool
-has_marks(TsdbStorage *storage)
-{
-	if (!storage->facts.has_marks &&
-		RelationGetNumberOfBlocks(tsdb_storage_marks(storage)) > 0)
-	{
-		storage->facts.has_marks = true;
-		tsdb_storage_remember(storage);
-	}
-	return storage->facts.has_marks;
+	if (tombstone->group == NULL)
+		hidden[tombstone->row / 8] |= 1 << (tombstone->row % 8);
+	for (int i = 0; tombstone->group != NULL && i < TSDB_MARK_GROUP_BYTES; i++)
+		hidden[tombstone->row / 8 + i] |= tombstone->group[i];
 }
 
 uint8 *
@@ -183,29 +64,26 @@ tsdb_marks_hidden(TsdbStorage *storage, uint32 chunk, Snapshot snapshot)
 {
 	uint8	   *hidden = NULL;
 	uint8	   *living = NULL;
-	MarkVersion version;
-	MarkScan	scan;
+	TsdbMarkVersion version;
+	TsdbMarkScan scan;
 
-	if (snapshot->snapshot_type == SNAPSHOT_ANY || !has_marks(storage))
+	if (snapshot->snapshot_type == SNAPSHOT_ANY || !tsdb_mark_scan_useful(storage))
 		return NULL;
 
-	begin_marks(storage, row_key(chunk, 0), row_key(chunk, TSDB_CHUNK_ROWS - 1),
-				snapshot, &scan);
-	while (next_mark(&scan, &version))
+	tsdb_mark_scan_chunk(storage, chunk, snapshot, &scan);
+	while (tsdb_mark_scan_next(&scan, &version))
 	{
-		uint32		row = version.key % TSDB_CHUNK_ROWS;
-
 		if (hidden == NULL)
 		{
 			hidden = palloc0(TSDB_CHUNK_ROWS / 8 * 2);
 			living = hidden + TSDB_CHUNK_ROWS / 8;
 		}
 		if (version.state == TSDB_MARK_STUB)
-			living[row / 8] |= 1 << (row % 8);
+			living[version.row / 8] |= 1 << (version.row % 8);
 		else
-			hidden[row / 8] |= 1 << (row % 8);
+			hide_rows(hidden, &version);
 	}
-	end_marks(&scan);
+	tsdb_mark_scan_end(&scan);
 
 	/* Only a snapshot that is not MVCC sees two versions; the stub wins. */
 	if (hidden != NULL)
@@ -219,16 +97,15 @@ tsdb_marks_hidden(TsdbStorage *storage, uint32 chunk, Snapshot snapshot)
 bool
 tsdb_marks_any(TsdbStorage *storage, uint32 chunk)
 {
-	MarkVersion version;
-	MarkScan	scan;
+	TsdbMarkVersion version;
+	TsdbMarkScan scan;
 	bool		found;
 
-	if (!has_marks(storage))
+	if (!tsdb_mark_scan_useful(storage))
 		return false;
-	begin_marks(storage, row_key(chunk, 0), row_key(chunk, TSDB_CHUNK_ROWS - 1),
-				SnapshotAny, &scan);
-	found = next_mark(&scan, &version);
-	end_marks(&scan);
+	tsdb_mark_scan_chunk(storage, chunk, SnapshotAny, &scan);
+	found = tsdb_mark_scan_next(&scan, &version);
+	tsdb_mark_scan_end(&scan);
 	return found;
 }
 
@@ -238,17 +115,16 @@ tsdb_marks_row_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 	bool		dirty = snapshot->snapshot_type == SNAPSHOT_DIRTY;
 	TransactionId xmin = dirty ? snapshot->xmin : InvalidTransactionId;
 	TransactionId xmax = dirty ? snapshot->xmax : InvalidTransactionId;
-	int64		key = row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid));
 	bool		visible = true;
 	TransactionId deleter = InvalidTransactionId;
-	MarkVersion version;
-	MarkScan	scan;
+	TsdbMarkVersion version;
+	TsdbMarkScan scan;
 
-	if (snapshot->snapshot_type == SNAPSHOT_ANY || !has_marks(storage))
+	if (snapshot->snapshot_type == SNAPSHOT_ANY || !tsdb_mark_scan_useful(storage))
 		return true;
 
-	begin_marks(storage, key, key, snapshot, &scan);
-	while (next_mark(&scan, &version))
+	tsdb_mark_scan_row(storage, tid, snapshot, &scan);
+	while (tsdb_mark_scan_next(&scan, &version))
 	{
 		visible = version.state == TSDB_MARK_STUB;
 		if (dirty && visible)
@@ -262,7 +138,7 @@ tsdb_marks_row_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 		if (visible)
 			break;
 	}
-	end_marks(&scan);
+	tsdb_mark_scan_end(&scan);
 
 	if (dirty)
 	{
@@ -274,37 +150,29 @@ tsdb_marks_row_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 	return visible;
 }
 
-static HeapTuple
-form_mark(TsdbStorage *storage, int64 key, TsdbMarkState state, ItemPointer successor)
+static int64
+row_key(ItemPointer tid)
 {
-	Datum		values[Natts_marks];
-	bool		nulls[Natts_marks] = {0};
-
-	values[Anum_row - 1] = Int64GetDatum(key);
-	values[Anum_state - 1] = Int16GetDatum((int16) state);
-	values[Anum_successor - 1] = PointerGetDatum(successor);
-	return heap_form_tuple(RelationGetDescr(tsdb_storage_marks(storage)), values, nulls);
+	return tsdb_mark_row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid));
 }
 
 static void
-insert_stub(TsdbStorage *storage, int64 key, ItemPointer stub)
+insert_stub(TsdbStorage *storage, ItemPointer tid, ItemPointer stub)
 {
 	Relation	marks = tsdb_storage_marks(storage);
-	ItemPointerData none;
-	HeapTuple	tuple;
+	HeapTuple	tuple = tsdb_mark_form(storage, row_key(tid), TSDB_MARK_STUB, NULL, NULL);
 
-	ItemPointerSetInvalid(&none);
-	tuple = form_mark(storage, key, TSDB_MARK_STUB, &none);
 	heap_insert(marks, tuple, GetCurrentCommandId(true),
 				HEAP_INSERT_FROZEN | HEAP_INSERT_NO_LOGICAL, NULL);
 	tsdb_internal_index_insert(marks, tsdb_storage_marks_index(storage), tuple);
+	tsdb_mark_group_note(storage, tid);
 	*stub = tuple->t_self;
 	heap_freetuple(tuple);
 }
 
 /* Failure data for a row that a tombstone says is gone. */
 static TM_Result
-report_tombstone(const MarkVersion *version, ItemPointer tid, CommandId cid,
+report_tombstone(const TsdbMarkVersion *version, ItemPointer tid, CommandId cid,
 				 TM_FailureData *failure)
 {
 	failure->xmax = version->xmin;
@@ -329,16 +197,16 @@ report_tombstone(const MarkVersion *version, ItemPointer tid, CommandId cid,
  * also one that a merge has deleted since.
  */
 static bool
-find_tombstone(TsdbStorage *storage, int64 key, MarkVersion *found)
+find_tombstone(TsdbStorage *storage, ItemPointer tid, TsdbMarkVersion *found)
 {
-	MarkVersion version;
-	MarkScan	scan;
+	TsdbMarkVersion version;
+	TsdbMarkScan scan;
 	bool		result = false;
 
-	if (!has_marks(storage))
+	if (!tsdb_mark_scan_useful(storage))
 		return false;
-	begin_marks(storage, key, key, SnapshotAny, &scan);
-	while (!result && next_mark(&scan, &version))
+	tsdb_mark_scan_row(storage, tid, SnapshotAny, &scan);
+	while (!result && tsdb_mark_scan_next(&scan, &version))
 	{
 		if (version.state != TSDB_MARK_STUB &&
 			(TransactionIdIsCurrentTransactionId(version.xmin) ||
@@ -349,7 +217,7 @@ find_tombstone(TsdbStorage *storage, int64 key, MarkVersion *found)
 			result = true;
 		}
 	}
-	end_marks(&scan);
+	tsdb_mark_scan_end(&scan);
 	return result;
 }
 
@@ -369,19 +237,19 @@ is_held(HeapTupleHeader stub)
 /* Find the row's present mark by a dirty look; *deleter is who runs and has put
  * a tombstone there without a stub. */
 static bool
-find_mark(TsdbStorage *storage, int64 key, MarkVersion *found, TransactionId *deleter)
+find_mark(TsdbStorage *storage, ItemPointer tid, TsdbMarkVersion *found, TransactionId *deleter)
 {
 	SnapshotData dirty;
-	MarkVersion version;
-	MarkScan	scan;
+	TsdbMarkVersion version;
+	TsdbMarkScan scan;
 	bool		result = false;
 
 	*deleter = InvalidTransactionId;
-	if (!has_marks(storage))
+	if (!tsdb_mark_scan_useful(storage))
 		return false;
 	InitDirtySnapshot(dirty);
-	begin_marks(storage, key, key, &dirty, &scan);
-	while (next_mark(&scan, &version))
+	tsdb_mark_scan_row(storage, tid, &dirty, &scan);
+	while (tsdb_mark_scan_next(&scan, &version))
 	{
 		*found = version;
 		*deleter = dirty.xmin;
@@ -394,7 +262,7 @@ find_mark(TsdbStorage *storage, int64 key, MarkVersion *found, TransactionId *de
 			break;
 		}
 	}
-	end_marks(&scan);
+	tsdb_mark_scan_end(&scan);
 	return result;
 }
 
@@ -404,18 +272,18 @@ find_mark(TsdbStorage *storage, int64 key, MarkVersion *found, TransactionId *de
  * left behind.
  */
 static bool
-may_share_key(TsdbStorage *storage, int64 key, const MarkVersion *tombstone,
+may_share_key(TsdbStorage *storage, ItemPointer tid, const TsdbMarkVersion *tombstone,
 			  ItemPointer stub)
 {
-	MarkVersion version;
-	MarkScan	scan;
+	TsdbMarkVersion version;
+	TsdbMarkScan scan;
 	bool		found = false;
 
 	if (tombstone->state != TSDB_MARK_UPDATED ||
 		TransactionIdIsCurrentTransactionId(tombstone->xmin))
 		return false;
-	begin_marks(storage, key, key, SnapshotAny, &scan);
-	while (!found && next_mark(&scan, &version))
+	tsdb_mark_scan_row(storage, tid, SnapshotAny, &scan);
+	while (!found && tsdb_mark_scan_next(&scan, &version))
 	{
 		HeapTuple	tuple = ExecFetchSlotHeapTuple(scan.slot, false, NULL);
 
@@ -425,7 +293,7 @@ may_share_key(TsdbStorage *storage, int64 key, const MarkVersion *tombstone,
 		if (found)
 			*stub = version.tid;
 	}
-	end_marks(&scan);
+	tsdb_mark_scan_end(&scan);
 	return found;
 }
 
@@ -445,9 +313,8 @@ find_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		  TM_Result *result, TM_FailureData *failure)
 {
 	uint32		chunk = tsdb_tid_chunk(tid);
-	int64		key = row_key(chunk, tsdb_tid_row(tid));
 	ItemPointerData destination;
-	MarkVersion version;
+	TsdbMarkVersion version;
 	uint32		nrows = 0;
 
 	switch (tsdb_directory_state(storage, chunk, changer, &nrows))
@@ -461,9 +328,9 @@ find_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 			failure->cmax = InvalidCommandId;
 			return STUB_GONE;
 		case TSDB_CHUNK_REPLACED:
-			if (find_tombstone(storage, key, &version))
+			if (find_tombstone(storage, tid, &version))
 			{
-				if (mode == LockTupleKeyShare && may_share_key(storage, key, &version, &mark->stub))
+				if (mode == LockTupleKeyShare && may_share_key(storage, tid, &version, &mark->stub))
 					return STUB_FOUND;
 				*result = report_tombstone(&version, tid, cid, failure);
 				return STUB_GONE;
@@ -490,11 +357,13 @@ find_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		return STUB_GONE;
 	}
 
-	if (!find_mark(storage, key, &version, changer))
+	if (mode == LockTupleExclusive && tsdb_mark_group_untouched(storage, tid))
+		return STUB_NONE;
+	if (!find_mark(storage, tid, &version, changer))
 		return STUB_NONE;
 	if (TransactionIdIsValid(*changer))
 		return STUB_WAIT;
-	if (mode == LockTupleKeyShare && may_share_key(storage, key, &version, &mark->stub))
+	if (mode == LockTupleKeyShare && may_share_key(storage, tid, &version, &mark->stub))
 		return STUB_FOUND;
 	if (version.state != TSDB_MARK_STUB)
 	{
@@ -508,22 +377,22 @@ find_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 
 /* The tombstone of an update, by a transaction that has not aborted. */
 static bool
-find_update(TsdbStorage *storage, int64 key, MarkVersion *found)
+find_update(TsdbStorage *storage, ItemPointer tid, TsdbMarkVersion *found)
 {
 	SnapshotData dirty;
-	MarkVersion version;
-	MarkScan	scan;
+	TsdbMarkVersion version;
+	TsdbMarkScan scan;
 	bool		result = false;
 
 	InitDirtySnapshot(dirty);
-	begin_marks(storage, key, key, &dirty, &scan);
-	while (!result && next_mark(&scan, &version))
+	tsdb_mark_scan_row(storage, tid, &dirty, &scan);
+	while (!result && tsdb_mark_scan_next(&scan, &version))
 	{
 		result = version.state == TSDB_MARK_UPDATED;
 		if (result)
 			*found = version;
 	}
-	end_marks(&scan);
+	tsdb_mark_scan_end(&scan);
 	return result;
 }
 
@@ -536,15 +405,14 @@ static TM_Result
 lock_later_versions(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 					LockWaitPolicy policy, TM_FailureData *failure)
 {
-	int64		key = row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid));
-	MarkVersion update;
+	TsdbMarkVersion update;
 	ItemPointerData place;
 	TM_FailureData ignored;
 	TsdbMark	mark;
 	TM_Result	result;
 
-	if (!find_update(storage, key, &update) &&
-		(!find_tombstone(storage, key, &update) || update.state != TSDB_MARK_UPDATED))
+	if (!find_update(storage, tid, &update) &&
+		(!find_tombstone(storage, tid, &update) || update.state != TSDB_MARK_UPDATED))
 		return TM_Ok;
 	if (TransactionIdIsCurrentTransactionId(update.xmin))
 		return TM_Ok;
@@ -584,7 +452,7 @@ lock_row(TsdbStorage *storage, ItemPointer tid, CommandId cid, LockTupleMode mod
 			return TM_Ok;
 		if (search == STUB_NONE)
 		{
-			insert_stub(storage, row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid)), &mark->stub);
+			insert_stub(storage, tid, &mark->stub);
 			tsdb_stop_point("mark_after_stub");
 		}
 		UnlockTuple(storage->table, &mark->guard, ExclusiveLock);
@@ -654,9 +522,9 @@ tsdb_marks_release(TsdbStorage *storage, TsdbMark *mark)
 bool
 tsdb_marks_successor(TsdbStorage *storage, ItemPointer tid, ItemPointer successor)
 {
-	MarkVersion version;
+	TsdbMarkVersion version;
 
-	if (!find_tombstone(storage, row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid)), &version) ||
+	if (!find_tombstone(storage, tid, &version) ||
 		version.state != TSDB_MARK_UPDATED)
 		return false;
 	*successor = version.successor;
@@ -669,12 +537,16 @@ tsdb_marks_bury(TsdbStorage *storage, ItemPointer tid, TsdbMark *mark,
 {
 	Relation	marks = tsdb_storage_marks(storage);
 	bool		alone = !ItemPointerIsValid(&mark->stub);
-	ItemPointerData none;
 	HeapTuple	tuple;
 
-	ItemPointerSetInvalid(&none);
-	tuple = form_mark(storage, row_key(tsdb_tid_chunk(tid), tsdb_tid_row(tid)),
-					  state, successor != NULL ? successor : &none);
+	written_here = true;
+	if (alone && state == TSDB_MARK_DELETED && tsdb_mark_group_add(storage, tid, cid))
+	{
+		tsdb_marks_release(storage, mark);
+		return;
+	}
+
+	tuple = tsdb_mark_form(storage, row_key(tid), state, successor, NULL);
 	if (alone)
 		heap_insert(marks, tuple, cid, HEAP_INSERT_NO_LOGICAL, NULL);
 	else
@@ -690,10 +562,12 @@ tsdb_marks_bury(TsdbStorage *storage, ItemPointer tid, TsdbMark *mark,
 	if (!HeapTupleIsHeapOnly(tuple))
 		tsdb_internal_index_insert(marks, tsdb_storage_marks_index(storage), tuple);
 	if (alone)
+	{
+		tsdb_mark_group_note(storage, tid);
 		tsdb_stop_point("mark_after_tombstone");
+	}
 	tsdb_marks_release(storage, mark);
 	heap_freetuple(tuple);
-	written_here = true;
 }
 
 bool
@@ -702,30 +576,28 @@ tsdb_marks_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden)
 	Relation	marks = tsdb_storage_marks(storage);
 	CommandId	cid = GetCurrentCommandId(true);
 	SnapshotData dirty;
-	MarkVersion version;
-	MarkScan	scan;
+	TsdbMarkVersion version;
+	TsdbMarkScan scan;
 	bool		free = true;
 
 	memset(hidden, 0, TSDB_CHUNK_ROWS / 8);
-	if (!has_marks(storage))
+	if (!tsdb_mark_scan_useful(storage))
 		return true;
 
 	InitDirtySnapshot(dirty);
-	begin_marks(storage, row_key(chunk, 0), row_key(chunk, TSDB_CHUNK_ROWS - 1),
-				&dirty, &scan);
-	while (free && next_mark(&scan, &version))
+	tsdb_mark_scan_chunk(storage, chunk, &dirty, &scan);
+	while (free && tsdb_mark_scan_next(&scan, &version))
 	{
-		uint32		row = version.key % TSDB_CHUNK_ROWS;
 		TM_FailureData failure;
 
+		if (version.state != TSDB_MARK_STUB)
+			hide_rows(hidden, &version);
 		if (TransactionIdIsValid(dirty.xmin) || TransactionIdIsValid(dirty.xmax))
 			free = false;
 		else
 			free = heap_delete(marks, &version.tid, cid, InvalidSnapshot, false,
 							   &failure, false) == TM_Ok;
-		if (version.state != TSDB_MARK_STUB)
-			hidden[row / 8] |= 1 << (row % 8);
 	}
-	end_marks(&scan);
+	tsdb_mark_scan_end(&scan);
 	return free;
 }

@@ -18,8 +18,9 @@
  * or if the version of its mark that the snapshot sees is a stub.
  *
  * Who deletes a row that has no stub, or updates its key, needs none: no lock
- * is compatible with that.  The tombstone is inserted alone, and who wants the
- * row meanwhile waits for the transaction that inserted it.
+ * is compatible with that.  The tombstone is inserted alone, one for several
+ * rows if a command deletes them (mark_group.h), and who wants the row meanwhile
+ * waits for the transaction that inserted it.
  *
  * The first mark of a row is made under the heavyweight tuple lock on the
  * chunk's first TID, held for that moment only: two backends cannot make two,
@@ -33,7 +34,7 @@
 #include "access/tupdesc.h"
 #include "store/storage.h"
 
-#define TSDB_MARKS_ROW	1		/* attribute of the index */
+#define TSDB_MARKS_KEY	1		/* attribute of the index */
 
 typedef enum TsdbMarkState
 {

@@ -179,7 +179,7 @@ tsdb_storage_open_or_create(Relation table)
 	snprintf(name, NAMEDATALEN, "tsdb_marks_%u", identity);
 	snprintf(index_name, NAMEDATALEN, "tsdb_marks_%u_row", identity);
 	tsdb_internal_create_index(tsdb_internal_create(table, name, tsdb_marks_tupdesc()),
-							   index_name, TSDB_MARKS_ROW);
+							   index_name, TSDB_MARKS_KEY);
 
 	snprintf(name, NAMEDATALEN, "tsdb_moves_%u", identity);
 	tsdb_internal_create(table, name, tsdb_moves_tupdesc());
@@ -194,10 +194,14 @@ tsdb_storage_open_or_create(Relation table)
 void
 tsdb_storage_close(TsdbStorage *storage)
 {
-	for (int i = 0; i < TSDB_SHARDS_MAX; i++)
+	if (storage->shards != NULL)
 	{
-		if (storage->shards[i] != NULL)
-			tsdb_internal_close(storage->shards[i]);
+		for (int i = 0; i < TSDB_SHARDS_MAX; i++)
+		{
+			if (storage->shards[i] != NULL)
+				tsdb_internal_close(storage->shards[i]);
+		}
+		pfree(storage->shards);
 	}
 	if (storage->moves != NULL)
 		tsdb_internal_close(storage->moves);
@@ -308,6 +312,9 @@ tsdb_storage_shard(TsdbStorage *storage, int shard, TsdbShardLookup lookup)
 
 	if (shard < 0 || shard >= TSDB_SHARDS_MAX)
 		return NULL;
+	if (storage->shards == NULL)
+		storage->shards = MemoryContextAllocZero(GetMemoryChunkContext(storage),
+												 TSDB_SHARDS_MAX * sizeof(Relation));
 	if (storage->shards[shard] != NULL)
 		return storage->shards[shard];
 

@@ -46,7 +46,7 @@ typedef struct TsdbStorage
 	Relation	marks;			/* opened at first use, see accessors */
 	Relation	marks_index;
 	Relation	moves;
-	Relation	shards[TSDB_SHARDS_MAX];
+	Relation   *shards;			/* TSDB_SHARDS_MAX, or NULL: none is open */
 	TsdbStorageFacts facts;
 } TsdbStorage;
 
