@@ -409,7 +409,7 @@ tsdb_tuple_get_latest_tid(TableScanDesc base, ItemPointer tid)
 	TsdbScanDesc *scan = (TsdbScanDesc *) base;
 	ItemPointerData place = *tid;
 
-	/* An updated chunk row goes on in the row store, a moved one in a chunk. */
+	/* An updated chunk row goes on in the row store, a moved or merged one in a chunk. */
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -422,8 +422,10 @@ tsdb_tuple_get_latest_tid(TableScanDesc base, ItemPointer tid)
 		}
 		else
 		{
+			/* stays where it is if the snapshot sees none of these versions */
 			heap_get_latest_tid(scan->heap, &place);
-			*tid = place;
+			if (is_row_visible(base->rs_rd, &place, base->rs_snapshot))
+				*tid = place;
 			if (scan->storage == NULL || !find_moved(scan->storage, &place))
 				return;
 		}

@@ -51,22 +51,18 @@ find_move(Relation rel, TransactionId mover, ItemPointer origin, ItemPointer des
 	return found;
 }
 
-/*
- * If a row-store tuple was moved to a chunk by a transaction that has
- * committed, or by our own, set *tid to where it is now.
- */
-static void
-resolve_moved(Relation rel, ItemPointer tid)
+/* Who has marked this row-store tuple as moved; invalid if nobody has. */
+static TransactionId
+mover_of(Relation rel, ItemPointer tid)
 {
 	BlockNumber block = ItemPointerGetBlockNumber(tid);
 	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
 	TransactionId mover = InvalidTransactionId;
-	ItemPointerData destination;
 	Buffer		buffer;
 	Page		page;
 
 	if (block >= RelationGetNumberOfBlocks(rel))
-		return;
+		return mover;
 	buffer = ReadBuffer(rel, block);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
@@ -83,12 +79,37 @@ resolve_moved(Relation rel, ItemPointer tid)
 		}
 	}
 	UnlockReleaseBuffer(buffer);
+	return mover;
+}
 
-	if (!TransactionIdIsValid(mover))
-		return;
-	if (!TransactionIdIsCurrentTransactionId(mover) &&
-		(TransactionIdIsInProgress(mover) || !TransactionIdDidCommit(mover)))
-		return;
+/*
+ * If a row-store tuple was moved to a chunk by a transaction that has
+ * committed, or by our own, set *tid to where it is now.  Who does not wait for
+ * locks still waits for a compaction, which is nobody's lock.
+ */
+static void
+resolve_moved(Relation rel, ItemPointer tid, LockWaitPolicy policy)
+{
+	TransactionId mover;
+	ItemPointerData destination;
+
+	for (;;)
+	{
+		mover = mover_of(rel, tid);
+		if (!TransactionIdIsValid(mover))
+			return;
+		if (TransactionIdIsCurrentTransactionId(mover))
+			break;
+		if (!TransactionIdIsInProgress(mover))
+		{
+			if (!TransactionIdDidCommit(mover))
+				return;
+			break;
+		}
+		if (policy == LockWaitBlock || !tsdb_row_lock_is_compaction(rel, mover))
+			return;
+		XactLockTableWait(mover, rel, tid, XLTW_Lock);
+	}
 	if (find_move(rel, mover, tid, &destination))
 		*tid = destination;
 }
@@ -187,7 +208,7 @@ tsdb_tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapsho
 
 	if (!tsdb_tid_is_chunk(&target))
 	{
-		resolve_moved(rel, &target);
+		resolve_moved(rel, &target, LockWaitBlock);
 		if (!tsdb_tid_is_chunk(&target))
 		{
 			result = heap_delete(rel, &target, cid, crosscheck, wait, failure,
@@ -283,7 +304,7 @@ tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandI
 
 	if (!tsdb_tid_is_chunk(&target))
 	{
-		resolve_moved(rel, &target);
+		resolve_moved(rel, &target, LockWaitBlock);
 		if (!tsdb_tid_is_chunk(&target))
 		{
 			result = GetHeapamTableAmRoutine()->tuple_update(rel, &target, slot, cid,
@@ -475,8 +496,9 @@ lock_version(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
 		tuple->t_self = *tid;	/* which may be the slot's own */
 		ExecClearTuple(slot);
 		*tid = tuple->t_self;
-		result = heap_lock_tuple(rel, tuple, cid, mode, policy, follow_updates,
-								 &buffer, failure);
+		result = heap_lock_tuple(rel, tuple, cid, mode,
+								 policy == LockWaitError ? LockWaitSkip : policy,
+								 follow_updates, &buffer, failure);
 		if (result == TM_Updated || result == TM_Deleted)
 		{
 			ReleaseBuffer(buffer);
@@ -513,10 +535,20 @@ tsdb_tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot
 
 		CHECK_FOR_INTERRUPTS();
 		if (!tsdb_tid_is_chunk(tid))
-			resolve_moved(rel, tid);
+			resolve_moved(rel, tid, wait_policy);
 		result = lock_version(rel, tid, slot, cid, mode, wait_policy, follow_updates,
 							  failure);
 		failure->traversed = traversed;
+		if (result == TM_WouldBlock && !tsdb_tid_is_chunk(tid))
+		{
+			TransactionId mover = mover_of(rel, tid);
+
+			if (TransactionIdIsValid(mover) &&
+				(!TransactionIdIsInProgress(mover) || tsdb_row_lock_is_compaction(rel, mover)))
+				continue;		/* the compaction began just now */
+			if (wait_policy == LockWaitError)
+				tsdb_row_lock_refuse(rel);
+		}
 		if (result != TM_Updated)
 		{
 			/* The caller's snapshot may know a moved row by its old place only. */

@@ -125,6 +125,7 @@ typedef struct Mover
 {
 	Oid			identity;
 	TransactionId xid;
+	bool		settled;		/* it had ended when its moves were read */
 	uint32		count;
 	uint32		allocated;
 	Move	   *moves;
@@ -258,8 +259,8 @@ remember(TsdbStorage *storage, Mover *mover, uint32 chunk, bytea *origins)
 
 /*
  * All moves of a transaction.  They are read once and remembered, since a
- * statement that meets one moved row will likely meet more of them; only our
- * own transaction may have made new ones since.
+ * statement that meets one moved row will likely meet more of them; but one
+ * that still ran then, our own for instance, may have made more since.
  */
 static const Mover *
 moves_of(TsdbStorage *storage, TransactionId xid)
@@ -273,7 +274,7 @@ moves_of(TsdbStorage *storage, TransactionId xid)
 			remembered.movers[i].identity == storage->identity)
 			mover = &remembered.movers[i];
 	}
-	if (mover != NULL && !TransactionIdIsCurrentTransactionId(xid))
+	if (mover != NULL && mover->settled)
 		return mover;
 
 	if (mover != NULL)
@@ -292,6 +293,7 @@ moves_of(TsdbStorage *storage, TransactionId xid)
 		*mover = (Mover) {.identity = storage->identity,.xid = xid};
 	}
 
+	mover->settled = !TransactionIdIsInProgress(xid);
 	begin_moves(storage, &scan);
 	while (next_move(&scan))
 	{

@@ -10,12 +10,15 @@
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/multixact.h"
+#include "access/subtrans.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "storage/procarray.h"
+#include "storage/sinvaladt.h"
 #include "store/moves.h"
 #include "utils/rel.h"
 
@@ -175,10 +178,31 @@ tsdb_row_lock_refuse(Relation table)
 }
 
 bool
+tsdb_row_lock_is_compaction(Relation table, TransactionId xid)
+{
+	TransactionId top = SubTransGetTopmostTransaction(xid);
+	VirtualTransactionId *holders;
+	LOCKTAG		tag;
+	bool		found = false;
+
+	SET_LOCKTAG_RELATION(tag, table->rd_lockInfo.lockRelId.dbId,
+						 table->rd_lockInfo.lockRelId.relId);
+	holders = GetLockConflicts(&tag, ShareUpdateExclusiveLock, NULL);
+	for (int i = 0; !found && VirtualTransactionIdIsValid(holders[i]); i++)
+	{
+		PGPROC	   *proc = BackendIdGetProc(holders[i].backendId);
+
+		found = proc != NULL && TransactionIdEquals(proc->xid, top);
+	}
+	pfree(holders);
+	return found;
+}
+
+bool
 tsdb_row_lock_wait(Relation table, ItemPointer tid, TransactionId xid,
 				   LockWaitPolicy policy, XLTW_Oper oper)
 {
-	if (policy == LockWaitBlock)
+	if (policy == LockWaitBlock || tsdb_row_lock_is_compaction(table, xid))
 		XactLockTableWait(xid, table, tid, oper);
 	else if (!ConditionalXactLockTableWait(xid))
 	{

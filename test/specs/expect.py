@@ -4,7 +4,8 @@
     expect.py [SPEC ...]        PG_CONFIG says which server
 
 Compaction is played by test/differential/stand_in.sql, which takes the locks that compaction
-takes and moves nothing.  Read the diff before it is committed.
+takes and moves nothing.  Read the diff before it is committed.  Where heap has no answer, since
+the stand-in's row locks are real ones, expected output is tsdb's own (OWN).
 """
 
 import glob
@@ -19,8 +20,13 @@ sys.path.insert(0, os.path.join(HERE, "..", "differential"))
 from server import Server, create_extension, note, pg_config, work_directory     # noqa: E402
 
 
+OWN = ["compact_vs_skip_locked"]
+
+
 def main():
-    specs = sys.argv[1:] or sorted(glob.glob(os.path.join(HERE, "*.spec")))
+    specs = sys.argv[1:] or sorted(
+        spec for spec in glob.glob(os.path.join(HERE, "*.spec"))
+        if os.path.basename(spec).removesuffix(".spec") not in OWN)
     tester = os.path.join(os.path.dirname(pg_config("pgxs")), "..", "test", "isolation",
                           "isolationtester")
     server = Server(work_directory("expect")).new(settings={"lc_messages": "C"}).start()
