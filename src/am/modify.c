@@ -465,6 +465,39 @@ follow_chain(Relation rel, ItemPointer tid, TransactionId prior_xmax, CommandId 
 	}
 }
 
+/*
+ * FOR KEY SHARE on a row-store version, after heap's code has refused it.  That
+ * may be since a later version of the row has gone to a chunk, where heap's code
+ * cannot follow to lock it, too.
+ */
+static TM_Result
+lock_key_share(Relation rel, HeapTuple tuple, CommandId cid, LockWaitPolicy policy,
+			   Buffer *buffer, TM_FailureData *failure)
+{
+	TsdbStorage *storage = tsdb_storage_open(rel, RowExclusiveLock);
+	TransactionId updater = InvalidTransactionId;
+	ItemPointerData next;
+	TM_Result	result;
+
+	if (storage == NULL)
+		return TM_Updated;
+	ReleaseBuffer(*buffer);
+	result = heap_lock_tuple(rel, tuple, cid, LockTupleKeyShare, policy, false, buffer, failure);
+	if (result == TM_Ok)
+	{
+		LockBuffer(*buffer, BUFFER_LOCK_SHARE);
+		if ((tuple->t_data->t_infomask & HEAP_XMAX_INVALID) == 0 &&
+			!HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_data->t_infomask))
+			updater = HeapTupleHeaderGetUpdateXid(tuple->t_data);
+		next = tuple->t_data->t_ctid;
+		LockBuffer(*buffer, BUFFER_LOCK_UNLOCK);
+		if (TransactionIdIsValid(updater))
+			result = tsdb_marks_lock_later(storage, &next, updater, cid, policy, failure);
+	}
+	tsdb_storage_close(storage);
+	return result;
+}
+
 /* Lock one version, wherever it is; fill the slot if that succeeds. */
 static TM_Result
 lock_version(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
@@ -499,6 +532,10 @@ lock_version(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
 		result = heap_lock_tuple(rel, tuple, cid, mode,
 								 policy == LockWaitError ? LockWaitSkip : policy,
 								 follow_updates, &buffer, failure);
+		if (result == TM_Updated && mode == LockTupleKeyShare && follow_updates)
+			result = lock_key_share(rel, tuple, cid,
+									policy == LockWaitError ? LockWaitSkip : policy,
+									&buffer, failure);
 		if (result == TM_Updated || result == TM_Deleted)
 		{
 			ReleaseBuffer(buffer);

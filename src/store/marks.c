@@ -396,35 +396,38 @@ find_update(TsdbStorage *storage, ItemPointer tid, TsdbMarkVersion *found)
 	return result;
 }
 
-/*
- * FOR KEY SHARE was granted on a version that is being updated, or was: the
- * later versions must be locked, too.  If that fails, the failure is that of
- * the update, so that the caller may follow it to the row's end.
- */
+TM_Result
+tsdb_marks_lock_later(TsdbStorage *storage, ItemPointer next, TransactionId updater,
+					  CommandId cid, LockWaitPolicy policy, TM_FailureData *failure)
+{
+	ItemPointerData place = *next;
+	TM_FailureData ignored;
+	TsdbMark	mark;
+	TM_Result	result;
+
+	if (TransactionIdIsCurrentTransactionId(updater))
+		return TM_Ok;
+	result = tsdb_row_lock_later(storage, &place, updater, policy);
+	if (result == TM_Ok && ItemPointerIsValid(&place))
+		result = tsdb_marks_lock(storage, &place, cid, LockTupleKeyShare, policy, &ignored,
+								 &mark);
+	failure->ctid = *next;
+	failure->xmax = updater;
+	failure->cmax = InvalidCommandId;
+	return result;
+}
+
+/* The same for a chunk row, if it is being updated, or was. */
 static TM_Result
 lock_later_versions(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 					LockWaitPolicy policy, TM_FailureData *failure)
 {
 	TsdbMarkVersion update;
-	ItemPointerData place;
-	TM_FailureData ignored;
-	TsdbMark	mark;
-	TM_Result	result;
 
 	if (!find_update(storage, tid, &update) &&
 		(!find_tombstone(storage, tid, &update) || update.state != TSDB_MARK_UPDATED))
 		return TM_Ok;
-	if (TransactionIdIsCurrentTransactionId(update.xmin))
-		return TM_Ok;
-	place = update.successor;
-	result = tsdb_row_lock_later(storage, &place, update.xmin, policy);
-	if (result == TM_Ok && ItemPointerIsValid(&place))
-		result = tsdb_marks_lock(storage, &place, cid, LockTupleKeyShare, policy, &ignored,
-								 &mark);
-	failure->ctid = update.successor;
-	failure->xmax = update.xmin;
-	failure->cmax = InvalidCommandId;
-	return result;
+	return tsdb_marks_lock_later(storage, &update.successor, update.xmin, cid, policy, failure);
 }
 
 static TM_Result

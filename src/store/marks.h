@@ -81,7 +81,17 @@ extern TM_Result tsdb_marks_lock(TsdbStorage *storage, ItemPointer tid, CommandI
 								 LockTupleMode mode, LockWaitPolicy wait_policy,
 								 TM_FailureData *failure, TsdbMark *mark);
 
-/* The same for a row that will be buried at once.  After TM_Ok the caller must
+/*
+ * FOR KEY SHARE was granted on a version that "updater" replaces, or has
+ * replaced, by the one at next: lock that and the later ones, too.  If it fails,
+ * the failure is that of the update, so that the caller may follow it to the
+ * row's end.
+ */
+extern TM_Result tsdb_marks_lock_later(TsdbStorage *storage, ItemPointer next,
+									   TransactionId updater, CommandId cid,
+									   LockWaitPolicy policy, TM_FailureData *failure);
+
+/* Like tsdb_marks_lock, for a row that will be buried at once.  After TM_Ok the caller must
  * not wait for anybody before it calls tsdb_marks_bury or tsdb_marks_release. */
 extern TM_Result tsdb_marks_claim(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 								  LockTupleMode mode, LockWaitPolicy wait_policy,
