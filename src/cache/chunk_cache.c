@@ -125,6 +125,7 @@ copy_entry(TsdbChunkEntry *to, const TsdbChunkEntry *from)
 	to->body = body;
 	to->pieces.refs = palloc(refs_bytes);
 	memcpy(to->pieces.refs, from->pieces.refs, from->pieces.count * sizeof(TsdbPieceRef));
+	memset(&to->list_pieces, 0, sizeof(to->list_pieces));
 	to->memory = NULL;
 }
 

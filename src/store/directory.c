@@ -25,7 +25,9 @@
 #include "storage/freespace.h"
 #include "storage/procarray.h"
 #include "store/chunk_tid.h"
+#include "store/damage.h"
 #include "store/internal.h"
+#include "store/internal_tuple.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -231,8 +233,8 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 	return chunk;
 }
 
-static void pg_attribute_noreturn()
-damaged_entry(TsdbStorage *storage, uint32 chunk, const char *detail)
+void
+tsdb_directory_report(TsdbStorage *storage, uint32 chunk, const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
@@ -241,11 +243,53 @@ damaged_entry(TsdbStorage *storage, uint32 chunk, const char *detail)
 			 errdetail("Directory tuple (%u,%u) of \"%s\": %s",
 					   tsdb_chunk_block(chunk), tsdb_chunk_offset(chunk),
 					   RelationGetRelationName(storage->directory), detail),
-			 errhint("Other chunks stay readable. Restore the table from a backup.")));
+			 errhint("Other chunks stay readable. Run tsdb.verify() to see all that is damaged.")));
 }
 
-/* Parse a copy of a directory tuple, which the entry keeps. */
-static void
+/* Does a list of pieces cover its stream, in order and without overlaps? */
+static bool
+pieces_cover(const TsdbPieceRef *refs, uint32 count, uint32 stream_bytes)
+{
+	if (count == 0)
+		return stream_bytes == 0;
+	if (refs[0].offset != 0)
+		return false;
+	for (uint32 i = 0; i < count; i++)
+	{
+		uint32		end = i + 1 < count ? refs[i + 1].offset : stream_bytes;
+
+		if (end <= refs[i].offset)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The tuple at a line pointer: NULL and tuple->t_data set, or not if there is
+ * none; or what is wrong with it.
+ */
+static const char *
+find_tuple(TsdbStorage *storage, Page page, BlockNumber block, OffsetNumber offset,
+		   HeapTuple tuple)
+{
+	tuple->t_data = NULL;
+	switch (tsdb_internal_item(storage->directory, page, block, offset, tuple))
+	{
+		case TSDB_ITEM_NONE:
+			return NULL;
+		case TSDB_ITEM_TUPLE:
+			return tsdb_internal_header_fault(storage->directory, tuple);
+		case TSDB_ITEM_DAMAGED:
+			break;
+	}
+	return "Its line pointer leaves the page.";
+}
+
+/*
+ * Parse a copy of a directory tuple, which the entry keeps.  Returns NULL, or
+ * what is wrong with it; damage of an indirect list of pieces is raised.
+ */
+static const char *
 parse_entry(TsdbStorage *storage, uint32 chunk, HeapTuple tuple, TsdbChunkEntry *entry)
 {
 	Datum		values[Natts_directory];
@@ -256,32 +300,34 @@ parse_entry(TsdbStorage *storage, uint32 chunk, HeapTuple tuple, TsdbChunkEntry 
 	Size		pieces_bytes;
 	uint32		nrefs;
 	TsdbPieceRef *refs;
+	const char *fault;
 
+	fault = tsdb_internal_columns_fault(storage->directory, tuple);
+	if (fault != NULL)
+		return fault;
 	heap_deform_tuple(tuple, RelationGetDescr(storage->directory), values, nulls);
 	for (int i = 0; i < Natts_directory; i++)
 	{
 		if (nulls[i] && i != Anum_min_time - 1 && i != Anum_max_time - 1)
-			damaged_entry(storage, chunk, "A column is null.");
+			return "A column is null.";
 	}
 	if (DatumGetInt16(values[Anum_version - 1]) != DIRECTORY_VERSION)
-		damaged_entry(storage, chunk, "Unknown version.");
+		return "Unknown version.";
 
 	pieces = (bytea *) DatumGetPointer(values[Anum_pieces - 1]);
 	body = (bytea *) DatumGetPointer(values[Anum_body - 1]);
-	if (!VARATT_IS_4B_U(pieces) || !VARATT_IS_4B_U(body) ||
-		(char *) body + VARSIZE(body) > (char *) tuple->t_data + tuple->t_len ||
-		VARSIZE(pieces) < VARHDRSZ + offsetof(PieceColumn, refs))
-		damaged_entry(storage, chunk, "A column has an impossible length.");
 	pieces_bytes = VARSIZE(pieces) - VARHDRSZ;
+	if (pieces_bytes < offsetof(PieceColumn, refs))
+		return "A column has an impossible length.";
 	if (entry_checksum(values, nulls, VARDATA(pieces), pieces_bytes,
 					   VARDATA(body), VARSIZE(body) - VARHDRSZ) !=
 		(uint32) DatumGetInt32(values[Anum_checksum - 1]))
-		damaged_entry(storage, chunk, "The checksum does not match.");
+		return "The checksum does not match.";
 
 	memcpy(&column, VARDATA(pieces), offsetof(PieceColumn, refs));
 	nrefs = column.indirect > 0 ? column.indirect : column.count;
-	if (pieces_bytes != offsetof(PieceColumn, refs) + nrefs * sizeof(TsdbPieceRef))
-		damaged_entry(storage, chunk, "The list of pieces has another length.");
+	if (pieces_bytes != offsetof(PieceColumn, refs) + (Size) nrefs * sizeof(TsdbPieceRef))
+		return "The list of pieces has another length.";
 
 	entry->chunk = chunk;
 	entry->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
@@ -300,6 +346,7 @@ parse_entry(TsdbStorage *storage, uint32 chunk, HeapTuple tuple, TsdbChunkEntry 
 	entry->body_bytes = VARSIZE(body) - VARHDRSZ;
 	entry->memory = tuple;
 
+	memset(&entry->list_pieces, 0, sizeof(entry->list_pieces));
 	refs = palloc(Max(nrefs, 1) * sizeof(TsdbPieceRef));
 	memcpy(refs, VARDATA(pieces) + offsetof(PieceColumn, refs), nrefs * sizeof(TsdbPieceRef));
 	if (column.indirect > 0)
@@ -307,17 +354,23 @@ parse_entry(TsdbStorage *storage, uint32 chunk, HeapTuple tuple, TsdbChunkEntry 
 		TsdbPieceList meta = {nrefs, column.list_bytes, refs};
 		TsdbPieceRef *stored;
 
-		if (column.list_bytes != column.count * sizeof(TsdbPieceRef))
-			damaged_entry(storage, chunk, "The list of pieces has another length.");
+		if (column.list_bytes != (Size) column.count * sizeof(TsdbPieceRef) ||
+			!pieces_cover(refs, nrefs, column.list_bytes))
+			return "The list of pieces has another length.";
 		stored = palloc(column.list_bytes);
 		tsdb_pieces_read(storage, entry->shard, ~entry->generation, chunk, &meta, 0,
 						 column.list_bytes, (char *) stored);
-		pfree(refs);
+		entry->list_pieces = meta;
 		refs = stored;
 	}
 	entry->pieces.count = column.count;
 	entry->pieces.stream_bytes = DatumGetInt32(values[Anum_stream_bytes - 1]);
 	entry->pieces.refs = refs;
+	if (entry->shard < 0 || entry->shard >= TSDB_SHARDS_MAX)
+		return "There is no such shard.";
+	if (!pieces_cover(refs, entry->pieces.count, entry->pieces.stream_bytes))
+		return "The pieces do not make up the stream.";
+	return NULL;
 }
 
 void
@@ -326,20 +379,22 @@ tsdb_chunk_entry_free(TsdbChunkEntry *entry)
 	if (entry->memory != NULL)
 	{
 		pfree(entry->pieces.refs);
+		if (entry->list_pieces.refs != NULL)
+			pfree(entry->list_pieces.refs);
 		pfree(entry->memory);
 		entry->memory = NULL;
 	}
 }
 
 /* Pin the page of a chunk's tuple and lock it shared; false if there is none.
- * On success tuple points into the page. */
+ * On success tuple points into the page, and its header can be relied on. */
 static bool
 locate(TsdbStorage *storage, uint32 chunk, Buffer *buffer, HeapTuple tuple)
 {
 	BlockNumber block = tsdb_chunk_block(chunk);
 	OffsetNumber offset = tsdb_chunk_offset(chunk);
+	const char *fault = NULL;
 	Page		page;
-	ItemId		item;
 
 	if (block >= storage->facts.directory_blocks)
 	{
@@ -353,17 +408,13 @@ locate(TsdbStorage *storage, uint32 chunk, Buffer *buffer, HeapTuple tuple)
 	page = BufferGetPage(*buffer);
 	if (!PageIsNew(page) && offset <= PageGetMaxOffsetNumber(page))
 	{
-		item = PageGetItemId(page, offset);
-		if (ItemIdIsNormal(item))
-		{
-			tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
-			tuple->t_len = ItemIdGetLength(item);
-			tuple->t_tableOid = RelationGetRelid(storage->directory);
-			ItemPointerSet(&tuple->t_self, block, offset);
+		fault = find_tuple(storage, page, block, offset, tuple);
+		if (fault == NULL && tuple->t_data != NULL)
 			return true;
-		}
 	}
 	UnlockReleaseBuffer(*buffer);
+	if (fault != NULL)
+		tsdb_directory_report(storage, chunk, fault);
 	return false;
 }
 
@@ -383,7 +434,12 @@ tsdb_directory_fetch(TsdbStorage *storage, uint32 chunk, Snapshot snapshot,
 		copy = heap_copytuple(&tuple);
 	UnlockReleaseBuffer(buffer);
 	if (copy != NULL)
-		parse_entry(storage, chunk, copy, entry);
+	{
+		const char *fault = parse_entry(storage, chunk, copy, entry);
+
+		if (fault != NULL)
+			tsdb_directory_report(storage, chunk, fault);
+	}
 	return visible;
 }
 
@@ -396,11 +452,18 @@ tsdb_directory_state(TsdbStorage *storage, uint32 chunk,
 	Buffer		buffer;
 	TransactionId xmin;
 	TransactionId xmax;
+	const char *fault;
 	bool		isnull;
 
 	*replacer = InvalidTransactionId;
 	if (!locate(storage, chunk, &buffer, &tuple))
 		return TSDB_CHUNK_ABSENT;
+	fault = tsdb_internal_columns_fault(storage->directory, &tuple);
+	if (fault != NULL)
+	{
+		UnlockReleaseBuffer(buffer);
+		tsdb_directory_report(storage, chunk, fault);
+	}
 	*nrows = DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
 										RelationGetDescr(storage->directory), &isnull));
 	xmin = HeapTupleHeaderGetXmin(tuple.t_data);
@@ -436,6 +499,44 @@ tsdb_directory_delete(TsdbStorage *storage, uint32 chunk)
 					   InvalidSnapshot, false, &failure, false) == TM_Ok;
 }
 
+bool
+tsdb_directory_bury(TsdbStorage *storage, uint32 chunk)
+{
+	BlockNumber block = tsdb_chunk_block(chunk);
+	OffsetNumber offset = tsdb_chunk_offset(chunk);
+	Buffer		buffer = ReadBuffer(storage->directory, block);
+	const char *fault = NULL;
+	HeapTupleData tuple = {.t_data = NULL};
+	Page		page;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page = BufferGetPage(buffer);
+	if (!PageIsNew(page) && offset <= PageGetMaxOffsetNumber(page))
+		fault = find_tuple(storage, page, block, offset, &tuple);
+	if (fault != NULL)
+	{
+		GenericXLogState *state = GenericXLogStart(storage->directory);
+
+		page = GenericXLogRegisterBuffer(state, buffer, 0);
+		ItemIdSetDead(PageGetItemId(page, offset));
+		GenericXLogFinish(state);
+	}
+	UnlockReleaseBuffer(buffer);
+	if (fault != NULL)
+		return true;
+	return tuple.t_data != NULL && tsdb_directory_delete(storage, chunk);
+}
+
+uint32
+tsdb_directory_delete_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry,
+							 bool damaged_too)
+{
+	return tsdb_pieces_delete(storage, entry->shard, entry->generation, entry->chunk,
+							  &entry->pieces, damaged_too) +
+		tsdb_pieces_delete(storage, entry->shard, ~entry->generation, entry->chunk,
+						   &entry->list_pieces, damaged_too);
+}
+
 /* ---- readers ---- */
 
 static void
@@ -452,15 +553,19 @@ report_damage(void *arg, const char *detail)
 {
 	TsdbChunkHandle *source = arg;
 
-	damaged_entry(source->storage, source->entry->chunk, detail);
+	tsdb_directory_report(source->storage, source->entry->chunk, detail);
 }
 
 TsdbChunkReader *
 tsdb_directory_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc)
 {
-	return tsdb_chunk_reader_open(tupdesc, source->entry->body,
-								  source->entry->body_bytes, fetch_stream,
-								  report_damage, source);
+	TsdbChunkReader *reader = tsdb_chunk_reader_open(tupdesc, source->entry->body,
+													 source->entry->body_bytes,
+													 fetch_stream, report_damage, source);
+
+	if (tsdb_chunk_reader_rows(reader) != source->entry->nrows)
+		report_damage(source, "The body has another number of rows.");
+	return reader;
 }
 
 TsdbChunkSummary *
@@ -505,13 +610,20 @@ wanted(HeapTuple tuple, Buffer buffer, Snapshot snapshot,
 	return false;
 }
 
+/*
+ * List a page's entries.  What is damaged is listed in *faults if that is
+ * given, else raised; entries that are damaged are left out.
+ */
 static int
 list_page(TsdbStorage *storage, BlockNumber block, Snapshot snapshot,
-		  TransactionId oldest_xmin, TsdbChunkEntry **entries, bool **alive)
+		  TransactionId oldest_xmin, TsdbChunkEntry **entries, bool **alive,
+		  List **faults)
 {
 	Buffer		buffer = ReadBuffer(storage->directory, block);
 	HeapTuple	copies[TSDB_DIRECTORY_SLOTS];
+	const char *damage[TSDB_DIRECTORY_SLOTS];
 	bool		is_alive[TSDB_DIRECTORY_SLOTS];
+	int			found = 0;
 	int			count = 0;
 	Page		page;
 	OffsetNumber max;
@@ -521,29 +633,48 @@ list_page(TsdbStorage *storage, BlockNumber block, Snapshot snapshot,
 	max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
 	for (OffsetNumber offset = 1; offset <= Min(max, TSDB_DIRECTORY_SLOTS); offset++)
 	{
-		ItemId		item = PageGetItemId(page, offset);
 		HeapTupleData tuple;
 
-		if (!ItemIdIsNormal(item))
-			continue;
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-		tuple.t_len = ItemIdGetLength(item);
-		tuple.t_tableOid = RelationGetRelid(storage->directory);
-		ItemPointerSet(&tuple.t_self, block, offset);
-		if (wanted(&tuple, buffer, snapshot, oldest_xmin, &is_alive[count]))
-			copies[count++] = heap_copytuple(&tuple);
+		damage[found] = find_tuple(storage, page, block, offset, &tuple);
+		if (damage[found] != NULL)
+		{
+			copies[found] = palloc0(HEAPTUPLESIZE);
+			ItemPointerSet(&copies[found]->t_self, block, offset);
+			found++;
+		}
+		else if (tuple.t_data != NULL &&
+				 wanted(&tuple, buffer, snapshot, oldest_xmin, &is_alive[found]))
+			copies[found++] = heap_copytuple(&tuple);
 	}
 	UnlockReleaseBuffer(buffer);
 
-	*entries = palloc0(Max(count, 1) * sizeof(TsdbChunkEntry));
-	for (int i = 0; i < count; i++)
-		parse_entry(storage,
-					tsdb_chunk_number(block, ItemPointerGetOffsetNumber(&copies[i]->t_self)),
-					copies[i], &(*entries)[i]);
+	*entries = palloc0(Max(found, 1) * sizeof(TsdbChunkEntry));
 	if (alive != NULL)
+		*alive = palloc(Max(found, 1) * sizeof(bool));
+	for (int i = 0; i < found; i++)
 	{
-		*alive = palloc(Max(count, 1) * sizeof(bool));
-		memcpy(*alive, is_alive, count * sizeof(bool));
+		uint32		chunk = tsdb_chunk_number(block,
+											  ItemPointerGetOffsetNumber(&copies[i]->t_self));
+		const char *fault = damage[i];
+
+		if (fault == NULL)
+			fault = parse_entry(storage, chunk, copies[i], &(*entries)[count]);
+		if (fault == NULL)
+		{
+			if (alive != NULL)
+				(*alive)[count] = is_alive[i];
+			count++;
+		}
+		else if (faults == NULL)
+			tsdb_directory_report(storage, chunk, fault);
+		else
+		{
+			TsdbChunkFault *item = palloc(sizeof(TsdbChunkFault));
+
+			item->chunk = chunk;
+			item->detail = fault;
+			*faults = lappend(*faults, item);
+		}
 	}
 	return count;
 }
@@ -552,7 +683,14 @@ int
 tsdb_directory_page(TsdbStorage *storage, BlockNumber block, Snapshot snapshot,
 					TsdbChunkEntry **entries)
 {
-	return list_page(storage, block, snapshot, InvalidTransactionId, entries, NULL);
+	return list_page(storage, block, snapshot, InvalidTransactionId, entries, NULL, NULL);
+}
+
+int
+tsdb_directory_page_with_faults(TsdbStorage *storage, BlockNumber block, Snapshot snapshot,
+								TsdbChunkEntry **entries, List **faults)
+{
+	return list_page(storage, block, snapshot, InvalidTransactionId, entries, NULL, faults);
 }
 
 int
@@ -560,7 +698,59 @@ tsdb_directory_page_for_build(TsdbStorage *storage, BlockNumber block,
 							  TransactionId oldest_xmin,
 							  TsdbChunkEntry **entries, bool **alive)
 {
-	return list_page(storage, block, NULL, oldest_xmin, entries, alive);
+	return list_page(storage, block, NULL, oldest_xmin, entries, alive, NULL);
+}
+
+/* Pages of the directory that are counted for an estimate. */
+typedef struct EstimateWork
+{
+	TsdbStorage *storage;
+	BlockNumber first;
+	BlockNumber end;
+	BlockNumber step;
+	double		rows;
+	double		chunks;
+	int			pages;
+} EstimateWork;
+
+static void
+count_page(EstimateWork *work, BlockNumber block)
+{
+	Relation	directory = work->storage->directory;
+	Buffer		buffer = ReadBuffer(directory, block);
+	Page		page;
+	OffsetNumber max;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+	for (OffsetNumber offset = 1; offset <= max; offset++)
+	{
+		HeapTupleData tuple;
+		bool		isnull;
+
+		/* what is damaged is for readers to report */
+		if (tsdb_internal_item(directory, page, block, offset, &tuple) != TSDB_ITEM_TUPLE ||
+			tsdb_internal_columns_fault(directory, &tuple) != NULL)
+			continue;
+		if ((tuple.t_data->t_infomask & HEAP_XMAX_INVALID) == 0 ||
+			HeapTupleHeaderXminInvalid(tuple.t_data))
+			continue;
+		work->rows += DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
+												 RelationGetDescr(directory), &isnull));
+		work->chunks++;
+	}
+	UnlockReleaseBuffer(buffer);
+	work->pages++;
+}
+
+static void
+count_pages(void *arg)
+{
+	EstimateWork *work = arg;
+
+	for (BlockNumber block = work->first; block < work->end; block += work->step)
+		count_page(work, block);
 }
 
 void
@@ -569,45 +759,24 @@ tsdb_directory_estimate(TsdbStorage *storage, double *rows, double *chunks,
 {
 	const BlockNumber samples = 8;
 	BlockNumber nblocks = tsdb_directory_blocks(storage);
-	BlockNumber step = Max(nblocks / samples, 1);
-	double		seen_rows = 0;
-	double		seen_chunks = 0;
-	int			seen_pages = 0;
+	EstimateWork work = {
+		.storage = storage,.end = nblocks,.step = Max(nblocks / samples, 1)
+	};
 
-	for (BlockNumber block = 0; block < nblocks; block += step)
+	/* a page that cannot be read must not keep the planner from the others */
+	if (tsdb_damage_catch(count_pages, &work, false) != NULL)
 	{
-		Buffer		buffer = ReadBuffer(storage->directory, block);
-		Page		page;
-		OffsetNumber max;
-
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		page = BufferGetPage(buffer);
-		max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
-		for (OffsetNumber offset = 1; offset <= max; offset++)
+		work.rows = work.chunks = 0;
+		work.pages = 0;
+		for (BlockNumber block = 0; block < nblocks; block += work.step)
 		{
-			ItemId		item = PageGetItemId(page, offset);
-			HeapTupleData tuple;
-			bool		isnull;
-
-			if (!ItemIdIsNormal(item))
-				continue;
-			tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-			tuple.t_len = ItemIdGetLength(item);
-			tuple.t_tableOid = RelationGetRelid(storage->directory);
-			ItemPointerSet(&tuple.t_self, block, offset);
-			if ((tuple.t_data->t_infomask & HEAP_XMAX_INVALID) == 0 ||
-				HeapTupleHeaderXminInvalid(tuple.t_data))
-				continue;
-			seen_rows += DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
-													RelationGetDescr(storage->directory),
-													&isnull));
-			seen_chunks++;
+			work.first = block;
+			work.end = block + 1;
+			(void) tsdb_damage_catch(count_pages, &work, false);
 		}
-		UnlockReleaseBuffer(buffer);
-		seen_pages++;
 	}
-	*rows = seen_pages > 0 ? seen_rows / seen_pages * nblocks : 0;
-	*chunks = seen_pages > 0 ? seen_chunks / seen_pages * nblocks : 0;
+	*rows = work.pages > 0 ? work.rows / work.pages * nblocks : 0;
+	*chunks = work.pages > 0 ? work.chunks / work.pages * nblocks : 0;
 	*pages = nblocks;
 	for (int shard = 0; shard < tsdb_shards; shard++)
 	{
@@ -616,6 +785,35 @@ tsdb_directory_estimate(TsdbStorage *storage, double *rows, double *chunks,
 		if (rel != NULL)
 			*pages += RelationGetNumberOfBlocks(rel);
 	}
+}
+
+void
+tsdb_directory_slots(TsdbStorage *storage, BlockNumber block, uint16 *slots)
+{
+	Buffer		buffer = ReadBuffer(storage->directory, block);
+	Page		page;
+	OffsetNumber max;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+	for (OffsetNumber offset = 1; offset <= TSDB_DIRECTORY_SLOTS; offset++)
+	{
+		uint16	   *slot = &slots[offset - 1];
+		HeapTupleData tuple;
+		bool		isnull;
+
+		*slot = TSDB_SLOT_FREE;
+		if (offset > max || !ItemIdIsUsed(PageGetItemId(page, offset)))
+			continue;
+		*slot = TSDB_SLOT_UNKNOWN;
+		if (find_tuple(storage, page, block, offset, &tuple) == NULL && tuple.t_data != NULL &&
+			tsdb_internal_columns_fault(storage->directory, &tuple) == NULL)
+			*slot = DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
+											   RelationGetDescr(storage->directory),
+											   &isnull));
+	}
+	UnlockReleaseBuffer(buffer);
 }
 
 /* ---- recycling of numbers ---- */

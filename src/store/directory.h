@@ -18,6 +18,7 @@
 #include "access/tupdesc.h"
 #include "chunk/chunk.h"
 #include "nodes/bitmapset.h"
+#include "nodes/pg_list.h"
 #include "store/pieces.h"
 #include "store/storage.h"
 #include "utils/snapshot.h"
@@ -39,6 +40,7 @@ typedef struct TsdbChunkEntry
 	uint64		generation;		/* never used twice in a storage */
 	uint64		run;			/* shared by chunks that were sorted together */
 	TsdbPieceList pieces;
+	TsdbPieceList list_pieces;	/* that hold the list itself, if it is long */
 	const char *body;
 	uint32		body_bytes;
 	void	   *memory;			/* what to pfree; see tsdb_chunk_entry_free */
@@ -70,6 +72,16 @@ extern TsdbChunkState tsdb_directory_state(TsdbStorage *storage, uint32 chunk,
 /* Delete the tuple without waiting; false if somebody else changes it. */
 extern bool tsdb_directory_delete(TsdbStorage *storage, uint32 chunk);
 
+/* Delete the pieces of a chunk; see tsdb_pieces_delete. */
+extern uint32 tsdb_directory_delete_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry,
+										   bool damaged_too);
+
+/*
+ * Delete a damaged tuple, which need not be readable; if not even its header is,
+ * then at once and for good.  False if there is none, or somebody changes it.
+ */
+extern bool tsdb_directory_bury(TsdbStorage *storage, uint32 chunk);
+
 extern void tsdb_chunk_entry_free(TsdbChunkEntry *entry);
 
 /* What a reader reads from: must outlive it.  storage may be changed to
@@ -91,6 +103,23 @@ extern TsdbChunkSummary *tsdb_directory_summary(TsdbStorage *storage,
 extern int	tsdb_directory_page(TsdbStorage *storage, BlockNumber block,
 								Snapshot snapshot, TsdbChunkEntry **entries);
 
+/* A damaged directory tuple. */
+typedef struct TsdbChunkFault
+{
+	uint32		chunk;
+	const char *detail;			/* a sentence */
+} TsdbChunkFault;
+
+/* Raise the error that a chunk is damaged; detail is a sentence. */
+extern void tsdb_directory_report(TsdbStorage *storage, uint32 chunk,
+								  const char *detail) pg_attribute_noreturn();
+
+/* The same without an error for damaged tuples: these are left out and added to
+ * *faults, a list of TsdbChunkFault. */
+extern int	tsdb_directory_page_with_faults(TsdbStorage *storage, BlockNumber block,
+											Snapshot snapshot, TsdbChunkEntry **entries,
+											List **faults);
+
 /* The same for building indexes: every chunk that some snapshot may still see,
  * and whether it is live. */
 extern int	tsdb_directory_page_for_build(TsdbStorage *storage, BlockNumber block,
@@ -103,6 +132,13 @@ extern BlockNumber tsdb_directory_blocks(TsdbStorage *storage);
  * all shards. */
 extern void tsdb_directory_estimate(TsdbStorage *storage, double *rows,
 									double *chunks, BlockNumber *pages);
+
+/* What is at a chunk number, besides a number of rows. */
+#define TSDB_SLOT_FREE		0xFFFF	/* nothing: no index may have an entry for it */
+#define TSDB_SLOT_UNKNOWN	0xFFFE	/* a chunk that is dead, or damaged */
+
+/* For each of the TSDB_DIRECTORY_SLOTS numbers of a page: rows, or one of these. */
+extern void tsdb_directory_slots(TsdbStorage *storage, BlockNumber block, uint16 *slots);
 
 /* Numbers of chunks whose line pointer is dead: their index entries may go. */
 extern Bitmapset *tsdb_directory_dead(TsdbStorage *storage);

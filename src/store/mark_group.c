@@ -205,8 +205,7 @@ tsdb_mark_group_add(TsdbStorage *storage, ItemPointer tid, CommandId cid)
 		begin_group(storage, row, cid);
 	else
 	{
-		tsdb_mark_group_bits(storage, group.tuple)[row % TSDB_MARK_GROUP_ROWS / 8] |=
-			1 << (row % 8);
+		tsdb_mark_group_set(storage, group.tuple, row);
 		heap_inplace_update(tsdb_storage_marks(storage), group.tuple);
 	}
 	tsdb_mark_group_note(storage, tid);

@@ -12,8 +12,10 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "port/pg_crc32c.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
+#include "store/internal_tuple.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -21,7 +23,7 @@
 enum
 {
 	Anum_key = TSDB_MARKS_KEY,
-	Anum_state,
+	Anum_state,					/* TsdbMarkState and check bits, see mark_state() */
 	Anum_successor,
 	Anum_group,					/* null for a mark of one row */
 	Natts_marks = Anum_group
@@ -38,6 +40,39 @@ tsdb_marks_tupdesc(void)
 	TupleDescInitEntry(tupdesc, Anum_group, "rows", BYTEAOID, -1, 0);
 	TupleDescAttr(tupdesc, Anum_group - 1)->attstorage = TYPSTORAGE_PLAIN;
 	return tupdesc;
+}
+
+/*
+ * A mark has no room to spare, so 13 bits of a CRC-32C lie in the state above the
+ * three that tell it.  They find every change of one byte of a mark.
+ */
+#define STATE_BITS		3
+#define STATE_MASK		((1 << STATE_BITS) - 1)
+
+/* The columns of a mark that are never null, as they lie in the tuple. */
+typedef struct MarkForm
+{
+	int64		key;
+	int16		state;
+	ItemPointerData successor;
+} MarkForm;
+
+static int16
+mark_state(Oid identity, int64 key, TsdbMarkState state, const ItemPointerData *successor,
+		   const uint8 *group)
+{
+	uint16		state_only = (uint16) state;
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, &key, sizeof(key));
+	COMP_CRC32C(crc, &identity, sizeof(identity));
+	COMP_CRC32C(crc, successor, sizeof(*successor));
+	COMP_CRC32C(crc, &state_only, sizeof(state_only));
+	if (group != NULL)
+		COMP_CRC32C(crc, group, TSDB_MARK_GROUP_BYTES);
+	FIN_CRC32C(crc);
+	return (int16) ((uint16) (crc << STATE_BITS) | (uint16) state);
 }
 
 bool
@@ -119,26 +154,99 @@ is_in_group(const uint8 *group, uint32 row)
 	return (group[row % TSDB_MARK_GROUP_ROWS / 8] & (1 << (row % 8))) != 0;
 }
 
-static void
-read_version(TsdbMarkScan *scan, TsdbMarkVersion *version)
+const char *
+tsdb_mark_parse(TsdbStorage *storage, HeapTuple tuple, TsdbMarkVersion *version)
 {
-	bool		isnull;
-	HeapTuple	tuple;
-	Datum		group;
-	int64		key = DatumGetInt64(slot_getattr(scan->slot, Anum_key, &isnull));
-	uint32		place = key % TSDB_MARK_KEYS;
+	Relation	marks = tsdb_storage_marks(storage);
+	Datum		values[Natts_marks];
+	bool		nulls[Natts_marks];
+	const char *fault = tsdb_internal_columns_fault(marks, tuple);
+	uint32		place;
+	int16		state;
 
-	version->state = (TsdbMarkState) DatumGetInt16(slot_getattr(scan->slot, Anum_state, &isnull));
-	version->successor = *(ItemPointer) DatumGetPointer(slot_getattr(scan->slot, Anum_successor,
-																	&isnull));
-	group = slot_getattr(scan->slot, Anum_group, &isnull);
-	version->group = isnull ? NULL : (const uint8 *) VARDATA_ANY(DatumGetPointer(group));
-	version->row = isnull ? place : (place - TSDB_CHUNK_ROWS) * TSDB_MARK_GROUP_ROWS;
-	version->tid = scan->slot->tts_tid;
-	tuple = ExecFetchSlotHeapTuple(scan->slot, false, NULL);
+	if (fault != NULL)
+		return fault;
+	heap_deform_tuple(tuple, RelationGetDescr(marks), values, nulls);
+	if (nulls[Anum_key - 1] || nulls[Anum_state - 1] || nulls[Anum_successor - 1])
+		return "A column is null.";
+	version->group = NULL;
+	if (!nulls[Anum_group - 1])
+	{
+		struct varlena *group = (struct varlena *) DatumGetPointer(values[Anum_group - 1]);
+
+		if (VARSIZE(group) != VARHDRSZ + TSDB_MARK_GROUP_BYTES)
+			return "A column has an impossible length.";
+		version->group = (const uint8 *) VARDATA(group);
+	}
+	state = DatumGetInt16(values[Anum_state - 1]);
+	version->key = DatumGetInt64(values[Anum_key - 1]);
+	version->state = (TsdbMarkState) (state & STATE_MASK);
+	version->successor = *(ItemPointer) DatumGetPointer(values[Anum_successor - 1]);
+	version->tid = tuple->t_self;
 	version->xmin = HeapTupleHeaderGetXmin(tuple->t_data);
 	version->cmin = TransactionIdIsCurrentTransactionId(version->xmin) ?
 		HeapTupleHeaderGetCmin(tuple->t_data) : FirstCommandId;
+	if (version->state > TSDB_MARK_MOVED ||
+		state != mark_state(storage->identity, version->key, version->state,
+							&version->successor, version->group))
+		return "The checksum does not match.";
+
+	place = version->key % TSDB_MARK_KEYS;
+	if (version->key < 0 || (version->group == NULL) != (place < TSDB_CHUNK_ROWS) ||
+		place >= TSDB_CHUNK_ROWS + TSDB_CHUNK_ROWS / TSDB_MARK_GROUP_ROWS)
+		return "It belongs to no row.";
+	version->row = version->group == NULL ? place :
+		(place - TSDB_CHUNK_ROWS) * TSDB_MARK_GROUP_ROWS;
+	return NULL;
+}
+
+/* The same under the page's lock: who adds rows to a group writes in place. */
+static const char *
+parse_again(TsdbMarkScan *scan, HeapTuple tuple, TsdbMarkVersion *version)
+{
+	Buffer		buffer = ((BufferHeapTupleTableSlot *) scan->slot)->buffer;
+	HeapTuple	copy;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	copy = heap_copytuple(tuple);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return tsdb_mark_parse(scan->storage, copy, version);
+}
+
+static void
+read_version(TsdbMarkScan *scan, TsdbMarkVersion *version)
+{
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(scan->slot, false, NULL);
+	Page		page = BufferGetPage(((BufferHeapTupleTableSlot *) scan->slot)->buffer);
+	const char *fault;
+
+	if ((char *) tuple->t_data + tuple->t_len > (char *) page + BLCKSZ)
+		fault = "Its line pointer leaves the page.";
+	else
+	{
+		fault = tsdb_mark_parse(scan->storage, tuple, version);
+		if (fault != NULL)
+			fault = parse_again(scan, tuple, version);
+	}
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("mark of a row of chunk %u of table \"%s\" is damaged",
+						scan->chunk, RelationGetRelationName(scan->storage->table)),
+				 errdetail("Tuple (%u,%u) of \"%s\": %s",
+						   ItemPointerGetBlockNumberNoCheck(&tuple->t_self),
+						   ItemPointerGetOffsetNumberNoCheck(&tuple->t_self),
+						   RelationGetRelationName(scan->storage->marks), fault),
+				 errhint("Other chunks stay readable. Run tsdb.verify() to see all that is damaged.")));
+	if (version->key / TSDB_MARK_KEYS != scan->chunk ||
+		(scan->row < TSDB_CHUNK_ROWS && version->group == NULL && version->row != scan->row))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" of table \"%s\" has an entry for another row",
+						RelationGetRelationName(scan->storage->marks_index),
+						RelationGetRelationName(scan->storage->table)),
+				 errhint("REINDEX \"%s\".",
+						 RelationGetRelationName(scan->storage->marks))));
 }
 
 bool
@@ -183,8 +291,11 @@ tsdb_mark_form(TsdbStorage *storage, int64 key, TsdbMarkState state, ItemPointer
 
 	ItemPointerSetInvalid(&none);
 	values[Anum_key - 1] = Int64GetDatum(key);
-	values[Anum_state - 1] = Int16GetDatum((int16) state);
-	values[Anum_successor - 1] = PointerGetDatum(successor != NULL ? successor : &none);
+	if (successor == NULL)
+		successor = &none;
+	values[Anum_state - 1] = Int16GetDatum(mark_state(storage->identity, key, state, successor,
+													  group));
+	values[Anum_successor - 1] = PointerGetDatum(successor);
 	nulls[Anum_group - 1] = group == NULL;
 	if (group != NULL)
 	{
@@ -195,13 +306,18 @@ tsdb_mark_form(TsdbStorage *storage, int64 key, TsdbMarkState state, ItemPointer
 	return heap_form_tuple(RelationGetDescr(tsdb_storage_marks(storage)), values, nulls);
 }
 
-uint8 *
-tsdb_mark_group_bits(TsdbStorage *storage, HeapTuple tuple)
+void
+tsdb_mark_group_set(TsdbStorage *storage, HeapTuple tuple, uint32 row)
 {
+	MarkForm   *form = (MarkForm *) GETSTRUCT(tuple);
 	bool		isnull;
 	Datum		group = heap_getattr(tuple, Anum_group,
 									 RelationGetDescr(tsdb_storage_marks(storage)), &isnull);
+	uint8	   *bits = (uint8 *) VARDATA_ANY(DatumGetPointer(group));
 
 	Assert(!isnull);
-	return (uint8 *) VARDATA_ANY(DatumGetPointer(group));
+	bits[row % TSDB_MARK_GROUP_ROWS / 8] |= 1 << (row % 8);
+	form->state = mark_state(storage->identity, form->key,
+							 (TsdbMarkState) (form->state & STATE_MASK), &form->successor,
+							 bits);
 }

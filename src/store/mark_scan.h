@@ -41,6 +41,7 @@ tsdb_mark_group_key(uint32 chunk, uint32 row)
 /* A version of a mark as a scan returned it. */
 typedef struct TsdbMarkVersion
 {
+	int64		key;
 	uint32		row;			/* or the first of the group */
 	const uint8 *group;			/* bitmap of TSDB_MARK_GROUP_BYTES, in the scan's slot, or NULL */
 	TsdbMarkState state;
@@ -85,7 +86,12 @@ extern bool tsdb_mark_scan_useful(TsdbStorage *storage);
 extern HeapTuple tsdb_mark_form(TsdbStorage *storage, int64 key, TsdbMarkState state,
 								ItemPointer successor, const uint8 *group);
 
-/* The bitmap in a tuple of a group. */
-extern uint8 *tsdb_mark_group_bits(TsdbStorage *storage, HeapTuple tuple);
+/* Add a row to a tuple of a group, which is ours. */
+extern void tsdb_mark_group_set(TsdbStorage *storage, HeapTuple tuple, uint32 row);
+
+/* Read a tuple, whatever its visibility; version points into it.  Returns NULL,
+ * or what is wrong with it, as a sentence. */
+extern const char *tsdb_mark_parse(TsdbStorage *storage, HeapTuple tuple,
+								   TsdbMarkVersion *version);
 
 #endif							/* TSDB_STORE_MARK_SCAN_H */

@@ -604,3 +604,25 @@ tsdb_marks_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden)
 	tsdb_mark_scan_end(&scan);
 	return free;
 }
+
+bool
+tsdb_marks_drop(TsdbStorage *storage, uint32 chunk)
+{
+	SnapshotData dirty;
+	TsdbMarkScan scan;
+	bool		free = true;
+
+	InitDirtySnapshot(dirty);
+	tsdb_mark_scan_chunk(storage, chunk, &dirty, &scan);
+	while (free && index_getnext_slot(scan.scan, ForwardScanDirection, scan.slot))
+	{
+		TM_FailureData failure;
+
+		free = !TransactionIdIsValid(dirty.xmin) && !TransactionIdIsValid(dirty.xmax) &&
+			heap_delete(tsdb_storage_marks(storage), &scan.slot->tts_tid,
+						GetCurrentCommandId(true), InvalidSnapshot, false, &failure,
+						false) == TM_Ok;
+	}
+	tsdb_mark_scan_end(&scan);
+	return free;
+}

@@ -113,6 +113,10 @@ extern bool tsdb_marks_successor(TsdbStorage *storage, ItemPointer tid,
  * has locked or is deleting a row: then the merge must give up and abort. */
 extern bool tsdb_marks_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden);
 
+/* Delete the marks of a chunk that is damaged, without reading them.  False if
+ * somebody has locked or is deleting a row. */
+extern bool tsdb_marks_drop(TsdbStorage *storage, uint32 chunk);
+
 /* Must old copies of moved rows, which an old snapshot still sees, be looked up
  * where they are now?  If this transaction has buried a row, which may be such
  * a one; or if it is serializable, to find who else did. */

@@ -15,12 +15,14 @@
 #include "catalog/storage.h"
 #include "codec/codec.h"
 #include "miscadmin.h"
+#include "port/pg_crc32c.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
 #include "storage/predicate_internals.h"
 #include "storage/procarray.h"
 #include "store/chunk_tid.h"
+#include "store/internal_tuple.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -33,6 +35,7 @@ enum
 {
 	Anum_mover = 1,				/* transaction id, as bigint */
 	Anum_chunk,
+	Anum_checksum,				/* CRC-32C of the other columns */
 	Anum_origins,				/* an encoded vector of TIDs as integers */
 	Natts_moves = Anum_origins
 };
@@ -44,6 +47,7 @@ tsdb_moves_tupdesc(void)
 
 	TupleDescInitEntry(tupdesc, Anum_mover, "mover", INT8OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_chunk, "chunk", INT8OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_checksum, "checksum", INT4OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_origins, "origins", BYTEAOID, -1, 0);
 	TupleDescAttr(tupdesc, Anum_origins - 1)->attstorage = TYPSTORAGE_PLAIN;
 	return tupdesc;
@@ -55,6 +59,19 @@ tid_to_int(const ItemPointerData *tid)
 {
 	return ((int64) ItemPointerGetBlockNumberNoCheck(tid) << 16) |
 		ItemPointerGetOffsetNumberNoCheck(tid);
+}
+
+static uint32
+record_checksum(int64 mover, int64 chunk, const bytea *origins)
+{
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, &mover, sizeof(mover));
+	COMP_CRC32C(crc, &chunk, sizeof(chunk));
+	COMP_CRC32C(crc, VARDATA(origins), VARSIZE(origins) - VARHDRSZ);
+	FIN_CRC32C(crc);
+	return crc;
 }
 
 /* The codec wants its scratch memory aligned to 16 bytes; lives as long as the
@@ -97,6 +114,9 @@ tsdb_moves_record(TsdbStorage *storage, uint32 chunk,
 	LockRelationOid(RelationGetRelid(rel), RowExclusiveLock);
 	values[Anum_mover - 1] = Int64GetDatum((int64) GetCurrentTransactionId());
 	values[Anum_chunk - 1] = Int64GetDatum((int64) chunk);
+	values[Anum_checksum - 1] = Int32GetDatum((int32)
+											  record_checksum(DatumGetInt64(values[Anum_mover - 1]),
+															  (int64) chunk, encoded));
 	values[Anum_origins - 1] = PointerGetDatum(encoded);
 	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 	heap_insert(rel, tuple, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, NULL);
@@ -152,12 +172,26 @@ compare_moves(const void *a, const void *b)
 	return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/* Decode a recorded chunk's origins; returns how many. */
-static uint32
-decode_origins(TsdbStorage *storage, uint32 chunk, bytea *origins, int64 *carriers)
+static void pg_attribute_noreturn()
+damaged_record(TsdbStorage *storage, ItemPointer tid, const char *detail)
 {
-	const uint8 *src = (const uint8 *) VARDATA_ANY(origins);
-	Size		src_bytes = VARSIZE_ANY_EXHDR(origins);
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("record of moved rows of table \"%s\" is damaged",
+					RelationGetRelationName(storage->table)),
+			 errdetail("Tuple (%u,%u) of \"%s\": %s",
+					   ItemPointerGetBlockNumberNoCheck(tid),
+					   ItemPointerGetOffsetNumberNoCheck(tid),
+					   RelationGetRelationName(storage->moves), detail),
+			 errhint("Retry the transaction: only old snapshots need it.")));
+}
+
+/* Decode a record's origins; NULL, or what is wrong with them. */
+static const char *
+decode_origins(const bytea *origins, int64 *carriers, uint32 *nrows)
+{
+	const uint8 *src = (const uint8 *) VARDATA(origins);
+	Size		src_bytes = VARSIZE(origins) - VARHDRSZ;
 	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
 	TsdbVector	out = {.nulls = nulls};
 	TsdbVectorInfo info;
@@ -168,31 +202,62 @@ decode_origins(TsdbStorage *storage, uint32 chunk, bytea *origins, int64 *carrie
 		info.type != TSDB_VECTOR_INT || info.nrows > TSDB_VECTOR_ROWS_MAX ||
 		tsdb_codec_decode(src, src_bytes, alloc_scratch(scratch_bytes), scratch_bytes,
 						  &out) != TSDB_CODEC_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("record of moved rows of table \"%s\" is damaged",
-						RelationGetRelationName(storage->table)),
-				 errdetail("Internal relation \"%s\", chunk %u.",
-						   RelationGetRelationName(storage->moves), chunk),
-				 errhint("Retry the transaction: it is needed by old snapshots only.")));
-	return out.nrows;
+		return "The origins cannot be decoded.";
+	*nrows = out.nrows;
+	return NULL;
+}
+
+/* What a record says. */
+typedef struct MoveRecord
+{
+	TransactionId mover;
+	uint32		chunk;
+	bytea	   *origins;
+} MoveRecord;
+
+/* Read a record, which points into the tuple; NULL, or what is wrong with it. */
+static const char *
+parse_record(Relation rel, HeapTuple tuple, MoveRecord *record)
+{
+	Datum		values[Natts_moves];
+	bool		nulls[Natts_moves];
+	const char *fault = tsdb_internal_columns_fault(rel, tuple);
+
+	if (fault != NULL)
+		return fault;
+	heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+	for (int i = 0; i < Natts_moves; i++)
+	{
+		if (nulls[i])
+			return "A column is null.";
+	}
+	record->mover = (TransactionId) DatumGetInt64(values[Anum_mover - 1]);
+	record->chunk = (uint32) DatumGetInt64(values[Anum_chunk - 1]);
+	record->origins = (bytea *) DatumGetPointer(values[Anum_origins - 1]);
+	if (record_checksum(DatumGetInt64(values[Anum_mover - 1]),
+						DatumGetInt64(values[Anum_chunk - 1]), record->origins) !=
+		(uint32) DatumGetInt32(values[Anum_checksum - 1]))
+		return "The checksum does not match.";
+	return NULL;
 }
 
 /* A scan of all moves, in memory of its own. */
 typedef struct MoveScan
 {
+	TsdbStorage *storage;
 	Relation	rel;
 	MemoryContext memory;
 	MemoryContext caller;
 	TupleTableSlot *slot;
 	TableScanDesc scan;
-	TransactionId mover;		/* of the tuple at hand */
-	uint32		chunk;
+	HeapTuple	tuple;			/* the tuple at hand */
+	MoveRecord	record;
 } MoveScan;
 
 static void
 begin_moves(TsdbStorage *storage, MoveScan *scan)
 {
+	scan->storage = storage;
 	scan->rel = tsdb_storage_moves(storage);
 	LockRelationOid(RelationGetRelid(scan->rel), AccessShareLock);
 	scan->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb move scan",
@@ -202,26 +267,46 @@ begin_moves(TsdbStorage *storage, MoveScan *scan)
 	scan->caller = MemoryContextSwitchTo(scan->memory);
 }
 
+/* Go to the next record; *fault as of parse_record. */
 static bool
-next_move(MoveScan *scan)
+next_record(MoveScan *scan, const char **fault)
 {
-	bool		isnull;
+	Page		page;
 
 	CHECK_FOR_INTERRUPTS();
 	MemoryContextReset(scan->memory);
 	if (!table_scan_getnextslot(scan->scan, ForwardScanDirection, scan->slot))
 		return false;
-	scan->mover = (TransactionId) DatumGetInt64(slot_getattr(scan->slot, Anum_mover, &isnull));
-	scan->chunk = (uint32) DatumGetInt64(slot_getattr(scan->slot, Anum_chunk, &isnull));
+	scan->tuple = ExecFetchSlotHeapTuple(scan->slot, false, NULL);
+	page = BufferGetPage(((BufferHeapTupleTableSlot *) scan->slot)->buffer);
+	if ((char *) scan->tuple->t_data + scan->tuple->t_len > (char *) page + BLCKSZ)
+		*fault = "Its line pointer leaves the page.";
+	else
+		*fault = parse_record(scan->rel, scan->tuple, &scan->record);
 	return true;
 }
 
-static bytea *
-move_origins(MoveScan *scan)
+static bool
+next_move(MoveScan *scan)
 {
-	bool		isnull;
+	const char *fault;
 
-	return DatumGetByteaPP(slot_getattr(scan->slot, Anum_origins, &isnull));
+	if (!next_record(scan, &fault))
+		return false;
+	if (fault != NULL)
+		damaged_record(scan->storage, &scan->tuple->t_self, fault);
+	return true;
+}
+
+static uint32
+move_origins(MoveScan *scan, int64 *carriers)
+{
+	uint32		nrows = 0;
+	const char *fault = decode_origins(scan->record.origins, carriers, &nrows);
+
+	if (fault != NULL)
+		damaged_record(scan->storage, &scan->tuple->t_self, fault);
+	return nrows;
 }
 
 static void
@@ -236,10 +321,10 @@ end_moves(MoveScan *scan)
 
 /* Add the rows of one recorded chunk. */
 static void
-remember(TsdbStorage *storage, Mover *mover, uint32 chunk, bytea *origins)
+remember(MoveScan *scan, Mover *mover)
 {
 	int64		carriers[TSDB_VECTOR_ROWS_MAX];
-	uint32		nrows = decode_origins(storage, chunk, origins, carriers);
+	uint32		nrows = move_origins(scan, carriers);
 
 	while (mover->count + nrows > mover->allocated)
 	{
@@ -253,7 +338,7 @@ remember(TsdbStorage *storage, Mover *mover, uint32 chunk, bytea *origins)
 		Move	   *move = &mover->moves[mover->count++];
 
 		move->origin = carriers[row];
-		tsdb_tid_set(&move->destination, chunk, row);
+		tsdb_tid_set(&move->destination, scan->record.chunk, row);
 	}
 }
 
@@ -297,8 +382,8 @@ moves_of(TsdbStorage *storage, TransactionId xid)
 	begin_moves(storage, &scan);
 	while (next_move(&scan))
 	{
-		if (scan.mover == xid)
-			remember(storage, mover, scan.chunk, move_origins(&scan));
+		if (scan.record.mover == xid)
+			remember(&scan, mover);
 	}
 	end_moves(&scan);
 	qsort(mover->moves, mover->count, sizeof(Move), compare_moves);
@@ -339,11 +424,11 @@ tsdb_moves_origin(TsdbStorage *storage, ItemPointer tid, ItemPointer origin)
 	begin_moves(storage, &scan);
 	while (next_move(&scan))
 	{
-		if (scan.chunk != chunk ||
-			(!TransactionIdIsCurrentTransactionId(scan.mover) &&
-			 (TransactionIdIsInProgress(scan.mover) || !TransactionIdDidCommit(scan.mover))))
+		if (scan.record.chunk != chunk ||
+			(!TransactionIdIsCurrentTransactionId(scan.record.mover) &&
+			 (TransactionIdIsInProgress(scan.record.mover) || !TransactionIdDidCommit(scan.record.mover))))
 			continue;
-		if (row < decode_origins(storage, chunk, move_origins(&scan), carriers))
+		if (row < move_origins(&scan, carriers))
 		{
 			ItemPointerSet(origin, (BlockNumber) (carriers[row] >> 16),
 						   (OffsetNumber) (carriers[row] & 0xFFFF));
@@ -390,6 +475,7 @@ tsdb_moves_trim(TsdbStorage *storage)
 	TransactionId oldest = GetOldestNonRemovableTransactionId(storage->table);
 	MoveScan	scan;
 	bool		needed = false;
+	const char *fault;
 
 	if (RelationGetNumberOfBlocks(rel) == 0)
 		return;
@@ -397,8 +483,9 @@ tsdb_moves_trim(TsdbStorage *storage)
 		return;
 
 	begin_moves(storage, &scan);
-	while (!needed && next_move(&scan))
-		needed = !TransactionIdPrecedes(scan.mover, oldest);
+	/* a damaged record is of no use to anybody */
+	while (!needed && next_record(&scan, &fault))
+		needed = fault == NULL && !TransactionIdPrecedes(scan.record.mover, oldest);
 	end_moves(&scan);
 
 	/* Writers find readers of a row's former places through its moves. */
@@ -412,4 +499,17 @@ tsdb_moves_trim(TsdbStorage *storage)
 	if (!needed)
 		RelationTruncate(rel, 0);
 	UnlockRelationOid(RelationGetRelid(rel), AccessExclusiveLock);
+}
+
+const char *
+tsdb_moves_read(TsdbStorage *storage, HeapTuple tuple, uint32 *chunk, uint32 *nrows)
+{
+	int64		carriers[TSDB_VECTOR_ROWS_MAX];
+	MoveRecord	record;
+	const char *fault = parse_record(tsdb_storage_moves(storage), tuple, &record);
+
+	if (fault != NULL)
+		return fault;
+	*chunk = record.chunk;
+	return decode_origins(record.origins, carriers, nrows);
 }

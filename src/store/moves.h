@@ -18,6 +18,7 @@
 #ifndef TSDB_STORE_MOVES_H
 #define TSDB_STORE_MOVES_H
 
+#include "access/htup.h"
 #include "access/tupdesc.h"
 #include "store/storage.h"
 
@@ -38,6 +39,12 @@ extern bool tsdb_moves_origin(TsdbStorage *storage, ItemPointer tid, ItemPointer
 
 /* Is this heap tuple marked as moved by compaction (or to another partition)? */
 extern bool tsdb_moves_is_marked(HeapTupleHeader tuple);
+
+/* Read a tuple of the moves relation, whatever its visibility: the chunk that it
+ * is about, and how many rows it has.  Returns NULL, or what is wrong with it, as
+ * a sentence. */
+extern const char *tsdb_moves_read(TsdbStorage *storage, HeapTuple tuple,
+								   uint32 *chunk, uint32 *nrows);
 
 /* Forget all moves if no snapshot can need one.  The caller holds
  * ShareUpdateExclusiveLock on the table. */

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
 #include "storage/bufmgr.h"
+#include "store/internal_tuple.h"
 #include "utils/rel.h"
 
 #define PIECE_VERSION		1
@@ -142,7 +143,8 @@ tsdb_pieces_write(TsdbStorage *storage, int shard, uint64 generation,
 }
 
 static void pg_attribute_noreturn()
-damaged(TsdbStorage *storage, int shard, uint32 chunk, ItemPointer tid, const char *detail)
+damaged(TsdbStorage *storage, int shard, uint32 chunk, const ItemPointerData *tid,
+		const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
@@ -151,61 +153,122 @@ damaged(TsdbStorage *storage, int shard, uint32 chunk, ItemPointer tid, const ch
 			 errdetail("Shard %d, piece at (%u,%u): %s.", shard,
 					   ItemPointerGetBlockNumberNoCheck(tid),
 					   ItemPointerGetOffsetNumberNoCheck(tid), detail),
-			 errhint("Other chunks stay readable. Restore the table from a backup.")));
+			 errhint("Other chunks stay readable. Run tsdb.verify() to see all that is damaged.")));
 }
 
-/* Copy one piece's data range, verifying the whole piece. */
-static void
-read_piece(TsdbStorage *storage, Relation rel, int shard, uint64 generation,
-		   uint32 chunk, const TsdbPieceRef *ref, uint32 number, uint32 piece_bytes,
+/* What is looked for: a piece of a chunk. */
+typedef struct PieceSearch
+{
+	int			shard;
+	uint64		generation;
+	const TsdbPieceRef *ref;
+	uint32		number;
+	uint32		bytes;			/* of its data */
+	Snapshot	snapshot;		/* that must see its tuple; NULL: none need */
+	bool		to_delete;		/* its data may be damaged, its header not */
+} PieceSearch;
+
+/* Compare a tuple with what should be there; *data is set if all is well. */
+static const char *
+check_piece(TsdbStorage *storage, Relation rel, const PieceSearch *search,
+			HeapTuple found, Buffer buffer, char **data)
+{
+	HeapTupleHeader tuple = found->t_data;
+	PieceHeader header;
+	const char *fault;
+
+	if (found->t_len != PIECE_OVERHEAD + search->bytes || tuple->t_hoff != TUPLE_HEADER)
+		return "the tuple has another length";
+	*data = (char *) tuple + PIECE_OVERHEAD;
+	memcpy(&header, *data - sizeof(PieceHeader), sizeof(PieceHeader));
+	if (header.version != PIECE_VERSION || header.flags != 0)
+		return "unknown version";
+	if (header.storage != storage->identity || header.shard != search->shard ||
+		header.generation != search->generation || header.number != search->number)
+		return "it belongs to another chunk";
+	if (search->to_delete)
+		return tsdb_internal_header_fault(rel, found) == NULL ? NULL :
+			"its tuple header is damaged";
+	if (header.checksum != piece_checksum(&header, *data, search->bytes))
+		return "the checksum does not match";
+
+	if (search->snapshot == NULL)
+		return NULL;
+	fault = tsdb_internal_header_fault(rel, found);
+	if (fault == NULL && VARSIZE_ANY(*data - sizeof(PieceHeader) - VARHDRSZ) !=
+		VARHDRSZ + sizeof(PieceHeader) + search->bytes)
+		fault = "its length word does not match";
+	if (fault == NULL && !HeapTupleSatisfiesVisibility(found, search->snapshot, buffer))
+		fault = "VACUUM may remove it, though its chunk lives";
+	return fault;
+}
+
+/* Verify a whole piece and copy length bytes of its data, from "from" on, to
+ * dst.  Returns NULL, or what is wrong with it. */
+static const char *
+find_piece(TsdbStorage *storage, Relation rel, const PieceSearch *search,
 		   uint32 from, uint32 length, char *dst)
 {
-	ItemPointerData place = ref->tid;
-	ItemPointer tid = &place;
-	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
-	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(tid);
-	const char *fault = NULL;
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(&search->ref->tid);
+	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(&search->ref->tid);
+	HeapTupleData found;
+	const char *fault;
+	char	   *data;
 	Buffer		buffer;
 	Page		page;
-	ItemId		item;
 
 	if (block >= RelationGetNumberOfBlocks(rel))
-		damaged(storage, shard, chunk, tid, "the page does not exist");
+		return "the page does not exist";
 	buffer = ReadBuffer(rel, block);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
-
 	if (PageIsNew(page) || offset < 1 || offset > PageGetMaxOffsetNumber(page) ||
-		!ItemIdIsNormal(item = PageGetItemId(page, offset)))
+		tsdb_internal_item(rel, page, block, offset, &found) != TSDB_ITEM_TUPLE)
 		fault = "there is no tuple";
 	else
-	{
-		HeapTupleHeader tuple = (HeapTupleHeader) PageGetItem(page, item);
-		Size		expected = PIECE_OVERHEAD + piece_bytes;
-
-		if (ItemIdGetLength(item) != expected || tuple->t_hoff != TUPLE_HEADER)
-			fault = "the tuple has another length";
-		else
-		{
-			char	   *payload = (char *) tuple + tuple->t_hoff;
-			char	   *data = payload + VARHDRSZ + sizeof(PieceHeader);
-			PieceHeader header;
-
-			memcpy(&header, payload + VARHDRSZ, sizeof(PieceHeader));
-			if (header.version != PIECE_VERSION || header.flags != 0)
-				fault = "unknown version";
-			else if (header.storage != storage->identity || header.shard != shard ||
-					 header.generation != generation || header.number != number)
-				fault = "it belongs to another chunk";
-			else if (header.checksum != piece_checksum(&header, data, piece_bytes))
-				fault = "the checksum does not match";
-			else
-				memcpy(dst, data + from, length);
-		}
-	}
+		fault = check_piece(storage, rel, search, &found, buffer, &data);
+	if (fault == NULL && dst != NULL)
+		memcpy(dst, data + from, length);
 	UnlockReleaseBuffer(buffer);
-	if (fault != NULL)
-		damaged(storage, shard, chunk, tid, fault);
+	return fault;
+}
+
+static uint32
+piece_bytes(const TsdbPieceList *list, uint32 i)
+{
+	return (i + 1 < list->count ? list->refs[i + 1].offset : list->stream_bytes) -
+		list->refs[i].offset;
+}
+
+const char *
+tsdb_pieces_check(TsdbStorage *storage, int shard, uint64 generation,
+				  const TsdbPieceList *list, uint32 i, Snapshot snapshot)
+{
+	Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
+	PieceSearch search = {
+		.shard = shard,.generation = generation,.ref = &list->refs[i],.number = i,
+		.bytes = piece_bytes(list, i),.snapshot = snapshot
+	};
+
+	if (rel == NULL)
+		return "the shard's relation is missing";
+	return find_piece(storage, rel, &search, 0, 0, NULL);
+}
+
+bool
+tsdb_pieces_identify(HeapTuple tuple, Oid *storage, int *shard, uint64 *generation)
+{
+	PieceHeader header;
+
+	if (tuple->t_len < PIECE_OVERHEAD || tuple->t_data->t_hoff != TUPLE_HEADER)
+		return false;
+	memcpy(&header, (char *) tuple->t_data + TUPLE_HEADER + VARHDRSZ, sizeof(PieceHeader));
+	*storage = header.storage;
+	*shard = header.shard;
+	*generation = header.generation;
+	return header.version == PIECE_VERSION && header.flags == 0 &&
+		header.checksum == piece_checksum(&header, (char *) tuple->t_data + PIECE_OVERHEAD,
+										  tuple->t_len - PIECE_OVERHEAD);
 }
 
 void
@@ -244,25 +307,49 @@ tsdb_pieces_read(TsdbStorage *storage, int shard, uint64 generation, uint32 chun
 
 	for (uint32 i = low; length > 0; i++)
 	{
-		uint32		start = list->refs[i].offset;
-		uint32		end = i + 1 < list->count ? list->refs[i + 1].offset : list->stream_bytes;
-		uint32		bytes = Min(length, end - offset);
+		PieceSearch search = {
+			.shard = shard,.generation = generation,.ref = &list->refs[i],.number = i,
+			.bytes = piece_bytes(list, i)
+		};
+		uint32		from = offset - list->refs[i].offset;
+		uint32		bytes = Min(length, search.bytes - from);
+		const char *fault = find_piece(storage, rel, &search, from, bytes, dst);
 
-		read_piece(storage, rel, shard, generation, chunk, &list->refs[i], i,
-				   end - start, offset - start, bytes, dst);
+		if (fault != NULL)
+			damaged(storage, shard, chunk, &list->refs[i].tid, fault);
 		offset += bytes;
 		dst += bytes;
 		length -= bytes;
 	}
 }
 
-void
-tsdb_pieces_delete(TsdbStorage *storage, int shard, const TsdbPieceList *list)
+uint32
+tsdb_pieces_delete(TsdbStorage *storage, int shard, uint64 generation, uint32 chunk,
+				   const TsdbPieceList *list, bool damaged_too)
 {
 	Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
+	CommandId	cid = GetCurrentCommandId(true);
+	uint32		left = 0;
 
 	if (rel == NULL)
-		return;
+		return 0;
 	for (uint32 i = 0; i < list->count; i++)
-		simple_heap_delete(rel, &list->refs[i].tid);
+	{
+		PieceSearch search = {
+			.shard = shard,.generation = generation,.ref = &list->refs[i],.number = i,
+			.bytes = piece_bytes(list, i),.to_delete = true
+		};
+		ItemPointerData tid = list->refs[i].tid;
+		const char *fault = find_piece(storage, rel, &search, 0, 0, NULL);
+		TM_FailureData failure;
+
+		if (fault == NULL &&
+			heap_delete(rel, &tid, cid, InvalidSnapshot, false, &failure, false) != TM_Ok)
+			fault = "its tuple is deleted already";
+		if (fault != NULL && !damaged_too)
+			damaged(storage, shard, chunk, &list->refs[i].tid, fault);
+		left += fault != NULL;
+		CHECK_FOR_INTERRUPTS();
+	}
+	return left;
 }

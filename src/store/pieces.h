@@ -23,8 +23,10 @@
 #ifndef TSDB_STORE_PIECES_H
 #define TSDB_STORE_PIECES_H
 
+#include "access/htup.h"
 #include "access/tupdesc.h"
 #include "store/storage.h"
+#include "utils/snapshot.h"
 
 /* Where one piece lies; in the order of the stream. */
 typedef struct TsdbPieceRef
@@ -54,8 +56,24 @@ extern void tsdb_pieces_read(TsdbStorage *storage, int shard, uint64 generation,
 							 uint32 chunk, const TsdbPieceList *list,
 							 uint32 offset, uint32 length, char *dst);
 
-/* Delete a chunk's pieces, in the transaction that deletes the chunk. */
-extern void tsdb_pieces_delete(TsdbStorage *storage, int shard,
-							   const TsdbPieceList *list);
+/*
+ * Verify the list's piece i, also that the snapshot sees its tuple.  Returns
+ * NULL, or what is wrong with it, as a phrase.
+ */
+extern const char *tsdb_pieces_check(TsdbStorage *storage, int shard, uint64 generation,
+									 const TsdbPieceList *list, uint32 i, Snapshot snapshot);
+
+/* What a tuple of a shard says it belongs to; false if it is no intact piece. */
+extern bool tsdb_pieces_identify(HeapTuple tuple, Oid *storage, int *shard,
+								 uint64 *generation);
+
+/*
+ * Delete a chunk's pieces, in the transaction that deletes the chunk.  One that
+ * is not there raises an error, or is passed over if damaged_too is set; returns
+ * how many were.
+ */
+extern uint32 tsdb_pieces_delete(TsdbStorage *storage, int shard, uint64 generation,
+								 uint32 chunk, const TsdbPieceList *list,
+								 bool damaged_too);
 
 #endif							/* TSDB_STORE_PIECES_H */

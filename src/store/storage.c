@@ -331,6 +331,18 @@ tsdb_storage_shard(TsdbStorage *storage, int shard, TsdbShardLookup lookup)
 	return storage->shards[shard];
 }
 
+void
+tsdb_storage_open_members(TsdbStorage *storage)
+{
+	if (storage->all_open)
+		return;
+	for (int shard = 0; shard < TSDB_SHARDS_MAX; shard++)
+		(void) tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
+	(void) tsdb_storage_marks_index(storage);
+	(void) tsdb_storage_moves(storage);
+	storage->all_open = true;
+}
+
 BlockNumber
 tsdb_storage_shard_blocks(TsdbStorage *storage)
 {

@@ -48,6 +48,7 @@ typedef struct TsdbStorage
 	Relation	moves;
 	Relation   *shards;			/* TSDB_SHARDS_MAX, or NULL: none is open */
 	TsdbStorageFacts facts;
+	bool		all_open;		/* see tsdb_storage_open_members */
 } TsdbStorage;
 
 extern int	tsdb_shards;		/* setting: shards of a table */
@@ -81,6 +82,10 @@ typedef enum TsdbShardLookup
 
 /* A shard's relation, or NULL if there is none. */
 extern Relation tsdb_storage_shard(TsdbStorage *storage, int shard, TsdbShardLookup lookup);
+
+/* Open everything now: what a subtransaction opens goes with it if it is rolled
+ * back. */
+extern void tsdb_storage_open_members(TsdbStorage *storage);
 
 /* Blocks of all shards, at least 1 if there is a chunk. */
 extern BlockNumber tsdb_storage_shard_blocks(TsdbStorage *storage);

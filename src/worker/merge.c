@@ -14,6 +14,7 @@
 #include "stats/progress.h"
 #include "storage/lmgr.h"
 #include "store/chunk_tid.h"
+#include "store/damage.h"
 #include "store/directory.h"
 #include "store/marks.h"
 #include "store/row_arena.h"
@@ -40,6 +41,7 @@ typedef struct Candidate
 	uint32		nsegments;
 	uint32		ndead;
 	int			natts;			/* columns of the table when it was written */
+	uint64		generation;
 } Candidate;
 
 typedef struct CandidateList
@@ -63,49 +65,132 @@ count_dead(TsdbStorage *storage, uint32 chunk, uint32 nrows, Snapshot snapshot)
 	return dead;
 }
 
+/*
+ * Damage does not stop the maintenance of the rest: a chunk that cannot be read
+ * stays as it is, and what was found is said once by each process.
+ */
 static void
-list_candidates(TsdbStorage *storage, bool with_natts, CandidateList *list)
+leave_alone(TsdbStorage *storage, uint64 thing, const char *message, const char *detail)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	if (!tsdb_damage_remember(storage->identity, thing))
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg_internal("%s", message),
+			 detail != NULL ? errdetail_internal("%s", detail) : 0,
+			 errhint("Compaction leaves it as it is.")));
+}
+
+typedef struct ListWork
+{
+	TsdbStorage *storage;
+	Snapshot	snapshot;
+	BlockNumber block;
+	TsdbChunkEntry *entries;
+	int			count;
+	List	   *faults;
+	bool		all;			/* also their columns; damage is an error */
+	Candidate  *candidate;		/* to be filled from entries[0] */
+} ListWork;
+
+static void
+list_page(void *arg)
+{
+	ListWork   *work = arg;
+
+	work->count = tsdb_directory_page_with_faults(work->storage, work->block, work->snapshot,
+												  &work->entries, &work->faults);
+}
+
+static void
+fill_candidate(void *arg)
+{
+	ListWork   *work = arg;
+	Candidate  *item = work->candidate;
+	TsdbChunkEntry *entry = work->entries;
+
+	item->chunk = entry->chunk;
+	item->shard = entry->shard;
+	item->level = entry->level;
+	item->tier = 0;
+	item->run = entry->run;
+	item->nrows = entry->nrows;
+	item->nsegments = entry->nsegments;
+	item->generation = entry->generation;
+	item->natts = work->all ? tsdb_directory_summary(work->storage, entry)->natts : 0;
+	item->ndead = count_dead(work->storage, item->chunk, item->nrows, work->snapshot);
+}
+
+/* Add the chunks of a page of the directory to the list. */
+static void
+list_candidates_of(ListWork *work, CandidateList *list)
+{
+	TsdbStorage *storage = work->storage;
+	ErrorData  *error = tsdb_damage_catch(list_page, work, false);
+	ListCell   *lc;
+
+	if (error != NULL && work->all)
+		ReThrowError(error);
+	if (error != NULL)
+	{
+		leave_alone(storage, work->block, error->message, error->detail);
+		return;
+	}
+	foreach(lc, work->faults)
+	{
+		TsdbChunkFault *fault = lfirst(lc);
+
+		if (work->all)
+			tsdb_directory_report(storage, fault->chunk, fault->detail);
+		leave_alone(storage, fault->chunk,
+					psprintf("chunk %u of table \"%s\" is damaged", fault->chunk,
+							 RelationGetRelationName(storage->table)), fault->detail);
+	}
+	if (list->count + work->count > list->allocated)
+	{
+		list->allocated = Max(list->allocated * 2, list->count + work->count);
+		list->items = repalloc_huge(list->items, list->allocated * sizeof(Candidate));
+	}
+	for (int i = 0; i < work->count; i++, work->entries++)
+	{
+		work->candidate = &list->items[list->count];
+		if (!work->all && tsdb_damage_is_known(storage->identity, work->entries->generation))
+			continue;
+		error = tsdb_damage_catch(fill_candidate, work, false);
+		if (error == NULL)
+			list->count++;
+		else if (work->all)
+			ReThrowError(error);
+		else
+			leave_alone(storage, work->entries->generation, error->message, error->detail);
+	}
+}
+
+static void
+list_candidates(TsdbStorage *storage, bool all, CandidateList *list)
+{
+	ListWork	work = {.storage = storage,.all = all};
 	MemoryContext pages = AllocSetContextCreate(CurrentMemoryContext, "tsdb merge",
 												ALLOCSET_DEFAULT_SIZES);
 	BlockNumber nblocks = tsdb_directory_blocks(storage);
 
+	tsdb_storage_open_members(storage);
+	work.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	list->count = 0;
 	list->allocated = 1024;
 	list->items = palloc(list->allocated * sizeof(Candidate));
-	for (BlockNumber block = 0; block < nblocks; block++)
+	for (work.block = 0; work.block < nblocks; work.block++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(pages);
-		TsdbChunkEntry *entries;
-		int			count = tsdb_directory_page(storage, block, snapshot, &entries);
 
-		if (list->count + count > list->allocated)
-		{
-			list->allocated = Max(list->allocated * 2, list->count + count);
-			list->items = repalloc_huge(list->items, list->allocated * sizeof(Candidate));
-		}
-		for (int i = 0; i < count; i++)
-		{
-			Candidate  *item = &list->items[list->count++];
-
-			item->chunk = entries[i].chunk;
-			item->shard = entries[i].shard;
-			item->level = entries[i].level;
-			item->tier = 0;
-			item->run = entries[i].run;
-			item->nrows = entries[i].nrows;
-			item->nsegments = entries[i].nsegments;
-			item->natts = with_natts ?
-				tsdb_directory_summary(storage, &entries[i])->natts : 0;
-			item->ndead = count_dead(storage, item->chunk, item->nrows, snapshot);
-		}
+		work.faults = NIL;
+		list_candidates_of(&work, list);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(pages);
 		CHECK_FOR_INTERRUPTS();
 	}
 	MemoryContextDelete(pages);
-	UnregisterSnapshot(snapshot);
+	UnregisterSnapshot(work.snapshot);
 }
 
 /* By shard, tier and run, so that groups are neighbours. */
@@ -217,21 +302,27 @@ take_chunk(Relation rel, TsdbStorage *storage, uint32 chunk, TsdbBatch *batch,
 	if (!deleted || !tsdb_marks_take(storage, chunk, hidden))
 		return false;
 	add_rows(rel, storage, &entry, hidden, batch, arena);
-	tsdb_pieces_delete(storage, entry.shard, &entry.pieces);
+	tsdb_directory_delete_pieces(storage, &entry, false);
 	return true;
 }
 
-/* Rewrite a set of chunks of one shard, in a subtransaction of its own. */
-static void
-rewrite(Relation rel, const Candidate *items, int count, int level,
-		TsdbCompactResult *result)
+/*
+ * Rewrite a set of chunks of one shard, in a subtransaction of its own.  Returns
+ * -1, also if somebody was in the way and nothing was done; or the place in items
+ * of a chunk that is damaged, and *error.
+ */
+static int
+try_rewrite(Relation rel, const Candidate *items, int count, int level,
+			TsdbCompactResult *result, ErrorData **error)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 	MemoryContext old = CurrentMemoryContext;
 	MemoryContext memory = AllocSetContextCreate(old, "tsdb merge rows",
 												 ALLOCSET_DEFAULT_SIZES);
-	bool		taken = true;
+	volatile bool taken = true;
+	volatile int at = 0;
 
+	*error = NULL;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(memory);
 	PG_TRY();
@@ -242,8 +333,8 @@ rewrite(Relation rel, const Candidate *items, int count, int level,
 		int64		chunks = 0;
 
 		tsdb_row_arena_init(&arena, memory);
-		for (int i = 0; i < count && taken; i++)
-			taken = take_chunk(rel, storage, items[i].chunk, batch, &arena);
+		for (at = 0; at < count && taken; at++)
+			taken = take_chunk(rel, storage, items[at].chunk, batch, &arena);
 		if (taken && tsdb_batch_rows(batch) > 0)
 			chunks = tsdb_batch_write(batch, level, &result->bytes_written);
 		tsdb_batch_free(batch);
@@ -260,13 +351,39 @@ rewrite(Relation rel, const Candidate *items, int count, int level,
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(old);
-		PG_RE_THROW();
+		*error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	CurrentResourceOwner = owner;
 	MemoryContextDelete(memory);
+
+	/* behind the last chunk it was not a chunk's fault */
+	if (*error != NULL && (at == count || !tsdb_damage_is((*error)->sqlerrcode)))
+		ReThrowError(*error);
 	CommandCounterIncrement();
+	return *error != NULL ? at : -1;
+}
+
+/* The same, leaving out of items, and so of *count, what is damaged. */
+static void
+rewrite(Relation rel, TsdbStorage *storage, Candidate *items, int *count, int level,
+		TsdbCompactResult *result)
+{
+	ErrorData  *error;
+	int			damaged;
+
+	while (*count > 0 &&
+		   (damaged = try_rewrite(rel, items, *count, level, result, &error)) >= 0)
+	{
+		leave_alone(storage, items[damaged].generation, error->message, error->detail);
+		FreeErrorData(error);
+		memmove(&items[damaged], &items[damaged + 1],
+				(*count - damaged - 1) * sizeof(Candidate));
+		(*count)--;
+	}
 }
 
 /* Do the runs of one shard and tier, items[0 .. count), want merging? */
@@ -301,7 +418,6 @@ tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
 	if (storage == NULL)
 		return;
 	list_candidates(storage, false, &list);
-	tsdb_storage_close(storage);
 	group_by_tier(&list);
 
 	while (start < list.count)
@@ -327,7 +443,7 @@ tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
 			/* as many chunks as fit, run by run */
 			while (taken < count && rows + items[taken].nrows <= TSDB_MERGE_ROWS_MAX)
 				rows += items[taken++].nrows;
-			rewrite(rel, items, taken, next_level(items, taken), result);
+			rewrite(rel, storage, items, &taken, next_level(items, taken), result);
 			rewritten += rows;
 			continue;
 		}
@@ -342,12 +458,13 @@ tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
 			}
 			if (taken > 0 && (i == count - 1 || taken * TSDB_CHUNK_ROWS >= TSDB_BATCH_ROWS))
 			{
-				rewrite(rel, items, taken, items[0].level, result);
+				rewrite(rel, storage, items, &taken, items[0].level, result);
 				taken = 0;
 			}
 		}
 	}
 	pfree(list.items);
+	tsdb_storage_close(storage);
 }
 
 void
@@ -375,12 +492,14 @@ tsdb_merge_short_chunks(Relation rel, int natts)
 		Candidate  *items = &list.items[start];
 		int			count = 1;
 		int64		merged = result.chunks_merged;
+		ErrorData  *error;
 
 		while (start + count < kept && items[count].shard == items[0].shard &&
 			   items[count].level == items[0].level &&
 			   (count + 1) * TSDB_CHUNK_ROWS <= TSDB_BATCH_ROWS)
 			count++;
-		rewrite(rel, items, count, items[0].level, &result);
+		if (try_rewrite(rel, items, count, items[0].level, &result, &error) >= 0)
+			ReThrowError(error);
 		if (result.chunks_merged == merged)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
