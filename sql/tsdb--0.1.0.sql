@@ -46,6 +46,30 @@ AS 'MODULE_PATHNAME', 'tsdb_compact';
 COMMENT ON FUNCTION tsdb.compact(regclass) IS
 	'move the rows of the row store to chunks and merge chunks, in this transaction; returns rows moved';
 
+CREATE FUNCTION tsdb.verify(
+	"table" regclass, check_indexes boolean DEFAULT true,
+	OUT verified regclass, OUT part text, OUT relation regclass, OUT chunk bigint,
+	OUT "column" name, OUT "row" integer, OUT place tid, OUT fault text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE ROWS 10 COST 100000
+AS 'MODULE_PATHNAME', 'tsdb_verify';
+COMMENT ON FUNCTION tsdb.verify(regclass, boolean) IS
+	'reads a tsdb table and all that stands behind it, and returns a row for each fault; no row if all is well';
+
+CREATE FUNCTION tsdb.drop_damaged_chunk("table" regclass, chunk bigint)
+RETURNS bigint
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tsdb_drop_chunk';
+COMMENT ON FUNCTION tsdb.drop_damaged_chunk(regclass, bigint) IS
+	'removes a chunk that cannot be read; returns how many rows it had, null if that is not known';
+
+CREATE FUNCTION tsdb.drop_orphaned_pieces("table" regclass)
+RETURNS bigint
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tsdb_drop_orphans';
+COMMENT ON FUNCTION tsdb.drop_orphaned_pieces(regclass) IS
+	'removes what is left in the shards of chunks that the directory has lost; returns how many pieces';
+
 CREATE FUNCTION tsdb.table_size("table" regclass)
 RETURNS bigint
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE

@@ -10,6 +10,7 @@
 #include "am/assigned_columns.h"
 #include "am/handler.h"
 #include "am/insert.h"
+#include "am/salvage.h"
 #include "cache/chunk_cache.h"
 #include "catalog/dependency.h"
 #include "catalog/objectaccess.h"
@@ -21,6 +22,7 @@
 #include "parser/analyze.h"
 #include "plan/bitmap_guard.h"
 #include "plan/publication_guard.h"
+#include "plan/salvage_plan.h"
 #include "sql/internal_guard.h"
 #include "sql/table_options.h"
 #include "stats/progress.h"
@@ -203,6 +205,8 @@ void
 _PG_init(void)
 {
 	define_settings();
+	tsdb_salvage_init();
+	tsdb_salvage_plan_init();
 	tsdb_progress_init();
 	tsdb_worker_init();
 	tsdb_compact_always_init();

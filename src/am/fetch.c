@@ -10,6 +10,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "am/row_slot.h"
+#include "am/salvage.h"
 #include "am/scan.h"
 #include "cache/chunk_cache.h"
 #include "miscadmin.h"
@@ -51,9 +52,9 @@ is_buried_later(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 	return false;
 }
 
-bool
-tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
-					 TupleTableSlot *slot)
+static bool
+fetch_chunk_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
+				TupleTableSlot *slot, bool salvage)
 {
 	uint32		row = tsdb_tid_row(tid);
 	TsdbChunkEntry entry;
@@ -80,13 +81,43 @@ tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
 		TsdbChunkReader *reader = tsdb_chunk_cache_get(storage, &entry);
 		TsdbRowSource rows;
 
-		tsdb_row_source_open(&rows, storage->table, RelationGetDescr(storage->table), &entry,
-							 reader);
+		tsdb_row_source_open(&rows, storage, RelationGetDescr(storage->table), &entry,
+							 reader, salvage);
 		tsdb_row_slot_store(slot, &rows, row);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(memory);
 	return true;
+}
+
+typedef struct FetchWork
+{
+	TsdbStorage *storage;
+	ItemPointer tid;
+	Snapshot	snapshot;
+	TupleTableSlot *slot;
+	bool		found;
+} FetchWork;
+
+static void
+fetch_work(void *arg)
+{
+	FetchWork  *work = arg;
+
+	work->found = fetch_chunk_row(work->storage, work->tid, work->snapshot, work->slot, true);
+}
+
+bool
+tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
+					 TupleTableSlot *slot)
+{
+	FetchWork	work = {storage, tid, snapshot, slot, false};
+
+	/* what looks for conflicts may not pass over anything */
+	if (tsdb_damaged_chunks == TSDB_DAMAGED_ERROR || !IsMVCCSnapshot(snapshot))
+		return fetch_chunk_row(storage, tid, snapshot, slot, false);
+	return tsdb_salvage_chunk(storage, tsdb_tid_chunk(tid), 0, false, fetch_work, &work) &&
+		work.found;
 }
 
 bool

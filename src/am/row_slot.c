@@ -8,6 +8,7 @@
 
 #include "access/htup_details.h"
 #include "access/tupmacs.h"
+#include "am/salvage.h"
 #include "store/chunk_tid.h"
 #include "utils/rel.h"
 
@@ -53,14 +54,14 @@ form_fixed_tuple(const TsdbRowSource *source, TupleDesc tupdesc, const Datum *va
 }
 
 void
-tsdb_row_source_open(TsdbRowSource *source, Relation table, TupleDesc tupdesc,
-					 const TsdbChunkEntry *entry, TsdbChunkReader *reader)
+tsdb_row_source_open(TsdbRowSource *source, TsdbStorage *storage, TupleDesc tupdesc,
+					 const TsdbChunkEntry *entry, TsdbChunkReader *reader, bool salvage)
 {
 	source->chunk = entry->chunk;
 	source->nrows = entry->nrows;
 	source->xmin = entry->xmin;
 	source->cmin = entry->cmin;
-	source->relid = RelationGetRelid(table);
+	source->relid = RelationGetRelid(storage->table);
 	source->natts = tupdesc->natts;
 	source->by_value = true;
 	source->values = palloc(Max(tupdesc->natts, 1) * sizeof(Datum *));
@@ -69,7 +70,9 @@ tsdb_row_source_open(TsdbRowSource *source, Relation table, TupleDesc tupdesc,
 	source->fixed_bytes = 0;
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
-		const TsdbColumn *column = tsdb_chunk_reader_column(reader, i + 1);
+		const TsdbColumn *column = salvage ?
+			tsdb_salvage_column(storage, entry->chunk, reader, i + 1) :
+			tsdb_chunk_reader_column(reader, i + 1);
 
 		if (source->fixed_bytes > 0 || i == 0)
 			add_to_layout(source, TupleDescAttr(tupdesc, i), i, column);

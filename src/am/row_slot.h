@@ -32,10 +32,12 @@ typedef struct TsdbRowSource
 /*
  * Decode all columns of tupdesc, which is that of the slots to be filled: while
  * ALTER TABLE rewrites a table, its rows are read by the row type that it had
- * before.  Arrays are allocated in the current context.
+ * before.  Arrays are allocated in the current context.  salvage: damaged columns
+ * may be read as null, see salvage.h.
  */
-extern void tsdb_row_source_open(TsdbRowSource *source, Relation table, TupleDesc tupdesc,
-								 const TsdbChunkEntry *entry, TsdbChunkReader *reader);
+extern void tsdb_row_source_open(TsdbRowSource *source, TsdbStorage *storage,
+								 TupleDesc tupdesc, const TsdbChunkEntry *entry,
+								 TsdbChunkReader *reader, bool salvage);
 
 extern void tsdb_row_slot_store(TupleTableSlot *slot, const TsdbRowSource *source,
 								uint32 row);

@@ -9,6 +9,7 @@
 #include "access/heapam.h"
 #include "access/tsmapi.h"
 #include "am/fetch.h"
+#include "am/salvage.h"
 #include "commands/progress.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
@@ -71,7 +72,8 @@ create_sample(TsdbScanDesc *scan, Snapshot snapshot)
 	{
 		MemoryContext old = MemoryContextSwitchTo(pages);
 		TsdbChunkEntry *entries;
-		int			count = tsdb_directory_page(scan->storage, block, snapshot, &entries);
+		int			count = tsdb_salvage_page(scan->storage, block, snapshot,
+											  tsdb_sample_in_analyze(), &entries);
 
 		MemoryContextSwitchTo(old);
 		if (sample->nchunks + count > allocated)
@@ -92,12 +94,14 @@ create_sample(TsdbScanDesc *scan, Snapshot snapshot)
 	return sample;
 }
 
-/* Open a chunk by its ordinal in the sample; false if it is gone. */
+/* Open a chunk by its ordinal in the sample; false if it is gone, or damaged and
+ * to be passed over: statistics of the rest are better than none. */
 static bool
 open_chunk(TsdbScanDesc *scan, uint32 ordinal)
 {
 	struct TsdbSample *sample = scan->sample;
 	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
+	bool		opened = false;
 
 	tsdb_cursor_close(&scan->cursor);
 	if (sample->have_entry)
@@ -105,10 +109,11 @@ open_chunk(TsdbScanDesc *scan, uint32 ordinal)
 	sample->have_entry = tsdb_directory_fetch(scan->storage, sample->chunks[ordinal],
 											  sample->snapshot, &sample->entry);
 	if (sample->have_entry)
-		tsdb_cursor_open(&scan->cursor, scan->storage, RelationGetDescr(scan->rs_base.rs_rd),
-						 &sample->entry, sample->snapshot);
+		opened = tsdb_cursor_try_open(&scan->cursor, scan->storage,
+									  RelationGetDescr(scan->rs_base.rs_rd), &sample->entry,
+									  sample->snapshot, tsdb_sample_in_analyze());
 	MemoryContextSwitchTo(old);
-	return sample->have_entry;
+	return opened;
 }
 
 /* ---- ANALYZE ---- */

@@ -8,6 +8,7 @@
 
 #include "access/heapam.h"
 #include "am/fetch.h"
+#include "am/salvage.h"
 #include "am/sample.h"
 #include "miscadmin.h"
 #include "nodes/tidbitmap.h"
@@ -25,9 +26,9 @@
 
 /* ---- the chunk at hand ---- */
 
-void
-tsdb_cursor_open(TsdbChunkCursor *cursor, TsdbStorage *storage, TupleDesc tupdesc,
-				 TsdbChunkEntry *entry, Snapshot snapshot)
+static void
+open_cursor(TsdbChunkCursor *cursor, TsdbStorage *storage, TupleDesc tupdesc,
+			TsdbChunkEntry *entry, Snapshot snapshot, bool salvage)
 {
 	MemoryContext old;
 	TsdbChunkReader *reader;
@@ -42,10 +43,44 @@ tsdb_cursor_open(TsdbChunkCursor *cursor, TsdbStorage *storage, TupleDesc tupdes
 	cursor->handle.storage = storage;
 	cursor->handle.entry = entry;
 	reader = tsdb_directory_open_chunk(&cursor->handle, tupdesc);
-	tsdb_row_source_open(&cursor->rows, storage->table, tupdesc, entry, reader);
+	tsdb_row_source_open(&cursor->rows, storage, tupdesc, entry, reader, salvage);
 	cursor->hidden = tsdb_fetch_hidden(storage, entry->chunk, entry->nrows, snapshot);
 	cursor->open = true;
 	MemoryContextSwitchTo(old);
+}
+
+void
+tsdb_cursor_open(TsdbChunkCursor *cursor, TsdbStorage *storage, TupleDesc tupdesc,
+				 TsdbChunkEntry *entry, Snapshot snapshot)
+{
+	open_cursor(cursor, storage, tupdesc, entry, snapshot, false);
+}
+
+typedef struct OpenWork
+{
+	TsdbChunkCursor *cursor;
+	TsdbStorage *storage;
+	TupleDesc	tupdesc;
+	TsdbChunkEntry *entry;
+	Snapshot	snapshot;
+} OpenWork;
+
+static void
+open_cursor_work(void *arg)
+{
+	OpenWork   *work = arg;
+
+	open_cursor(work->cursor, work->storage, work->tupdesc, work->entry, work->snapshot, true);
+}
+
+bool
+tsdb_cursor_try_open(TsdbChunkCursor *cursor, TsdbStorage *storage, TupleDesc tupdesc,
+					 TsdbChunkEntry *entry, Snapshot snapshot, bool skip)
+{
+	OpenWork	work = {cursor, storage, tupdesc, entry, snapshot};
+
+	return tsdb_salvage_chunk(storage, entry->chunk, entry->nrows, skip, open_cursor_work,
+							  &work);
 }
 
 void
@@ -164,9 +199,9 @@ load_page(TsdbScanDesc *scan, BlockNumber block)
 	tsdb_cursor_close(&scan->cursor);
 	MemoryContextReset(scan->page_memory);
 	old = MemoryContextSwitchTo(scan->page_memory);
-	scan->nentries = tsdb_directory_page(scan->storage, block,
-										 scan->latest != NULL ? scan->latest :
-										 scan->rs_base.rs_snapshot, &scan->entries);
+	scan->nentries = tsdb_salvage_page(scan->storage, block,
+									   scan->latest != NULL ? scan->latest :
+									   scan->rs_base.rs_snapshot, false, &scan->entries);
 	MemoryContextSwitchTo(old);
 }
 
@@ -245,13 +280,16 @@ next_chunk_row(TsdbScanDesc *scan, bool forward, TupleTableSlot *slot)
 		{
 			MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
 
-			tsdb_cursor_open(cursor, scan->storage, slot->tts_tupleDescriptor,
-							 &scan->entries[scan->entry],
-							 scan->latest != NULL ? scan->latest : scan->rs_base.rs_snapshot);
-			if (scan->latest != NULL)
-				cursor->marked = tsdb_marks_any(scan->storage, cursor->rows.chunk);
+			if (tsdb_cursor_try_open(cursor, scan->storage, slot->tts_tupleDescriptor,
+									 &scan->entries[scan->entry],
+									 scan->latest != NULL ? scan->latest :
+									 scan->rs_base.rs_snapshot, false))
+			{
+				if (scan->latest != NULL)
+					cursor->marked = tsdb_marks_any(scan->storage, cursor->rows.chunk);
+				cursor->row = forward ? -1 : (int64) cursor->rows.nrows;
+			}
 			MemoryContextSwitchTo(old);
-			cursor->row = forward ? -1 : (int64) cursor->rows.nrows;
 		}
 	}
 }
@@ -362,6 +400,33 @@ tsdb_parallelscan_reinitialize(Relation rel, ParallelTableScanDesc pscan)
 
 /* ---- bitmap ---- */
 
+typedef struct FetchWork
+{
+	TsdbScanDesc *scan;
+	uint32		chunk;
+	TsdbChunkEntry *entry;
+	bool		visible;
+} FetchWork;
+
+static void
+fetch_entry_work(void *arg)
+{
+	FetchWork  *work = arg;
+
+	work->visible = tsdb_directory_fetch(work->scan->storage, work->chunk,
+										 work->scan->rs_base.rs_snapshot, work->entry);
+}
+
+/* The directory's entry of a chunk, if it is visible. */
+static bool
+fetch_entry(TsdbScanDesc *scan, uint32 chunk, TsdbChunkEntry *entry)
+{
+	FetchWork	work = {scan, chunk, entry, false};
+
+	return tsdb_salvage_chunk(scan->storage, chunk, 0, false, fetch_entry_work, &work) &&
+		work.visible;
+}
+
 bool
 tsdb_scan_bitmap_next_block(TableScanDesc base, struct TBMIterateResult *result)
 {
@@ -391,7 +456,7 @@ tsdb_scan_bitmap_next_block(TableScanDesc base, struct TBMIterateResult *result)
 		tsdb_cursor_close(&scan->cursor);
 		MemoryContextReset(scan->page_memory);
 		old = MemoryContextSwitchTo(scan->page_memory);
-		if (!tsdb_directory_fetch(scan->storage, chunk, base->rs_snapshot, &entry))
+		if (!fetch_entry(scan, chunk, &entry))
 		{
 			MemoryContextSwitchTo(old);
 			return false;
@@ -399,8 +464,12 @@ tsdb_scan_bitmap_next_block(TableScanDesc base, struct TBMIterateResult *result)
 		scan->entries = palloc(sizeof(TsdbChunkEntry));
 		scan->entries[0] = entry;
 		MemoryContextSwitchTo(GetMemoryChunkContext(scan));
-		tsdb_cursor_open(&scan->cursor, scan->storage, RelationGetDescr(base->rs_rd),
-						 &scan->entries[0], base->rs_snapshot);
+		if (!tsdb_cursor_try_open(&scan->cursor, scan->storage, RelationGetDescr(base->rs_rd),
+								  &scan->entries[0], base->rs_snapshot, false))
+		{
+			MemoryContextSwitchTo(old);
+			return false;
+		}
 		MemoryContextSwitchTo(old);
 	}
 

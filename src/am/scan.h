@@ -92,6 +92,12 @@ extern bool tsdb_scan_bitmap_next_tuple(TableScanDesc scan,
 /* Open the chunk of an entry (closing the one before). */
 extern void tsdb_cursor_open(TsdbChunkCursor *cursor, TsdbStorage *storage,
 							 TupleDesc tupdesc, TsdbChunkEntry *entry, Snapshot snapshot);
+
+/* The same for a statement that reads; false if the chunk is damaged and to be
+ * passed over, see salvage.h. */
+extern bool tsdb_cursor_try_open(TsdbChunkCursor *cursor, TsdbStorage *storage,
+								 TupleDesc tupdesc, TsdbChunkEntry *entry,
+								 Snapshot snapshot, bool skip);
 extern void tsdb_cursor_close(TsdbChunkCursor *cursor);
 
 #endif							/* TSDB_AM_SCAN_H */

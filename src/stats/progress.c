@@ -80,6 +80,7 @@ static const char *const phase_names[] = {
 	[TSDB_PROGRESS_COMMITTING] = "committing",
 	[TSDB_PROGRESS_VACUUMING] = "vacuuming",
 	[TSDB_PROGRESS_SLEEPING] = "sleeping",
+	[TSDB_PROGRESS_VERIFYING] = "verifying",
 };
 
 PG_FUNCTION_INFO_V1(tsdb_progress_compaction);

@@ -19,7 +19,8 @@ typedef enum TsdbProgressPhase
 	TSDB_PROGRESS_INDEXING,		/* index entries of the rows' new TIDs */
 	TSDB_PROGRESS_COMMITTING,
 	TSDB_PROGRESS_VACUUMING,
-	TSDB_PROGRESS_SLEEPING		/* the rate limit; no lock is held */
+	TSDB_PROGRESS_SLEEPING,		/* the rate limit; no lock is held */
+	TSDB_PROGRESS_VERIFYING		/* tsdb.verify() */
 } TsdbProgressPhase;
 
 /* Asks for shared memory; to be called by _PG_init. */
