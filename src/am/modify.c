@@ -230,6 +230,7 @@ tsdb_tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapsho
 						NULL, cid);
 		pgstat_count_heap_delete(rel);
 		tsdb_insert_count(rel, 1);	/* work for compaction, too */
+		*tid = target;
 	}
 	tsdb_storage_close(storage);
 	return result;
@@ -343,6 +344,7 @@ tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandI
 			heap_freetuple(tuple);
 		*update_indexes = true;
 		tsdb_insert_count(rel, 1);
+		*otid = target;
 
 		/* It was counted as an insert; it is an update. */
 		if (rel->pgstat_info != NULL && rel->pgstat_info->trans != NULL)

@@ -7,6 +7,11 @@
 
 #include "access/tableam.h"
 
+/*
+ * Delete or update a row, which may have moved since *tid was read.  On success
+ * *tid is where the old row is: triggers that are deferred look for it there
+ * later, when VACUUM may have cleaned up its former place.
+ */
 extern TM_Result tsdb_tuple_delete(Relation rel, ItemPointer tid, CommandId cid,
 								   Snapshot snapshot, Snapshot crosscheck, bool wait,
 								   TM_FailureData *failure, bool changing_partition);

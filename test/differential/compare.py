@@ -60,7 +60,7 @@ class Side:
 
     def __init__(self, server, database, method):
         self.server, self.database, self.method = server, database, method
-        self.connection = self.helper = None
+        self.connection = self.helper = self.admin = None
         self.options = ""
         self.holds = False
 
@@ -76,17 +76,15 @@ class Side:
     def reset(self):
         """A new schema s, and connections without memory."""
         self.close()
-        self.connect()
-        with self.helper.cursor() as cursor:
+        if self.admin is None or self.admin.closed:
+            self.admin = self.server.connect(
+                self.database, name="admin",
+                options="-c lock_timeout=20s -c client_min_messages=error")
+        with self.admin.cursor() as cursor:
             cursor.execute("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
             for (gid,) in cursor.fetchall():
                 cursor.execute(f"ROLLBACK PREPARED '{gid}'")
-            cursor.execute("SET lock_timeout = '20s'; SET client_min_messages = error; "
-                           "DROP SCHEMA IF EXISTS s, elsewhere CASCADE; CREATE SCHEMA s; "
-                           "RESET lock_timeout")
-        # the first connection may have had the old schema's OID in its search path
-        self.connection.close()
-        self.helper.close()
+            cursor.execute("DROP SCHEMA IF EXISTS s, elsewhere CASCADE; CREATE SCHEMA s")
         self.connect()
 
     def close(self):

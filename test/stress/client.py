@@ -35,11 +35,12 @@ def lost(connection, error):
 class Client:
     """Owner number, its committed State, and the tally of what happened."""
 
-    def __init__(self, server, number, seed, share=True):
+    def __init__(self, server, number, seed, only=None):
         self.address = {"host": server.socket, "port": server.port, "user": "postgres"}
         self.number = number
         self.rng = random.Random(f"{seed} {number}")
-        self.operations = [o for o in OPERATIONS if share or o[0] in [n for n, _ in own.OPERATIONS]]
+        self.operations = [(operation, weight) for operation, weight in OPERATIONS
+                           if not only or operation.__name__ in only]
         self.state = State()        # committed
         self.now = None             # as this transaction sees it
         self.level = self.connection = self.cursor = None

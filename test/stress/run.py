@@ -116,7 +116,7 @@ class Maintainer(Helper):
 def child(server, number, options, halt, results):
     """The body of a client's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    client = Client(server, number, options.seed, not options.own)
+    client = Client(server, number, options.seed, options.only)
     try:
         results.put((number, *client.live(halt)))
     except BaseException:                                       # pylint: disable=broad-except
@@ -368,7 +368,8 @@ def main():
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--kill", action="store_true", help="kill processes at random")
-    parser.add_argument("--own", action="store_true", help="only rows of which one client each is the owner")
+    parser.add_argument("--only", nargs="*", metavar="OPERATION",
+                        help="of own.py and shared.py, by name")
     parser.add_argument("--am", default="tsdb", choices=["tsdb", "heap"])
     options = parser.parse_args()
     note(f"seed {options.seed}, {options.clients} clients, {options.minutes} minutes"
