@@ -1,0 +1,524 @@
+=== Row locks
+
+--- fixture
+CREATE TABLE m (ts timestamptz NOT NULL, host text, v float8, n int PRIMARY KEY);
+INSERT INTO m SELECT '2024-01-01'::timestamptz + i * '1 min'::interval, 'h' || i % 3, i, i FROM generate_series(1, 12) i;
+
+--- FOR UPDATE, waited for by UPDATE
+BEGIN;
+SELECT * FROM m WHERE n = 3 FOR UPDATE;
+s2&: UPDATE m SET v = v + 1 WHERE n = 3;
+UPDATE m SET v = 100 WHERE n = 3;
+COMMIT;
+s2.
+SELECT * FROM m WHERE n = 3;
+
+--- FOR UPDATE, waited for by DELETE, then ROLLBACK
+BEGIN;
+SELECT * FROM m WHERE n IN (3, 4) FOR UPDATE;
+s2&: DELETE FROM m WHERE n = 3;
+DELETE FROM m WHERE n = 3;
+ROLLBACK;
+s2.
+SELECT n FROM m ORDER BY n;
+
+--- FOR UPDATE … NOWAIT
+BEGIN;
+UPDATE m SET v = 0 WHERE n = 3;
+s2: SELECT * FROM m WHERE n = 3 FOR UPDATE NOWAIT;
+s2: SELECT * FROM m WHERE n = 4 FOR UPDATE NOWAIT;
+s2: SELECT * FROM m WHERE n = 3 FOR KEY SHARE NOWAIT;
+COMMIT;
+s2: SELECT * FROM m WHERE n = 3 FOR UPDATE NOWAIT;
+
+--- FOR UPDATE … SKIP LOCKED
+BEGIN;
+SELECT n FROM m WHERE n < 5 FOR UPDATE;
+DELETE FROM m WHERE n = 6;
+s2: SELECT n FROM m WHERE n < 8 ORDER BY n FOR UPDATE SKIP LOCKED;
+s2: SELECT n FROM m ORDER BY n LIMIT 2 FOR UPDATE SKIP LOCKED;
+ROLLBACK;
+s2: SELECT n FROM m WHERE n < 8 ORDER BY n FOR UPDATE SKIP LOCKED;
+
+--- FOR NO KEY UPDATE and FOR KEY SHARE together
+BEGIN;
+SELECT n FROM m WHERE n = 3 FOR NO KEY UPDATE;
+s2: SELECT n FROM m WHERE n = 3 FOR KEY SHARE NOWAIT;
+s2: SELECT n FROM m WHERE n = 3 FOR SHARE NOWAIT;
+s2: SELECT n FROM m WHERE n = 3 FOR NO KEY UPDATE NOWAIT;
+COMMIT;
+
+--- FOR SHARE of several, then UPDATE
+BEGIN;
+SELECT n FROM m WHERE n = 3 FOR SHARE;
+s2: BEGIN;
+s2: SELECT n FROM m WHERE n = 3 FOR SHARE NOWAIT;
+s3: BEGIN;
+s3: SELECT n FROM m WHERE n = 3 FOR KEY SHARE NOWAIT;
+s4: SELECT n FROM m WHERE n = 3 FOR NO KEY UPDATE NOWAIT;
+COMMIT;
+s4: SELECT n FROM m WHERE n = 3 FOR NO KEY UPDATE NOWAIT;
+s2: COMMIT;
+s4: UPDATE m SET v = 33 WHERE n = 3;
+s4: SELECT n FROM m WHERE n = 3 FOR UPDATE NOWAIT;
+s3: SELECT * FROM m WHERE n = 3;
+s3: COMMIT;
+s4: SELECT * FROM m WHERE n = 3 FOR UPDATE NOWAIT;
+
+--- Every strength against every other
+BEGIN;
+SELECT n FROM m WHERE n = 1 FOR KEY SHARE;
+SELECT n FROM m WHERE n = 2 FOR SHARE;
+SELECT n FROM m WHERE n = 3 FOR NO KEY UPDATE;
+SELECT n FROM m WHERE n = 4 FOR UPDATE;
+s2: SELECT n FROM m WHERE n <= 4 ORDER BY n FOR KEY SHARE SKIP LOCKED;
+s2: SELECT n FROM m WHERE n <= 4 ORDER BY n FOR SHARE SKIP LOCKED;
+s2: SELECT n FROM m WHERE n <= 4 ORDER BY n FOR NO KEY UPDATE SKIP LOCKED;
+s2: SELECT n FROM m WHERE n <= 4 ORDER BY n FOR UPDATE SKIP LOCKED;
+COMMIT;
+
+--- A lock made stronger in its own transaction
+BEGIN;
+SELECT n FROM m WHERE n = 3 FOR KEY SHARE;
+SELECT n FROM m WHERE n = 3 FOR SHARE;
+SELECT n FROM m WHERE n = 3 FOR UPDATE;
+UPDATE m SET v = 30 WHERE n = 3;
+SELECT * FROM m WHERE n = 3 FOR UPDATE;
+COMMIT;
+SELECT * FROM m WHERE n = 3;
+
+--- Locks of a savepoint, released by ROLLBACK TO
+BEGIN;
+SELECT n FROM m WHERE n = 3 FOR KEY SHARE;
+SAVEPOINT a;
+SELECT n FROM m WHERE n = 3 FOR UPDATE;
+SELECT n FROM m WHERE n = 4 FOR UPDATE;
+s2: SELECT n FROM m WHERE n IN (3, 4) ORDER BY n FOR NO KEY UPDATE SKIP LOCKED;
+ROLLBACK TO a;
+s2: SELECT n FROM m WHERE n IN (3, 4) ORDER BY n FOR NO KEY UPDATE SKIP LOCKED;
+COMMIT;
+
+--- An update after waiting sees the new version (READ COMMITTED)
+BEGIN;
+UPDATE m SET v = v + 100, host = 'changed' WHERE n IN (3, 4);
+s2&: UPDATE m SET v = v * 2 WHERE host = 'h0' RETURNING n, v;
+COMMIT;
+s2.
+SELECT * FROM m ORDER BY n;
+
+--- An update after waiting fails (REPEATABLE READ)
+BEGIN;
+UPDATE m SET v = v + 100 WHERE n = 3;
+s2: BEGIN ISOLATION LEVEL REPEATABLE READ;
+s2: SELECT sum(v) FROM m;
+s2&: UPDATE m SET v = v * 2 WHERE n = 3;
+COMMIT;
+s2.
+s2: ROLLBACK;
+s2: BEGIN ISOLATION LEVEL REPEATABLE READ;
+s2: SELECT sum(v) FROM m;
+UPDATE m SET v = 1 WHERE n = 5;
+s2: SELECT n FROM m WHERE n = 5 FOR UPDATE;
+s2: ROLLBACK;
+
+--- SERIALIZABLE: write skew fails
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT sum(v) FROM m WHERE n < 7;
+s2: BEGIN ISOLATION LEVEL SERIALIZABLE;
+s2: SELECT sum(v) FROM m WHERE n < 7;
+UPDATE m SET v = 0 WHERE n = 1;
+s2: UPDATE m SET v = 0 WHERE n = 2;
+COMMIT;
+s2: COMMIT;
+SELECT * FROM m ORDER BY n;
+
+--- REPEATABLE READ reads the same after changes by others
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*), sum(v) FROM m;
+s2: UPDATE m SET v = -v WHERE n < 7;
+s2: DELETE FROM m WHERE n = 8;
+s2: INSERT INTO m VALUES ('2025-01-01', 'new', 1, 100);
+SELECT count(*), sum(v) FROM m;
+SELECT v FROM m WHERE n = 8;
+INSERT INTO m VALUES ('2025-01-01', 'new', 1, 100);
+ROLLBACK;
+SELECT count(*), sum(v) FROM m;
+
+--- Deadlock of two row locks is found
+s2: SET deadlock_timeout = '50ms';
+BEGIN;
+s2: BEGIN;
+UPDATE m SET v = 1 WHERE n = 1;
+s2: UPDATE m SET v = 2 WHERE n = 2;
+s1&: UPDATE m SET v = 1 WHERE n = 2;
+s2: UPDATE m SET v = 2 WHERE n = 1;
+s2: ROLLBACK;
+s1.
+COMMIT;
+SELECT * FROM m ORDER BY n;
+
+--- Deadlock of locks and a DELETE is found
+s2: SET deadlock_timeout = '50ms';
+BEGIN;
+s2: BEGIN;
+SELECT n FROM m WHERE n = 1 FOR SHARE;
+s2: SELECT n FROM m WHERE n = 1 FOR SHARE;
+s1&: DELETE FROM m WHERE n = 1;
+s2: DELETE FROM m WHERE n = 1;
+s2: ROLLBACK;
+s1.
+COMMIT;
+SELECT n FROM m ORDER BY n;
+
+--- INSERT of a key waits for its inserter and its deleter
+BEGIN;
+INSERT INTO m VALUES ('2025-01-01', 'first', 1, 100);
+s2&: INSERT INTO m VALUES ('2025-01-01', 'second', 1, 100);
+COMMIT;
+s2.
+BEGIN;
+DELETE FROM m WHERE n = 3;
+s2&: INSERT INTO m VALUES ('2025-01-01', 'second', 1, 3);
+COMMIT;
+s2.
+BEGIN;
+DELETE FROM m WHERE n = 4;
+s2&: INSERT INTO m VALUES ('2025-01-01', 'second', 1, 4) ON CONFLICT (n) DO UPDATE SET host = 'conflict';
+ROLLBACK;
+s2.
+SELECT * FROM m ORDER BY n;
+
+--- ON CONFLICT waits for UPDATE of the key
+BEGIN;
+UPDATE m SET n = 50 WHERE n = 5;
+s2&: INSERT INTO m VALUES ('2025-01-01', 'second', 1, 5) ON CONFLICT (n) DO UPDATE SET v = -1 RETURNING *;
+COMMIT;
+s2.
+BEGIN;
+UPDATE m SET v = 66 WHERE n = 6;
+s2&: INSERT INTO m VALUES ('2025-01-01', 'second', 1, 6) ON CONFLICT (n) DO UPDATE SET v = m.v + 1 RETURNING *;
+COMMIT;
+s2.
+SELECT * FROM m ORDER BY n;
+
+--- MERGE waits for UPDATE and for DELETE
+BEGIN;
+UPDATE m SET v = 100 WHERE n = 5;
+DELETE FROM m WHERE n = 6;
+s2&: MERGE INTO m USING (VALUES (5), (6)) s(n) ON m.n = s.n WHEN MATCHED AND v > 50 THEN UPDATE SET host = 'seen' WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES ('2025-01-01', 'merged', 0, s.n);
+COMMIT;
+s2.
+SELECT * FROM m ORDER BY n;
+
+--- Row locks through joins, sub-selects and views
+CREATE VIEW w AS SELECT * FROM m WHERE n < 6;
+CREATE TABLE o (n int, t text);
+INSERT INTO o SELECT i, 'o' || i FROM generate_series(1, 12) i;
+--- *
+BEGIN;
+SELECT m.n, o.t FROM m JOIN o USING (n) WHERE m.n < 4 ORDER BY 1 FOR UPDATE OF m;
+s2: SELECT n FROM w ORDER BY n FOR SHARE SKIP LOCKED;
+s2: SELECT n FROM o WHERE n < 5 ORDER BY n FOR UPDATE SKIP LOCKED;
+s2: SELECT n FROM (SELECT n FROM m WHERE n < 8) x ORDER BY n FOR UPDATE SKIP LOCKED;
+COMMIT;
+SELECT count(*) FROM m GROUP BY host FOR UPDATE;
+
+--- Queue: DELETE … WHERE n IN (SELECT … FOR UPDATE SKIP LOCKED LIMIT)
+BEGIN;
+DELETE FROM m WHERE n IN (SELECT n FROM m ORDER BY n LIMIT 3 FOR UPDATE SKIP LOCKED) RETURNING n;
+s2: DELETE FROM m WHERE n IN (SELECT n FROM m ORDER BY n LIMIT 3 FOR UPDATE SKIP LOCKED) RETURNING n;
+ROLLBACK;
+SELECT n FROM m ORDER BY n;
+
+--- LOCK TABLE in all modes, NOWAIT
+BEGIN;
+LOCK TABLE m IN ACCESS SHARE MODE;
+LOCK TABLE m IN ROW SHARE MODE;
+LOCK TABLE m IN ROW EXCLUSIVE MODE;
+LOCK TABLE m IN SHARE UPDATE EXCLUSIVE MODE NOWAIT;
+s2: SELECT count(*) FROM m;
+s2: UPDATE m SET v = 0 WHERE n = 1;
+LOCK TABLE m IN SHARE MODE NOWAIT;
+LOCK TABLE m IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE m IN EXCLUSIVE MODE;
+s2: BEGIN; LOCK TABLE m IN ROW SHARE MODE NOWAIT;
+LOCK TABLE m IN ACCESS EXCLUSIVE MODE;
+s2: ROLLBACK; BEGIN; LOCK TABLE m IN ACCESS SHARE MODE NOWAIT;
+COMMIT;
+
+--- Advisory locks and lock_timeout
+SELECT pg_advisory_lock(n) FROM m WHERE n < 3;
+BEGIN;
+UPDATE m SET v = 0 WHERE n = 1;
+s2: SET lock_timeout = '50ms';
+s2: UPDATE m SET v = 1 WHERE n = 1;
+s2: SELECT n FROM m WHERE n = 1 FOR SHARE;
+COMMIT;
+SELECT pg_advisory_unlock_all();
+
+=== Transactions, cursors, prepared statements
+
+--- fixture
+CREATE TABLE m (ts timestamptz NOT NULL, host text, v float8, n int PRIMARY KEY);
+INSERT INTO m SELECT '2024-01-01'::timestamptz + i * '1 min'::interval, 'h' || i % 3, i, i FROM generate_series(1, 20) i;
+
+--- SAVEPOINT, RELEASE, ROLLBACK TO, nested
+BEGIN;
+INSERT INTO m VALUES ('2025-01-01', 'a', 1, 101);
+SAVEPOINT a;
+INSERT INTO m VALUES ('2025-01-01', 'b', 1, 102);
+UPDATE m SET v = 0 WHERE n < 5;
+SAVEPOINT b;
+DELETE FROM m WHERE n > 100;
+UPDATE m SET v = 7 WHERE n < 3;
+RELEASE b;
+SELECT count(*), sum(v) FROM m;
+ROLLBACK TO a;
+SELECT count(*), sum(v) FROM m;
+INSERT INTO m VALUES ('2025-01-01', 'c', 1, 102);
+INSERT INTO m VALUES ('2025-01-01', 'c', 1, 102);
+ROLLBACK TO a;
+UPDATE m SET host = 'end' WHERE n = 101;
+COMMIT AND CHAIN;
+DELETE FROM m WHERE n = 20;
+ROLLBACK;
+SELECT * FROM m ORDER BY n;
+
+--- PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED
+BEGIN;
+UPDATE m SET v = -v WHERE n < 10;
+DELETE FROM m WHERE n = 15;
+INSERT INTO m VALUES ('2025-01-01', 'prepared', 1, 101);
+SELECT n FROM m WHERE n = 16 FOR UPDATE;
+PREPARE TRANSACTION ':db one';
+SELECT count(*), sum(v) FROM m;
+s2: SELECT n FROM m WHERE n IN (1, 15, 16, 17) ORDER BY n FOR UPDATE SKIP LOCKED;
+COMMIT PREPARED ':db one';
+SELECT count(*), sum(v) FROM m;
+BEGIN;
+DELETE FROM m WHERE n < 10;
+UPDATE m SET n = n + 1000 WHERE n = 12;
+PREPARE TRANSACTION ':db two';
+ROLLBACK PREPARED ':db two';
+SELECT count(*), sum(v) FROM m;
+
+--- PREPARE TRANSACTION after DDL, DROP TABLE prepared
+BEGIN;
+CREATE TABLE fresh (ts timestamptz, n int);
+INSERT INTO fresh SELECT now(), i FROM generate_series(1, 10) i;
+ALTER TABLE m ADD extra int;
+TRUNCATE m;
+PREPARE TRANSACTION ':db three';
+ROLLBACK PREPARED ':db three';
+SELECT count(*), sum(v) FROM m;
+BEGIN;
+DROP TABLE m;
+PREPARE TRANSACTION ':db four';
+COMMIT PREPARED ':db four';
+SELECT to_regclass('m');
+
+--- DDL and DML in one transaction, rolled back
+BEGIN;
+ALTER TABLE m ADD extra int DEFAULT 5;
+UPDATE m SET extra = n;
+ALTER TABLE m ALTER v TYPE int, DROP COLUMN host;
+CREATE INDEX ON m (extra);
+DELETE FROM m WHERE extra < 5;
+TRUNCATE m;
+INSERT INTO m VALUES ('2025-01-01', 1, 1, 1);
+ROLLBACK;
+SELECT * FROM m ORDER BY n;
+
+--- CREATE TABLE, fill, change, commit in one transaction
+BEGIN;
+CREATE TABLE fresh (ts timestamptz, n int PRIMARY KEY);
+INSERT INTO fresh SELECT '2024-01-01', i FROM generate_series(1, 100) i;
+UPDATE fresh SET n = n + 1000 WHERE n > 50;
+SAVEPOINT a;
+DROP TABLE fresh;
+ROLLBACK TO a;
+DELETE FROM fresh WHERE n % 2 = 0;
+COMMIT;
+SELECT count(*), sum(n) FROM fresh;
+SELECT n FROM fresh WHERE n = 1051;
+
+--- READ ONLY and DEFERRABLE transactions
+BEGIN READ ONLY;
+SELECT count(*) FROM m;
+UPDATE m SET v = 0;
+ROLLBACK;
+BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE;
+SELECT count(*) FROM m;
+COMMIT;
+
+--- pg_export_snapshot, SET TRANSACTION SNAPSHOT
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT sum(v) FROM m;
+SELECT pg_export_snapshot() IS NOT NULL;
+s2: UPDATE m SET v = 0;
+SELECT sum(v) FROM m;
+COMMIT;
+SELECT sum(v) FROM m;
+
+--- Cursors, SCROLL, forwards and backwards
+BEGIN;
+DECLARE c SCROLL CURSOR FOR SELECT n FROM m ORDER BY n;
+FETCH 5 FROM c;
+FETCH BACKWARD 2 FROM c;
+FETCH LAST FROM c;
+FETCH ABSOLUTE 3 FROM c;
+FETCH RELATIVE -2 FROM c;
+FETCH PRIOR FROM c;
+MOVE FORWARD ALL IN c;
+FETCH BACKWARD ALL FROM c;
+CLOSE c;
+COMMIT;
+
+--- Cursors, SCROLL over a plain scan
+BEGIN;
+DECLARE c SCROLL CURSOR FOR SELECT n FROM m WHERE host = 'h1';
+FETCH 3 FROM c;
+FETCH BACKWARD 1 FROM c;
+FETCH ALL FROM c;
+FETCH BACKWARD ALL FROM c;
+FETCH FIRST FROM c;
+COMMIT;
+
+--- Cursors, SCROLL over an index
+BEGIN;
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_bitmapscan = off;
+SET LOCAL enable_sort = off;
+DECLARE c SCROLL CURSOR FOR SELECT n, v FROM m WHERE n BETWEEN 5 AND 15 ORDER BY n;
+FETCH 4 FROM c;
+FETCH BACKWARD 2 FROM c;
+FETCH LAST FROM c;
+FETCH BACKWARD ALL FROM c;
+COMMIT;
+
+--- Cursors, WITH HOLD after changes and COMMIT
+BEGIN;
+DECLARE c CURSOR WITH HOLD FOR SELECT n, v FROM m ORDER BY n;
+FETCH 2 FROM c;
+UPDATE m SET v = 0;
+COMMIT;
+DELETE FROM m WHERE n > 5;
+FETCH 3 FROM c;
+TRUNCATE m;
+FETCH 3 FROM c;
+CLOSE c;
+
+--- Cursors do not see later changes of their transaction
+BEGIN;
+DECLARE c CURSOR FOR SELECT n, v FROM m WHERE host = 'h1';
+FETCH 2 FROM c;
+UPDATE m SET v = -1;
+DELETE FROM m WHERE n > 10;
+INSERT INTO m VALUES ('2025-01-01', 'h1', 0, 100);
+FETCH ALL FROM c;
+SELECT count(*), sum(v) FROM m;
+COMMIT;
+
+--- Cursors in PL/pgSQL, FOR … IN, refcursor
+CREATE FUNCTION opened() RETURNS refcursor LANGUAGE plpgsql AS $$ DECLARE c refcursor := 'named'; BEGIN OPEN c FOR SELECT n FROM m ORDER BY n; RETURN c; END $$;
+--- *
+BEGIN;
+SELECT opened();
+FETCH 3 FROM named;
+DELETE FROM m WHERE n = 4;
+FETCH 3 FROM named;
+COMMIT;
+DO $$ DECLARE r record; t int := 0; BEGIN FOR r IN SELECT n FROM m ORDER BY n LOOP t := t + r.n; IF r.n = 10 THEN DELETE FROM m WHERE n > 15; END IF; END LOOP; RAISE NOTICE 'sum %', t; END $$;
+SELECT count(*) FROM m;
+
+--- PREPARE and EXECUTE, custom and generic plans
+PREPARE get(int) AS SELECT v FROM m WHERE n = $1;
+PREPARE put(int, float8) AS UPDATE m SET v = $2 WHERE n = $1 RETURNING n, v;
+EXECUTE get(3);
+EXECUTE put(3, 33);
+SET plan_cache_mode = force_generic_plan;
+EXECUTE get(3);
+EXECUTE put(4, 44);
+ALTER TABLE m ADD extra int DEFAULT 1;
+EXECUTE get(4);
+ALTER TABLE m ALTER v TYPE numeric;
+EXECUTE get(4);
+DEALLOCATE ALL;
+
+--- CREATE TABLE AS EXECUTE, EXPLAIN EXECUTE
+PREPARE get(int) AS SELECT v FROM m WHERE n = $1;
+CREATE TABLE made AS EXECUTE get(3);
+SELECT * FROM made;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) EXECUTE get(3);
+
+--- EXPLAIN in all forms
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT * FROM m;
+EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF) SELECT * FROM m WHERE n > 10;
+EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF) UPDATE m SET v = 0 WHERE host = 'h1';
+EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF) DELETE FROM m WHERE host = 'h1';
+EXPLAIN (COSTS OFF, VERBOSE) SELECT * FROM m;
+EXPLAIN (COSTS OFF, FORMAT json) SELECT count(*) FROM m;
+SET enable_seqscan = off;
+EXPLAIN (COSTS OFF) MERGE INTO m USING (VALUES (1)) s(n) ON m.n = s.n WHEN MATCHED THEN DELETE;
+EXPLAIN (COSTS OFF) DECLARE c CURSOR FOR SELECT * FROM m;
+SELECT count(*), sum(v) FROM m;
+
+--- Parallel plans
+SET force_parallel_mode = on;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET max_parallel_workers_per_gather = 2;
+SELECT count(*), sum(v), min(ts) FROM m;
+SELECT host, count(*) FROM m GROUP BY host ORDER BY host;
+SELECT a.n FROM m a JOIN m b ON a.n = b.n + 1 WHERE a.host = 'h1' ORDER BY 1;
+CREATE TABLE made AS SELECT * FROM m WHERE n < 10;
+SELECT count(*) FROM made;
+
+--- System columns: tableoid, ctid, xmin, cmin
+SELECT count(DISTINCT ctid), count(DISTINCT tableoid), min(tableoid::regclass::text) FROM m;
+SELECT m.n FROM m JOIN m o ON m.ctid = o.ctid ORDER BY 1;
+SELECT n FROM m WHERE ctid = (SELECT ctid FROM m WHERE n = 5);
+SELECT n FROM m WHERE ctid = ANY (ARRAY(SELECT ctid FROM m WHERE n < 4)) ORDER BY n;
+UPDATE m SET v = 0 WHERE ctid = (SELECT ctid FROM m WHERE n = 6) RETURNING n;
+DELETE FROM m WHERE ctid IN (SELECT ctid FROM m WHERE n > 15) RETURNING n;
+SELECT bool_and(age(xmin) >= 0), bool_and(xmax = 0), bool_and(cmin = cmax) FROM m;
+SELECT count(*) FROM m WHERE ctid > '(0,5)' OR ctid <= '(0,5)';
+SELECT xmin = xmin, xmin::text::bigint > 2 FROM m WHERE n = 1;
+SELECT n FROM m WHERE ctid = '(99999,1)';
+
+--- xmax of a row that is locked
+BEGIN;
+SELECT n FROM m WHERE n = 3 FOR UPDATE;
+SELECT n, xmax::text <> '0' AS locked FROM m WHERE n < 5 ORDER BY n;
+COMMIT;
+
+--- currtid2 of an updated row
+SELECT currtid2('m', ctid) = ctid FROM m WHERE n = 3;
+CREATE TEMP TABLE old AS SELECT ctid AS was FROM m WHERE n = 3;
+UPDATE m SET v = 3.5 WHERE n = 3;
+SELECT currtid2('m', was) = (SELECT ctid FROM m WHERE n = 3) FROM old;
+
+--- TABLESAMPLE of everything, of nothing, REPEATABLE
+SELECT count(*) FROM m TABLESAMPLE bernoulli (100);
+SELECT count(*) FROM m TABLESAMPLE system (100);
+SELECT count(*) FROM m TABLESAMPLE system (0);
+SELECT (SELECT array_agg(n) FROM m TABLESAMPLE bernoulli (50) REPEATABLE (1)) = (SELECT array_agg(n) FROM m TABLESAMPLE bernoulli (50) REPEATABLE (1));
+DELETE FROM m WHERE n < 10;
+SELECT count(*) FROM m TABLESAMPLE bernoulli (100);
+
+--- TABLESAMPLE picks rows by their place
+SELECT n FROM m TABLESAMPLE bernoulli (50) REPEATABLE (1) ORDER BY n;
+
+--- Window functions, grouping sets, DISTINCT ON, LATERAL, recursive
+SELECT n, lag(v) OVER (PARTITION BY host ORDER BY ts), rank() OVER (ORDER BY v DESC) FROM m ORDER BY n;
+SELECT host, n % 2, count(*) FROM m GROUP BY CUBE (host, n % 2) ORDER BY 1, 2;
+SELECT DISTINCT ON (host) host, n FROM m ORDER BY host, ts DESC;
+SELECT a.n, b.n FROM m a, LATERAL (SELECT n FROM m WHERE m.n > a.n AND m.host = a.host ORDER BY n LIMIT 1) b ORDER BY 1;
+WITH RECURSIVE r AS (SELECT n FROM m WHERE n = 1 UNION ALL SELECT m.n FROM m JOIN r ON m.n = r.n * 2) SELECT * FROM r ORDER BY n;
+SELECT * FROM m x WHERE EXISTS (SELECT 1 FROM m y WHERE y.n = x.n + 10) ORDER BY n;
+SELECT m FROM m WHERE n = 2;
+TABLE m ORDER BY n FETCH FIRST 2 ROWS WITH TIES;
