@@ -37,6 +37,68 @@ AS 'MODULE_PATHNAME', 'tsdb_is_internal';
 COMMENT ON FUNCTION _tsdb.is_internal(oid) IS
 	'is this a relation behind a tsdb table? keeps such out of pg_publication_tables';
 
+CREATE FUNCTION _tsdb.key_handler(internal)
+RETURNS index_am_handler
+LANGUAGE C STRICT
+AS 'MODULE_PATHNAME', 'tsdb_key_handler';
+COMMENT ON FUNCTION _tsdb.key_handler(internal) IS 'handler of access method tsdb_key';
+
+CREATE ACCESS METHOD tsdb_key TYPE INDEX HANDLER _tsdb.key_handler;
+COMMENT ON ACCESS METHOD tsdb_key IS
+	'indexes of tsdb tables, unique if wanted, that have no entries of compressed rows';
+
+-- An operator class of tsdb_key for each type that has a default one of btree, with the same
+-- operators and functions.
+DO $$
+DECLARE
+	family record;
+	class record;
+	items text;
+BEGIN
+	FOR family IN
+		SELECT DISTINCT f.oid, f.opfname
+		FROM pg_catalog.pg_opfamily f
+		JOIN pg_catalog.pg_opclass c ON c.opcfamily = f.oid
+		JOIN pg_catalog.pg_am a ON a.oid = f.opfmethod
+		WHERE a.amname = 'btree' AND f.opfnamespace = 'pg_catalog'::pg_catalog.regnamespace
+			AND c.opcdefault
+		ORDER BY f.opfname
+	LOOP
+		EXECUTE pg_catalog.format('CREATE OPERATOR FAMILY _tsdb.%I USING tsdb_key', family.opfname);
+		EXECUTE pg_catalog.format('COMMENT ON OPERATOR FAMILY _tsdb.%I USING tsdb_key IS %L',
+			family.opfname, 'operators of btree''s family ' || family.opfname);
+
+		SELECT pg_catalog.string_agg(item, ', ' ORDER BY item) INTO items
+		FROM (
+			SELECT pg_catalog.format('OPERATOR %s %s', o.amopstrategy,
+					o.amopopr::pg_catalog.regoperator)
+			FROM pg_catalog.pg_amop o
+			WHERE o.amopfamily = family.oid AND o.amoppurpose = 's'
+			UNION ALL
+			SELECT pg_catalog.format('FUNCTION %s (%s, %s) %s', p.amprocnum,
+					p.amproclefttype::pg_catalog.regtype, p.amprocrighttype::pg_catalog.regtype,
+					p.amproc::pg_catalog.regprocedure)
+			FROM pg_catalog.pg_amproc p
+			WHERE p.amprocfamily = family.oid AND p.amprocnum IN (1, 2, 4)
+		) i (item);
+		EXECUTE pg_catalog.format('ALTER OPERATOR FAMILY _tsdb.%I USING tsdb_key ADD %s',
+			family.opfname, items);
+
+		FOR class IN
+			SELECT c.opcname, c.opcintype::pg_catalog.regtype AS type
+			FROM pg_catalog.pg_opclass c
+			WHERE c.opcfamily = family.oid AND c.opcdefault
+			ORDER BY c.opcname
+		LOOP
+			EXECUTE pg_catalog.format(
+				'CREATE OPERATOR CLASS _tsdb.%I DEFAULT FOR TYPE %s USING tsdb_key FAMILY _tsdb.%I AS STORAGE %s',
+				class.opcname, class.type, family.opfname, class.type);
+			EXECUTE pg_catalog.format('COMMENT ON OPERATOR CLASS _tsdb.%I USING tsdb_key IS %L',
+				class.opcname, 'order of btree''s class ' || class.opcname);
+		END LOOP;
+	END LOOP;
+END $$;
+
 -- administration
 
 CREATE FUNCTION tsdb.compact("table" regclass)

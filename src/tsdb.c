@@ -21,12 +21,14 @@
 #include "miscadmin.h"
 #include "parser/analyze.h"
 #include "plan/bitmap_guard.h"
+#include "plan/key_arbiter.h"
 #include "plan/publication_guard.h"
 #include "plan/salvage_plan.h"
 #include "sql/internal_guard.h"
 #include "sql/table_options.h"
 #include "stats/progress.h"
 #include "stats/stop_point.h"
+#include "store/chunk_map.h"
 #include "store/mark_group.h"
 #include "store/marks.h"
 #include "store/moves.h"
@@ -61,6 +63,7 @@ executor_start(QueryDesc *query, int eflags)
 	else
 		standard_ExecutorStart(query, eflags);
 	(void) tsdb_bitmap_guard_start(query);
+	tsdb_key_arbiter_start(query);
 	if (tsdb_compact_always && executor_depth == 0 && !(eflags & EXEC_FLAG_EXPLAIN_ONLY))
 		tsdb_compact_always_run();
 }
@@ -81,12 +84,16 @@ executor_run(QueryDesc *query, ScanDirection direction, uint64 count, bool execu
 		else
 			standard_ExecutorRun(query, direction, count, execute_once);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		executor_depth--;
 		tsdb_assigned_columns_leave(&running);
+		tsdb_key_arbiter_explain_error();
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	executor_depth--;
+	tsdb_assigned_columns_leave(&running);
 	if (guarded)
 		tsdb_bitmap_guard_leave(nestlevel);
 }
@@ -219,6 +226,7 @@ _PG_init(void)
 
 	tsdb_storage_init();
 	tsdb_chunk_cache_init();
+	tsdb_chunk_map_init();
 	RegisterXactCallback(at_xact_event, NULL);
 
 	previous_object_access = object_access_hook;

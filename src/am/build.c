@@ -12,6 +12,7 @@
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "am/heap_shadow.h"
+#include "am/key_index.h"
 #include "am/scan.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
@@ -163,25 +164,26 @@ build_chunks(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
 	return build.tuples;
 }
 
-double
-tsdb_index_build_range_scan(Relation rel, Relation index, struct IndexInfo *info,
-							bool allow_sync, bool anyvisible, bool progress,
-							BlockNumber start, BlockNumber nblocks,
-							IndexBuildCallback callback, void *state, TableScanDesc scan)
+/* Entries of chunk rows too, or of the row store's rows only? */
+typedef enum BuildRange
+{
+	BUILD_ROW_STORE,
+	BUILD_ALL
+} BuildRange;
+
+static double
+build_range(Relation rel, Relation index, struct IndexInfo *info,
+			bool allow_sync, bool anyvisible, bool progress,
+			BlockNumber start, BlockNumber nblocks,
+			IndexBuildCallback callback, void *state, TableScanDesc scan,
+			BuildRange range)
 {
 	TsdbScanDesc *mine = (TsdbScanDesc *) scan;
 	TsdbParallelScan *shared = NULL;
 	Snapshot	snapshot = NULL;
+	TableScanDesc heap_scan = NULL;
 	bool		own_snapshot = false;
 	double		tuples;
-
-	if (index->rd_rel->relam == BRIN_AM_OID)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("BRIN indexes are not supported on tsdb tables"),
-				 errdetail("The rows of table \"%s\" that are in chunks have no place in the block ranges of a BRIN index.",
-						   RelationGetRelationName(rel)),
-				 errhint("Every chunk already keeps the minimum and maximum of its columns; for look-ups of single rows use a btree index.")));
 
 	if (mine != NULL)
 	{
@@ -189,17 +191,24 @@ tsdb_index_build_range_scan(Relation rel, Relation index, struct IndexInfo *info
 		shared = (TsdbParallelScan *) scan->rs_parallel;
 		if (IsMVCCSnapshot(scan->rs_snapshot))
 			snapshot = scan->rs_snapshot;
+		heap_scan = mine->heap;
 	}
 	else if (IsBootstrapProcessingMode() || info->ii_Concurrent)
 	{
+		/* One for both stores: an update may go from one to the other. */
 		snapshot = RegisterSnapshot(GetTransactionSnapshot());
 		own_snapshot = true;
+		heap_scan = heap_beginscan(rel, snapshot, 0, NULL, NULL,
+								   SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_SYNC |
+								   SO_ALLOW_PAGEMODE);
+		allow_sync = true;		/* it is a scan that may start anywhere */
 	}
 
 	tuples = tsdb_internal_build_range_scan(rel, index, info, allow_sync, anyvisible,
 											progress, start, nblocks, callback, state,
-											mine != NULL ? mine->heap : NULL);
-	tuples += build_chunks(rel, index, info, snapshot, shared, callback, state);
+											heap_scan);
+	if (range == BUILD_ALL)
+		tuples += build_chunks(rel, index, info, snapshot, shared, callback, state);
 
 	if (mine != NULL)
 	{
@@ -210,4 +219,33 @@ tsdb_index_build_range_scan(Relation rel, Relation index, struct IndexInfo *info
 	if (own_snapshot)
 		UnregisterSnapshot(snapshot);
 	return tuples;
+}
+
+double
+tsdb_index_build_scan_all(Relation rel, Relation index, struct IndexInfo *info,
+						  IndexBuildCallback callback, void *state)
+{
+	return build_range(rel, index, info, false, false, false, 0, InvalidBlockNumber,
+					   callback, state, NULL, BUILD_ALL);
+}
+
+double
+tsdb_index_build_range_scan(Relation rel, Relation index, struct IndexInfo *info,
+							bool allow_sync, bool anyvisible, bool progress,
+							BlockNumber start, BlockNumber nblocks,
+							IndexBuildCallback callback, void *state, TableScanDesc scan)
+{
+	if (index->rd_rel->relam == BRIN_AM_OID)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("BRIN indexes are not supported on tsdb tables"),
+				 errdetail("The rows of table \"%s\" that are in chunks have no place in the block ranges of a BRIN index.",
+						   RelationGetRelationName(rel)),
+				 errhint("Every chunk already keeps the minimum and maximum of its columns; for look-ups of single rows use a btree index.")));
+
+	/* The build of a key index scans by itself what its btree does not hold. */
+	return build_range(rel, index, info, allow_sync, anyvisible, progress, start, nblocks,
+					   callback, state, scan,
+					   index->rd_indam->ambuild == tsdb_key_build ? BUILD_ROW_STORE :
+					   BUILD_ALL);
 }

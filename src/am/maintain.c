@@ -22,6 +22,7 @@
 #include "access/xact.h"
 #include "access/xloginsert.h"
 #include "am/heap_shadow.h"
+#include "am/key_index.h"
 #include "am/sample.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
@@ -246,6 +247,8 @@ tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 		recycle_chunk_numbers(rel, storage, strategy);
 	report_counts(rel, rows, tsdb_storage_shard_blocks(storage));
 	tsdb_storage_close(storage);
+	if (params->truncate != VACOPTVALUE_DISABLED)
+		tsdb_key_index_shrink(rel);
 }
 
 /* ---- sizes ---- */

@@ -55,6 +55,8 @@ enum
 
 StaticAssertDecl(Anum_max_time == TSDB_DIRECTORY_MAX_TIME, "the time index's column");
 
+uint64		tsdb_directory_writes = 0;
+
 TupleDesc
 tsdb_directory_tupdesc(void)
 {
@@ -140,6 +142,7 @@ insert_tuple(Relation rel, HeapTuple tuple)
 	int			options = HEAP_INSERT_NO_LOGICAL;
 	uint32		chunk;
 
+	tsdb_directory_writes++;
 	for (;;)
 	{
 		BlockNumber block;
@@ -494,6 +497,7 @@ tsdb_directory_delete(TsdbStorage *storage, uint32 chunk)
 	ItemPointerData tid;
 	TM_FailureData failure;
 
+	tsdb_directory_writes++;
 	tsdb_chunk_place(&tid, chunk);
 	return heap_delete(storage->directory, &tid, GetCurrentCommandId(true),
 					   InvalidSnapshot, false, &failure, false) == TM_Ok;
@@ -751,6 +755,51 @@ count_pages(void *arg)
 
 	for (BlockNumber block = work->first; block < work->end; block += work->step)
 		count_page(work, block);
+}
+
+int
+tsdb_directory_page_tuples(TsdbStorage *storage, BlockNumber block, TsdbChunkTuple *tuples)
+{
+	TupleDesc	tupdesc = RelationGetDescr(storage->directory);
+	Buffer		buffer = ReadBuffer(storage->directory, block);
+	int			count = 0;
+	Page		page;
+	OffsetNumber max;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+	for (OffsetNumber offset = 1; offset <= Min(max, TSDB_DIRECTORY_SLOTS); offset++)
+	{
+		TsdbChunkTuple *found = &tuples[count];
+		HeapTupleData tuple;
+		const char *fault = find_tuple(storage, page, block, offset, &tuple);
+		bool		isnull;
+
+		if (fault == NULL && tuple.t_data == NULL)
+			continue;
+		if (fault == NULL)
+			fault = tsdb_internal_columns_fault(storage->directory, &tuple);
+		found->chunk = tsdb_chunk_number(block, offset);
+		if (fault != NULL)
+		{
+			UnlockReleaseBuffer(buffer);
+			tsdb_directory_report(storage, found->chunk, fault);
+		}
+		if (HeapTupleHeaderXminInvalid(tuple.t_data))
+			continue;
+		found->xmin = HeapTupleHeaderGetXmin(tuple.t_data);
+		found->xmin_committed = HeapTupleHeaderXminCommitted(tuple.t_data);
+		found->xmax = InvalidTransactionId;
+		if ((tuple.t_data->t_infomask & HEAP_XMAX_INVALID) == 0)
+			found->xmax = HeapTupleHeaderGetRawXmax(tuple.t_data);
+		found->xmax_committed = (tuple.t_data->t_infomask & HEAP_XMAX_COMMITTED) != 0;
+		found->generation = (uint64) DatumGetInt64(heap_getattr(&tuple, Anum_generation,
+																tupdesc, &isnull));
+		count++;
+	}
+	UnlockReleaseBuffer(buffer);
+	return count;
 }
 
 void

@@ -128,6 +128,25 @@ extern int	tsdb_directory_page_for_build(TsdbStorage *storage, BlockNumber block
 
 extern BlockNumber tsdb_directory_blocks(TsdbStorage *storage);
 
+/* A directory tuple without what it says: who wrote and who replaced it. */
+typedef struct TsdbChunkTuple
+{
+	uint32		chunk;
+	TransactionId xmin;			/* not known to have aborted; frozen or not */
+	TransactionId xmax;			/* invalid if nobody replaced it, or aborted */
+	bool		xmin_committed; /* as far as hint bits say */
+	bool		xmax_committed;
+	uint64		generation;
+} TsdbChunkTuple;
+
+/* All tuples of one directory page, in order of number, whoever sees them;
+ * there is room for TSDB_DIRECTORY_SLOTS. */
+extern int	tsdb_directory_page_tuples(TsdbStorage *storage, BlockNumber block,
+									   TsdbChunkTuple *tuples);
+
+/* How often this session has changed any directory. */
+extern uint64 tsdb_directory_writes;
+
 /* Rough number of chunk rows for the planner, from a few pages; and pages of
  * all shards. */
 extern void tsdb_directory_estimate(TsdbStorage *storage, double *rows,

@@ -8,6 +8,7 @@
 
 #include "access/genam.h"
 #include "store/chunk_tid.h"
+#include "store/key_note.h"
 #include "utils/rel.h"
 
 /* Index bulk deletion asks about every entry; arg is the set of chunks. */
@@ -57,7 +58,7 @@ clean_all(Relation rel, double rows, BufferAccessStrategy strategy,
 	{
 		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
 
-		if (index->rd_index->indisready)
+		if (index->rd_index->indisready && !tsdb_key_index_is(index))
 			clean(index, rows, strategy, callback, chunks);
 		index_close(index, RowExclusiveLock);
 	}

@@ -17,8 +17,10 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_type_d.h"
 #include "chunk/chunk_type.h"
+#include "commands/defrem.h"
 #include "nodes/bitmapset.h"
 #include "nodes/nodeFuncs.h"
+#include "store/key_note.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
@@ -108,7 +110,7 @@ typedef struct KeyIndex
 {
 	bool		primary;
 	bool		unique;
-	bool		btree;
+	bool		ordered;		/* btree or tsdb_key */
 	int			nkeys;
 	AttrNumber	keys[INDEX_MAX_KEYS];
 } KeyIndex;
@@ -150,7 +152,8 @@ read_indexes(Relation table, KeyIndex **indexes)
 		{
 			index->primary = form->indisprimary;
 			index->unique = form->indisunique;
-			index->btree = access_method(form->indexrelid) == BTREE_AM_OID;
+			index->ordered = access_method(form->indexrelid) == BTREE_AM_OID ||
+				access_method(form->indexrelid) == get_index_am_oid(TSDB_KEY_AM, true);
 			index->nkeys = form->indnkeyatts;
 			for (int i = 0; i < form->indnkeyatts; i++)
 				index->keys[i] = form->indkey.values[i];
@@ -390,7 +393,7 @@ series_of_index(TsdbSortKey *key, const KeyIndex *indexes, int nindexes,
 		const KeyIndex *index = &indexes[i];
 		int			position = time_position(index, key->time);
 
-		if (index->btree && position < index->nkeys)
+		if (index->ordered && position < index->nkeys)
 			offer(key, columns,
 				  pick_columns(index, position, candidates, columns), false);
 	}

@@ -19,6 +19,7 @@
 #include "stats/stop_point.h"
 #include "store/chunk_tid.h"
 #include "store/directory.h"
+#include "store/key_note.h"
 #include "store/moves.h"
 #include "store/table_key.h"
 #include "utils/lsyscache.h"
@@ -53,7 +54,7 @@ typedef enum KeyPrefix
 	KEY_PREFIX_EXACT			/* all there is to know of the series key */
 } KeyPrefix;
 
-/* The open indexes of the table and what evaluating their columns needs. */
+/* The open indexes of the table that have entries of chunk rows and what evaluating their columns needs. */
 typedef struct BatchIndexes
 {
 	int			count;
@@ -104,6 +105,13 @@ open_indexes(TsdbBatch *batch)
 
 		if (!index->rd_index->indisready)
 		{
+			index_close(index, RowExclusiveLock);
+			continue;
+		}
+		if (tsdb_key_index_is(index))
+		{
+			/* It has no entries of chunk rows, but must hear of the change. */
+			tsdb_key_note_write(index);
 			index_close(index, RowExclusiveLock);
 			continue;
 		}

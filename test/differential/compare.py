@@ -14,7 +14,7 @@ from psycopg2.extensions import (TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INE
                                  TRANSACTION_STATUS_INTRANS)
 
 from model import Step
-from server import Raw
+from server import Raw, with_key_index
 
 LOCK_NOT_AVAILABLE = "55P03"
 IN_USE = "55006"
@@ -117,7 +117,7 @@ class Side:
     def run(self, sql, data=None, connection=None):
         """Execute one statement; never raises for an SQL error."""
         connection = connection or self.connection
-        sql = sql.replace("{side}", self.database)
+        sql = with_key_index(sql.replace("{side}", self.database), self.method)
         try:
             with connection.cursor() as cursor:
                 if data is not None:

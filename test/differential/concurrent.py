@@ -26,8 +26,8 @@ import psycopg2
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from server import (Server, closing_line, create_extension, note, query,      # noqa: E402
-                    remove_directory, work_directory)
+from server import (KEY_INDEX, Server, closing_line, create_extension, note, query,     # noqa: E402
+                    remove_directory, with_key_index, work_directory)
 
 COMPACT = "tsdb.compact"
 FINE = (None, "deadlock", "suspicion", "race", "quirk")      # outcomes of a comparison that raise no alarm
@@ -117,7 +117,7 @@ class Runner:
             for table in ("m", "c"):
                 query(self.helper, f"SELECT tsdb.compact('{table}')")
         else:
-            query(self.helper, sql)
+            query(self.helper, with_key_index(sql, self.method))
 
     def settle(self, number):
         """Wait until every busy session has answered or is known to wait for a lock."""
@@ -171,12 +171,15 @@ class Runner:
 
 def make(rng):
     """Setup statements, script and the number of sessions."""
-    key = rng.choice(["PRIMARY KEY", "PRIMARY KEY", "UNIQUE", ""])
-    setup = [f"CREATE TABLE m (id int {key}, ts timestamptz, k int, v int)",
-             "CREATE TABLE c (id int" + (" REFERENCES m (id)" if key else "") + ", n int)",
+    key = rng.choice(["PRIMARY KEY", "PRIMARY KEY", "UNIQUE", "key index", "key index", ""])
+    constraint = key if key != "key index" else ""
+    setup = [f"CREATE TABLE m (id int {constraint}, ts timestamptz, k int, v int)",
+             "CREATE TABLE c (id int" + (" REFERENCES m (id)" if constraint else "") + ", n int)",
              f"INSERT INTO m SELECT i, timestamptz '2024-01-01' + i * interval '1 s', i % 3, i * 10 "
              f"FROM generate_series(1, {ROWS}) i"]
-    if not key:
+    if key == "key index":
+        setup.append(f"CREATE UNIQUE INDEX ON m USING {KEY_INDEX} (id)")
+    elif not key:
         setup.append("CREATE INDEX ON m (id)")
     if rng.random() < 0.3:
         setup.append("CREATE INDEX ON m (k)")

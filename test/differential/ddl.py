@@ -2,6 +2,7 @@
 
 from model import Column, Step, Table
 from queries import literal, predicate
+from server import KEY_INDEX
 from values import BY_NAME, pick
 
 
@@ -130,7 +131,7 @@ def create_index(model, table, rng, outside):
     ordered = [c for c in table.columns if c.type.ordered and not c.type.name.endswith("[]")]
     hashed = [c for c in table.columns if c.type.hashed]
     kind = rng.choice(["btree", "btree", "btree", "hash", "gin", "gist", "expression", "partial",
-                       "include", "spgist", "unique"])
+                       "include", "spgist", "unique", "key index"])
     where = ""
     if kind in ("btree", "partial", "include", "unique") and ordered:
         chosen = rng.sample(ordered, min(len(ordered), rng.choice([1, 1, 2])))
@@ -140,6 +141,9 @@ def create_index(model, table, rng, outside):
             body += f" INCLUDE ({rng.choice(table.columns).name})"
         if kind == "partial":
             where = f" WHERE {predicate(table, rng)}"
+    elif kind == "key index" and ordered and not table.partitioned:
+        chosen = rng.sample(ordered, min(len(ordered), rng.choice([1, 1, 2])))
+        body = f"USING {KEY_INDEX} ({', '.join(c.name for c in chosen)})"
     elif kind == "hash" and hashed:
         body = f"USING hash ({rng.choice(hashed).name})"
     elif kind == "gin":
@@ -158,9 +162,9 @@ def create_index(model, table, rng, outside):
             f"(({column.name} IS NULL))"
     else:
         return []
-    unique = "UNIQUE " if kind == "unique" else ""
+    unique = "UNIQUE " if kind == "unique" or kind == "key index" and rng.random() < 0.7 else ""
     if table.key and table.column(table.key) and rng.random() < 0.12:   # keys that are likely unique
-        unique = "UNIQUE "
+        unique, kind = "UNIQUE ", "unique"
         body, where = rng.choice([
             (f"(({table.key} * 2))", ""), (f"({table.key}) NULLS NOT DISTINCT", ""),
             (f"({table.key})", f" WHERE {table.key} % 3 = 0"),
@@ -168,19 +172,22 @@ def create_index(model, table, rng, outside):
     concurrently = "CONCURRENTLY " if outside and rng.random() < 0.3 and not table.partitioned else ""
 
     def remember(m):
-        m.tables[table.name].indexes.append(name)
+        to = m.tables[table.name]
+        to.keyed = to.keyed or kind == "key index"
+        (to.key_indexes if kind == "key index" else to.indexes).append(name)
     return [Step(f"CREATE {unique}INDEX {concurrently}{name} ON {table.name} {body}{where}",
                  after=remember)]
 
 
 def drop_index(_model, table, rng):
-    if not table.indexes:
+    if not table.indexes + table.key_indexes:
         return []
-    name = rng.choice(table.indexes)
+    name = rng.choice(table.indexes + table.key_indexes)
 
     def forget(m):
         t = m.tables[table.name]
         t.indexes = [i for i in t.indexes if i != name]
+        t.key_indexes = [i for i in t.key_indexes if i != name]
     return [Step(f"DROP INDEX {name}", after=forget)]
 
 
@@ -245,6 +252,7 @@ def copy_table(model, table, rng):
     if kind == "like":
         like = table.copy()
         like.name, like.indexes, like.constraints, like.triggers = name, [], [], []
+        like.key_indexes = []
         like.partitioned = like.children = False
         like.parts, like.detached = {}, {}
 
@@ -283,6 +291,8 @@ def storage(_model, table, rng):
                [Step(f"ALTER TABLE {table.name} SET (fillfactor = {rng.randint(10, 100)})")],
                [Step(f"ALTER TABLE {table.name} SET ACCESS METHOD heap", "side")],
                [Step(f"ALTER TABLE {table.name} SET ACCESS METHOD tsdb", "side")] * 3]
+    if table.keyed:
+        options = options[:4]
     return rng.choice(options)
 
 

@@ -60,6 +60,8 @@ class Table:
     view: bool = False
     children: bool = False      # has tables that inherit from it
     indexes: list = dataclasses.field(default_factory=list)
+    key_indexes: list = dataclasses.field(default_factory=list)    # of access method tsdb_key
+    keyed: bool = False             # has or had such an index: it cannot become a heap table
     constraints: list = dataclasses.field(default_factory=list)
     triggers: list = dataclasses.field(default_factory=list)
     parts: dict = dataclasses.field(default_factory=dict)       # attached partitions, by name

@@ -240,6 +240,15 @@ def wait_gone(pids, seconds=60):
             raise RuntimeError(f"process {pid} does not end")
 
 
+# An index of access method tsdb_key on the side of tsdb, a btree on the side of heap.
+KEY_INDEX = "/* tsdb_key */ btree"
+
+
+def with_key_index(sql, method):
+    """A statement as it is for one side."""
+    return sql.replace(KEY_INDEX, "tsdb_key") if method == "tsdb" else sql
+
+
 def query(connection, sql, args=None):
     """Rows of one statement, as lists of text."""
     with connection.cursor() as cursor:
