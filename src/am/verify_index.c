@@ -62,7 +62,8 @@ typedef struct IndexRound
 	BlockNumber end_block;
 	uint8	   *page_bits;
 	bloom_filter *keys;			/* btree: keys with TIDs */
-	uint32		last_reported;	/* chunk */
+	uint8	   *reported;		/* a bit for each: an entry's fault was */
+	bool		reported_beyond;	/* ... of a number that there is not */
 
 	/* forming keys of rows */
 	IndexInfo  *info;
@@ -134,7 +135,7 @@ get_bit(const uint8 *bits, uint64 bit)
 	return (bits[bit / 8] & (1 << (bit % 8))) != 0;
 }
 
-/* Report a fault of an entry, once for a chunk in a row. */
+/* Report a fault of an entry, the first one of each chunk. */
 static void
 report_entry(IndexRound *round, ItemPointer tid, uint32 chunk, uint32 row, const char *text)
 {
@@ -143,9 +144,14 @@ report_entry(IndexRound *round, ItemPointer tid, uint32 chunk, uint32 row, const
 		.row = row < TSDB_CHUNK_ROWS ? (int) row : -1,.fault = text
 	};
 
-	if (round->last_reported == chunk)
+	if (chunk >= round->end_chunk)
+	{
+		if (round->reported_beyond)
+			return;
+		round->reported_beyond = true;
+	}
+	else if (set_bit(round->reported, chunk - round->first_chunk))
 		return;
-	round->last_reported = chunk;
 	ItemPointerSetInvalid(&fault.place);
 	round->verify->report(round->verify, &fault);
 }
@@ -157,7 +163,10 @@ note_chunk_entry(IndexRound *round, ItemPointer tid)
 	uint32		row = tsdb_tid_row(tid);
 	uint16		slot;
 
-	if (chunk >= round->chunk_numbers && round->first_chunk == 0 && round->verify->locked)
+	/* Without a storage, they are of a compaction that made one and failed; the next
+	 * that makes one removes them first. */
+	if (chunk >= round->chunk_numbers && round->first_chunk == 0 && round->verify->locked &&
+		round->verify->storage != NULL)
 		report_entry(round, tid, chunk, row, "an entry leads to a chunk that does not exist");
 	if (chunk < round->first_chunk || chunk >= round->end_chunk)
 		return;
@@ -488,7 +497,8 @@ run_round(IndexRound *round)
 		rows.block = tsdb_chunk_block(chunk);
 		(void) tsdb_damage_catch(read_slots, &rows, true);
 	}
-	round->last_reported = PG_UINT32_MAX;
+	round->reported = palloc0(chunks / 8 + 1);
+	round->reported_beyond = false;
 	if (round->is_btree)
 		round->keys = bloom_create((int64) Max(nrows, 1024.0 * chunks), maintenance_work_mem, 0);
 
@@ -503,6 +513,7 @@ run_round(IndexRound *round)
 	if (round->is_btree)
 		bloom_free(round->keys);
 	pfree(round->slots);
+	pfree(round->reported);
 	pfree(round->chunk_bits);
 	pfree(round->page_bits);
 }
