@@ -14,8 +14,10 @@ page put back as it was some time ago (a lost write).  Then, in each copy:
   * reading everything, and each series by the index, gives the truth or an error of damaged data;
   * tsdb.verify() itself succeeds, and reports a fault if anything gave an error or a wrong answer;
   * with tsdb.damaged_chunks = skip, and = nulls, everything can be read but for what was lost;
-  * UPDATE, compaction, VACUUM and ANALYZE neither crash nor turn the damage into wrong answers;
-  * what verify names can be dropped, and what is left is readable.
+  * UPDATE, compaction, VACUUM and ANALYZE neither crash, nor spread the damage to other series, nor
+    turn it into wrong answers;
+  * what verify names can be dropped (in every other copy, before all that), and what is left is
+    readable.
 """
 
 import argparse
@@ -196,8 +198,8 @@ class Damage:
             return None, (error.pgcode, str(error).strip())
 
     def read_all(self, connection, wrong):
-        """Compare all and each series with the truth; the set of outcomes."""
-        seen = set()
+        """Compare all and each series with the truth; the outcome of each question."""
+        seen = {}
         for setting in ("enable_indexscan", "enable_seqscan"):
             query(connection, f"SET {setting} = off; SET enable_bitmapscan = off")
             questions = {"": self.truth}
@@ -206,9 +208,9 @@ class Damage:
             for where, truth in questions.items():
                 rows, error = self.try_query(connection, DIGEST + where)
                 if error is None:
-                    seen.add("right" if rows == truth else "wrong")
+                    seen[where] = "right" if rows == truth else "wrong"
                     continue
-                seen.add("error")
+                seen[where] = "error"
                 if error[0] not in DAMAGE:
                     wrong.append(f"{DIGEST + where}: {error}")
                 elif '"t"' not in error[1] and "in file" not in error[1] \
@@ -259,12 +261,36 @@ class Damage:
         if error is not None and error[0] not in DAMAGE:
             wrong.append(f"drop_orphaned_pieces: {error}")
 
+    def check_dropped(self, connection, wrong, faults):
+        left, error = self.try_query(connection, "SELECT * FROM tsdb.verify('t')")
+        if error is not None:
+            wrong.append(f"verify after dropping: {error}")
+        elif not left and faults:
+            self.tally["clean after dropping"] += 1
+            _, error = self.try_query(connection, DIGEST)
+            if error is not None:
+                wrong.append(f"nothing is damaged any more, and reading fails: {error}")
+
+    def check_maintained(self, connection, wrong, before):
+        """Damage is where it was: all series that were right are, and wrong ones are reported."""
+        query(connection, "DROP TABLE IF EXISTS skip_t, nulls_t")
+        after = self.read_all(connection, wrong)
+        for where, outcome in after.items():
+            if where and before[where] == "right" and outcome != "right":
+                wrong.append(f"{where} was right, and is {outcome} after maintenance")
+        faults, error = self.try_query(connection, "SELECT * FROM tsdb.verify('t')")
+        if error is not None:
+            wrong.append(f"verify after maintenance: {error}")
+        elif not faults and set(outcome for where, outcome in after.items() if where) != {"right"}:
+            wrong.append(f"verify is silent after maintenance, reading was {after}")
+
     def check(self, seed, text):
         wrong = []
         self.reading = True
         try:
             connection = self.server.connect(f"d{seed}")
-            seen = self.read_all(connection, wrong)
+            outcomes = self.read_all(connection, wrong)
+            seen = set(outcomes.values())
             faults, error = self.try_query(connection, "SELECT * FROM tsdb.verify('t')")
             if error is not None:
                 wrong.append(f"verify: {error}")
@@ -282,16 +308,12 @@ class Damage:
                     note(f"   {fault}")
             self.salvage(connection, wrong, faults, "wrong" in seen)
             self.reading = False
-            self.drop(connection, wrong, faults)
-            left, error = self.try_query(connection, "SELECT * FROM tsdb.verify('t')")
-            if error is not None:
-                wrong.append(f"verify after dropping: {error}")
-            elif not left and faults:
-                self.tally["clean after dropping"] += 1
-                rows, error = self.try_query(connection, DIGEST)
-                if error is not None:
-                    wrong.append(f"nothing is damaged any more, and reading fails: {error}")
+            if seed % 2:
+                self.drop(connection, wrong, faults)
+                self.check_dropped(connection, wrong, faults)
             self.maintain(connection, wrong)
+            if not seed % 2:
+                self.check_maintained(connection, wrong, outcomes)
             connection.close()
         except psycopg2.Error as error:
             wrong.append(f"{type(error).__name__}: {error}")

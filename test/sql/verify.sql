@@ -63,6 +63,19 @@ INSERT INTO fleeting SELECT '2026-01-01'::timestamptz + i * interval '1 s', i FR
 SELECT tsdb.compact('fleeting');
 SELECT * FROM tsdb.verify('fleeting');
 
+-- values so large that the list of a chunk's pieces is stored in pieces itself
+CREATE TABLE large (ts timestamptz, content bytea) USING tsdb;
+ALTER TABLE large ALTER content SET STORAGE external;
+INSERT INTO large SELECT '2026-01-01'::timestamptz + i * interval '1 s',
+	(SELECT string_agg(sha512((i * 10000 + k)::text::bytea), '') FROM generate_series(1, 9000) k)
+FROM generate_series(1, 3) i;
+SELECT tsdb.compact('large');
+SELECT * FROM tsdb.verify('large');
+DELETE FROM large WHERE ts = '2026-01-01 00:00:01';
+SELECT tsdb.compact('large');
+SELECT * FROM tsdb.verify('large');
+DROP TABLE large;
+
 -- an index that has missed rows, as one does whose flags were tampered with
 CREATE TABLE missed (ts timestamptz, device text, value int) USING tsdb;
 CREATE INDEX missed_value ON missed (value);
