@@ -19,6 +19,7 @@
 #include "store/chunk_tid.h"
 #include "store/damage.h"
 #include "store/directory.h"
+#include "store/internal_tuple.h"
 #include "store/mark_scan.h"
 #include "store/marks.h"
 #include "store/moves.h"
@@ -238,24 +239,40 @@ typedef struct MarkIndexWork
 	Relation	index;
 } MarkIndexWork;
 
-/* What an entry of the marks' index leads to. */
+/* What is wrong with where an entry of the marks' index leads to, or NULL. */
 static const char *
-index_entry_fault(MarkIndexWork *work, BlockNumber nblocks, ItemPointer tid)
+index_entry_fault(MarkIndexWork *work, BlockNumber nblocks, ItemPointer tid, int64 key)
 {
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
 	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
 	const char *fault = NULL;
+	HeapTuple	copy = NULL;
+	HeapTupleData tuple;
+	TsdbMarkVersion mark;
 	Buffer		buffer;
 	Page		page;
+	OffsetNumber max;
 
-	if (ItemPointerGetBlockNumber(tid) >= nblocks)
+	if (block >= nblocks)
 		return "the index has an entry for a page that does not exist";
-	buffer = ReadBuffer(work->marks, ItemPointerGetBlockNumber(tid));
+	buffer = ReadBuffer(work->marks, block);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
-	if (PageIsNew(page) || offset > PageGetMaxOffsetNumber(page) ||
-		!ItemIdIsUsed(PageGetItemId(page, offset)))
+	max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+	if (offset <= max && ItemIdIsRedirected(PageGetItemId(page, offset)))
+		offset = ItemIdGetRedirect(PageGetItemId(page, offset));
+	if (offset > max || !ItemIdIsUsed(PageGetItemId(page, offset)))
 		fault = "the index has an entry for a mark that does not exist";
+	else if (tsdb_internal_item(work->marks, page, block, offset, &tuple) == TSDB_ITEM_TUPLE)
+		copy = heap_copytuple(&tuple);
 	UnlockReleaseBuffer(buffer);
+
+	/* damage of the tuple itself has been reported */
+	if (copy != NULL && tsdb_mark_parse(work->verify->storage, copy, &mark) == NULL &&
+		mark.key != key)
+		fault = "the index has an entry that leads to the mark of another row";
+	if (copy != NULL)
+		heap_freetuple(copy);
 	return fault;
 }
 
@@ -269,15 +286,19 @@ scan_marks_index(void *arg)
 
 	/* readers have marked dead what they took for removed */
 	scan->ignore_killed_tuples = false;
+	scan->xs_want_itup = true;
 	index_rescan(scan, NULL, 0, NULL, 0);
 	nblocks = RelationGetNumberOfBlocks(work->marks);
 	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 	{
 		const char *fault;
+		bool		isnull;
+		int64		key = DatumGetInt64(index_getattr(scan->xs_itup, 1,
+													  RelationGetDescr(work->index), &isnull));
 
 		if (ItemPointerGetBlockNumber(tid) >= nblocks)
 			nblocks = RelationGetNumberOfBlocks(work->marks);
-		fault = index_entry_fault(work, nblocks, tid);
+		fault = index_entry_fault(work, nblocks, tid, key);
 		if (fault != NULL)
 			tsdb_verify_report(work->verify, PART_MARKS, work->index, TSDB_NO_CHUNK, tid, fault);
 		CHECK_FOR_INTERRUPTS();
