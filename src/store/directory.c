@@ -521,6 +521,7 @@ tsdb_directory_bury(TsdbStorage *storage, uint32 chunk)
 	{
 		GenericXLogState *state = GenericXLogStart(storage->directory);
 
+		tsdb_directory_writes++;
 		page = GenericXLogRegisterBuffer(state, buffer, 0);
 		ItemIdSetDead(PageGetItemId(page, offset));
 		GenericXLogFinish(state);

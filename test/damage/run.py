@@ -319,7 +319,7 @@ class Damage:
             wrong.append(f"{type(error).__name__}: {error}")
             if self.crashed():
                 report = self.server.crash_report()
-                if not self.reading and re.search(r'TRAP: .*File: "(pruneheap|heapam|nbt\w+)\.c"', report):
+                if not self.reading and re.search(r'TRAP: .*File: "(pruneheap|heapam|vacuumlazy|nbt\w+)\.c"', report):
                     # what the server asserts of heap pages when it changes them
                     wrong.pop()
                     self.tally["assertion of the server's heap"] += 1
