@@ -15,7 +15,7 @@ use Test::More;
 use TsdbNode;
 use TsdbTables;
 
-my $node = tsdb_start(tsdb_node('main', allows_streaming => 1));
+my $node = tsdb_start(tsdb_node('main', allows_streaming => 1, extra => ['--data-checksums']));
 my $rounds = $ENV{TEST_LONG} ? 20 : 1;
 my $bin = $node->config_data('--bindir');
 
@@ -58,7 +58,7 @@ sub under_load
 {
 	my ($what, @commands) = @_;
 	my ($out, $failed) = ('', 0);
-	my $seconds = 4 * $rounds;
+	my $seconds = 3 * $rounds;
 	my $load = start(
 		[ "$bin/pgbench", '-n', '-c', 3, '-T', $seconds, '-f', $script, $node->connstr('postgres') ],
 		'>', \$out, '2>', \$out);
@@ -129,4 +129,5 @@ isnt($node->safe_psql('postgres', $files), $before, '... rewrites what lies behi
   unless tsdb_stand_in();
 amcheck('at last');
 $node->stop;
+command_ok([ 'pg_checksums', '--check', '-D', $node->data_dir ], 'pg_checksums');
 done_testing();
