@@ -27,6 +27,7 @@
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -72,10 +73,27 @@ no_parallel_workers(void)
 	return transformRelOptions((Datum) 0, list_make1(option), NULL, NULL, false, false);
 }
 
+/*
+ * The extension, locked so that DROP EXTENSION comes before us or finds what we
+ * make.  It would lock the table next, which we hold, so we do not wait for it.
+ */
+static Oid
+lock_extension(void)
+{
+	Oid			extension = get_extension_oid(TSDB_EXTENSION, false);
+
+	if (!ConditionalLockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not obtain lock on extension \"%s\"", TSDB_EXTENSION),
+				 errdetail("It is being dropped.")));
+	return get_extension_oid(TSDB_EXTENSION, false);
+}
+
 Oid
 tsdb_internal_create(Relation table, const char *name, TupleDesc tupdesc)
 {
-	Oid			extension = get_extension_oid(TSDB_EXTENSION, false);
+	Oid			extension = lock_extension();
 	Oid			relid;
 
 	relid = heap_create_with_catalog(name,

@@ -114,6 +114,21 @@ is( $session->query_safe(
 	'750', '... and writes');
 $session->quit;
 
+# it waits for a compaction that is making the first chunk of a table, and takes what that made
+my $compacting = $node->background_psql('d');
+my $dropping = $node->background_psql('d', on_error_stop => 0);
+$node->safe_psql('d', 'CREATE TABLE p (ts timestamptz, v int) USING tsdb;
+	INSERT INTO p SELECT now(), i FROM generate_series(1, 1500) i');
+$compacting->query_safe(q(BEGIN; SELECT tsdb.compact('p')));
+$dropping->query_until(qr/dropping/, "\\echo dropping\nDROP EXTENSION tsdb CASCADE;\n");
+$node->poll_query_until('d', q(SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)));
+$compacting->query_safe('COMMIT');
+$compacting->quit;
+$dropping->query('SELECT 1');
+$dropping->quit;
+is($node->safe_psql('d', q(SELECT relname FROM pg_class WHERE relname ~ '^(tsdb_|p$)')),
+	'', 'DROP EXTENSION while a first chunk is being made');
+
 # nothing is left in the tablespaces once the databases are gone
 $node->safe_psql('postgres', 'DROP DATABASE d');
 $node->safe_psql('postgres', 'DROP TABLESPACE one');

@@ -130,41 +130,41 @@ WHERE relkind IN ('r', 'm') AND nspname NOT IN ('pg_catalog', 'information_schem
 		  . ($only ? " AND amname = '$only'" : '') . ' ORDER BY c.oid::regclass::text COLLATE "C"');
 }
 
-# Compacts every tsdb table but those named.
+# Compacts every tsdb table but those named, each in a transaction of its own.
 sub tsdb_compact_all
 {
 	my ($node, $db, @but) = @_;
-	my @tables = table_names($node, $db, 'tsdb');
+	my $sql = '';
 
-	foreach my $table (@tables)
+	foreach my $table (table_names($node, $db, 'tsdb'))
 	{
-		next if grep { $_ eq $table } @but;
-		$node->safe_psql($db, 'SELECT tsdb.compact($$' . $table . '$$)');
+		$sql .= "SELECT tsdb.compact(\$\$$table\$\$);\n" if !grep { $_ eq $table } @but;
 	}
+	$node->safe_psql($db, $sql);
 	return;
 }
 
-# Count and digest of each table, by a scan, and by its primary key where it has one.
+# Count and digest of each table, by a scan, and by its primary or unique key where it has one.
 sub tsdb_rows
 {
 	my ($node, $db) = @_;
 	my $digest = 'count(*), sum(hashtextextended(x::text, 0)::numeric) FROM ONLY';
-	my $sql = '';
+	my $keys = $node->safe_psql(
+		$db, q(SELECT DISTINCT ON (indrelid) indrelid::regclass, quote_ident(attname) FROM pg_index JOIN pg_attribute
+			ON attrelid = indrelid AND attnum = indkey[0] WHERE indisunique ORDER BY indrelid, indisprimary DESC));
+	my %key = map { my @pair = $_ =~ /^(.*)\|(.*)$/; @pair } split /\n/, $keys;
 	my ($scans, $indexes) = ('', '');
 
 	foreach my $table (table_names($node, $db))
 	{
 		$scans .= "SELECT \$\$$table\$\$, $digest $table x;\n";
-		my $key = $node->safe_psql(
-			$db, q(SELECT quote_ident(attname) FROM pg_index JOIN pg_attribute
-			ON attrelid = indrelid AND attnum = indkey[0]
-			WHERE (indisprimary OR indisunique) AND indrelid = $$) . $table . q($$::regclass LIMIT 1));
-		$key .= ' IS NOT NULL' if $key;
-		$indexes .= "SELECT \$\$$table\$\$, $digest $table x " . ($key ? "WHERE $key" : '') . ";\n";
+		$indexes .= "SELECT \$\$$table\$\$, $digest $table x "
+		  . ($key{$table} ? "WHERE $key{$table} IS NOT NULL" : '') . ";\n";
 	}
-	my @answers = map { $node->safe_psql($db, $_) } (
-		"SET enable_indexscan = off; SET enable_bitmapscan = off; SET enable_indexonlyscan = off; $scans",
-		"SET enable_seqscan = off; $indexes");
+	my @answers = split /^--\n/m, $node->safe_psql(
+		$db, "SET enable_indexscan = off; SET enable_bitmapscan = off; SET enable_indexonlyscan = off;
+$scans SELECT '--'; RESET enable_indexscan; RESET enable_bitmapscan; RESET enable_indexonlyscan;
+SET enable_seqscan = off; $indexes SELECT '--';") . "\n";
 	return $answers[0] eq $answers[1] ? $answers[0] : "scans: $answers[0]\nindexes: $answers[1]";
 }
 
