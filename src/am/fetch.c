@@ -124,6 +124,7 @@ bool
 tsdb_fetch_is_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 {
 	ItemPointerData place = *tid;
+	TransactionId mover = InvalidTransactionId;
 	HeapTupleData tuple;
 	Buffer		buffer;
 
@@ -133,7 +134,7 @@ tsdb_fetch_is_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 			return false;
 		if (tsdb_directory_fetch(storage, tsdb_tid_chunk(&place), snapshot, NULL))
 			return true;
-		if (!tsdb_moves_origin(storage, &place, &place))
+		if (!tsdb_moves_origin(storage, &place, &place, &mover))
 			return false;
 	}
 	tuple.t_self = place;

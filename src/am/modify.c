@@ -148,11 +148,12 @@ static void
 check_readers(TsdbStorage *storage, ItemPointer tid)
 {
 	ItemPointerData place = *tid;
+	TransactionId mover = InvalidTransactionId;
 
 	CheckForSerializableConflictIn(storage->table, &place, ItemPointerGetBlockNumber(&place));
 	if (!IsolationIsSerializable())
 		return;
-	while (tsdb_tid_is_chunk(&place) && tsdb_moves_origin(storage, &place, &place))
+	while (tsdb_tid_is_chunk(&place) && tsdb_moves_origin(storage, &place, &place, &mover))
 		CheckForSerializableConflictIn(storage->table, &place,
 									   ItemPointerGetBlockNumber(&place));
 }

@@ -411,27 +411,44 @@ tsdb_moves_find(TsdbStorage *storage, TransactionId mover,
 	return true;
 }
 
+/* Has this transaction moved what it says it has, as others see it or as we do? */
+static bool
+has_moved(TransactionId mover)
+{
+	return TransactionIdIsCurrentTransactionId(mover) ||
+		(!TransactionIdIsInProgress(mover) && TransactionIdDidCommit(mover));
+}
+
 bool
-tsdb_moves_origin(TsdbStorage *storage, ItemPointer tid, ItemPointer origin)
+tsdb_moves_origin(TsdbStorage *storage, ItemPointer tid, ItemPointer origin,
+				  TransactionId *mover)
 {
 	uint32		chunk = tsdb_tid_chunk(tid);
 	uint32		row = tsdb_tid_row(tid);
 	int64		carriers[TSDB_VECTOR_ROWS_MAX];
+	TransactionId before = *mover;
 	bool		found = false;
 	MoveScan	scan;
 
-	/* A number is used again only long after; the last record is the right one. */
+	/*
+	 * The chunk's number may have been another chunk's earlier, or be another
+	 * one's now: the last move before the one that came next is the right one.
+	 */
 	begin_moves(storage, &scan);
 	while (next_move(&scan))
 	{
+		TransactionId candidate = scan.record.mover;
+
 		if (scan.record.chunk != chunk ||
-			(!TransactionIdIsCurrentTransactionId(scan.record.mover) &&
-			 (TransactionIdIsInProgress(scan.record.mover) || !TransactionIdDidCommit(scan.record.mover))))
+			(TransactionIdIsValid(before) && !TransactionIdPrecedes(candidate, before)) ||
+			(found && TransactionIdPrecedes(candidate, *mover)) ||
+			!has_moved(candidate))
 			continue;
 		if (row < move_origins(&scan, carriers))
 		{
 			ItemPointerSet(origin, (BlockNumber) (carriers[row] >> 16),
 						   (OffsetNumber) (carriers[row] & 0xFFFF));
+			*mover = candidate;
 			found = true;
 		}
 	}

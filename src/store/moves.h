@@ -33,9 +33,14 @@ extern void tsdb_moves_record(TsdbStorage *storage, uint32 chunk,
 extern bool tsdb_moves_find(TsdbStorage *storage, TransactionId mover,
 							ItemPointer origin, ItemPointer destination);
 
-/* Where was this chunk row before it came to its chunk?  False if that is
- * forgotten, as then every snapshot sees it where it is. */
-extern bool tsdb_moves_origin(TsdbStorage *storage, ItemPointer tid, ItemPointer origin);
+/*
+ * Where was this chunk row before it came to its chunk?  False if that is
+ * forgotten, as then every snapshot sees it where it is.  *mover is who moved
+ * it away from tid, invalid if it is still there; set to who moved it there, so
+ * that the row can be followed further back.
+ */
+extern bool tsdb_moves_origin(TsdbStorage *storage, ItemPointer tid, ItemPointer origin,
+							  TransactionId *mover);
 
 /* Is this heap tuple marked as moved by compaction (or to another partition)? */
 extern bool tsdb_moves_is_marked(HeapTupleHeader tuple);
