@@ -384,9 +384,12 @@ def main():
     parser.add_argument("--am", default="tsdb", choices=["tsdb", "heap"])
     parser.add_argument("--max-failures", type=int, default=10)
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="a line for postgresql.conf")
     options = parser.parse_args()
     server = Server(work_directory("concurrent")).new(
-        preload="tsdb" if options.am == "tsdb" else None).start()
+        preload="tsdb" if options.am == "tsdb" else None,
+        settings=dict(item.split("=", 1) for item in options.set)).start()
     try:
         tally, failed = run_seeds(server, options)
     finally:

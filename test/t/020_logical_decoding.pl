@@ -178,6 +178,7 @@ sub same_rows
 	return;
 }
 same_rows($node, 'both tables are the same');
+is(sql("SELECT count(*) FROM tsdb.verify('t')"), '0', 'verified');
 $node->wait_for_catchup($standby);
 same_rows($standby, 'the same on the standby');
 sql("SELECT pg_create_logical_replication_slot('crash', 'test_decoding')");
