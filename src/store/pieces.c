@@ -260,6 +260,7 @@ tsdb_pieces_identify(HeapTuple tuple, Oid *storage, int *shard, uint64 *generati
 {
 	PieceHeader header;
 
+	*generation = 0;
 	if (tuple->t_len < PIECE_OVERHEAD || tuple->t_data->t_hoff != TUPLE_HEADER)
 		return false;
 	memcpy(&header, (char *) tuple->t_data + TUPLE_HEADER + VARHDRSZ, sizeof(PieceHeader));

@@ -63,7 +63,8 @@ extern void tsdb_pieces_read(TsdbStorage *storage, int shard, uint64 generation,
 extern const char *tsdb_pieces_check(TsdbStorage *storage, int shard, uint64 generation,
 									 const TsdbPieceList *list, uint32 i, Snapshot snapshot);
 
-/* What a tuple of a shard says it belongs to; false if it is no intact piece. */
+/* What a tuple of a shard says it belongs to (generation 0: nothing); false if it
+ * is no intact piece. */
 extern bool tsdb_pieces_identify(HeapTuple tuple, Oid *storage, int *shard,
 								 uint64 *generation);
 

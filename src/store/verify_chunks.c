@@ -487,6 +487,7 @@ verify_shard(TsdbVerify *verify, Relation rel, int shard, uint64 round, uint64 r
 			Oid			identity;
 			uint64		generation;
 			int			own_shard;
+			bool		intact;
 
 			ItemPointerSet(&place, block, tuples[i].offset);
 			if (tuples[i].fault != NULL)
@@ -498,20 +499,19 @@ verify_shard(TsdbVerify *verify, Relation rel, int shard, uint64 round, uint64 r
 			}
 			if (!tuples[i].visible)
 				continue;
-			if (!tsdb_pieces_identify(tuples[i].tuple, &identity, &own_shard, &generation) ||
-				identity != verify->storage->identity || own_shard != shard)
-			{
-				if (round == 0)
-					tsdb_verify_report(verify, PART_PIECES, rel, TSDB_NO_CHUNK, &place,
-									   "this is no intact piece of the table");
-				continue;
-			}
-
+			intact = tsdb_pieces_identify(tuples[i].tuple, &identity, &own_shard,
+										  &generation);
 			generation = family(generation);
 			if (generation % rounds != round ||
 				bsearch(&generation, list->values, list->count, sizeof(uint64),
 						compare_generations) != NULL)
+				continue;		/* of a chunk, with which it was verified */
+			if (!intact || identity != verify->storage->identity || own_shard != shard)
+			{
+				tsdb_verify_report(verify, PART_PIECES, rel, TSDB_NO_CHUNK, &place,
+								   "this is no intact piece of the table");
 				continue;
+			}
 			if (verify->orphan != NULL)
 			{
 				verify->orphan(verify, rel, &place);

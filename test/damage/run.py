@@ -342,16 +342,14 @@ class Damage:
 
     # -- what docs/damage.md tells people to do ------------------------------------------------
 
-    def follow_docs(self):
-        """Run the statements of the page, in order, after a byte of one vector was flipped."""
+    def copy_with_flipped_byte(self, database):
+        """A copy of the base in which a byte of one vector is flipped; the shard's name."""
         connection = self.server.connect()
-        query(connection, "CREATE DATABASE docs TEMPLATE base STRATEGY file_copy")
+        query(connection, f"CREATE DATABASE {database} TEMPLATE base STRATEGY file_copy")
         connection.close()
-        connection = self.server.connect("docs")
-        query(connection, "ALTER TABLE t RENAME TO metrics")
+        connection = self.server.connect(database)
         name, path = next((name, path) for name, path in self.files(connection).items()
                           if name.startswith("tsdb_shard"))
-        rows = int(query(connection, "SELECT count(*) FROM metrics")[0][0])
         connection.close()
         self.server.stop()
         with open(os.path.join(self.server.data, path), "r+b") as file:
@@ -360,6 +358,44 @@ class Damage:
             file.seek(2 * PAGE - 900)
             file.write(bytes([byte[0] ^ 0x55]))
         self.server.start()
+        return name
+
+    def merge_around(self):
+        """Compaction rewrites the chunks that have dead rows, but for the damaged one."""
+        self.copy_with_flipped_byte("merging")
+        connection = self.server.connect("merging")
+        wrong = []
+        damaged = {fault[3] for fault in query(connection, "SELECT * FROM tsdb.verify('t')")}
+        places = "((ctid::text::point)[0]::bigint - 2147483648) / 4"
+        before = {row[0] for row in query(connection, "SELECT chunk FROM tsdb.chunk_info('t')")}
+        query(connection, "SET tsdb.damaged_chunks = nulls")
+        query(connection, "SET enable_indexscan = off; SET enable_bitmapscan = off")
+        query(connection, "DELETE FROM t WHERE extract(minute FROM ts)::int % 3 = 0")
+        rows = query(connection, f"SELECT count(*) FROM t WHERE {places} NOT IN ({','.join(damaged)})")
+        for expected in (1, 0):
+            del connection.notices[:]
+            query(connection, "SELECT tsdb.compact('t')")
+            warned = [text for text in connection.notices if "damaged" in text]
+            if len(warned) != expected:
+                wrong.append(f"{len(warned)} warnings of a compaction that should say {expected}: {warned}")
+        after = {row[0] for row in query(connection, "SELECT chunk FROM tsdb.chunk_info('t')")}
+        if len(damaged) != 1 or not damaged <= after:
+            wrong.append(f"damaged was {damaged}, and left are {after}")
+        if len(before & after) > len(before) / 2:
+            wrong.append(f"of {len(before)} chunks with dead rows {len(before & after)} were left")
+        now = query(connection, f"SELECT count(*) FROM t WHERE {places} NOT IN ({','.join(damaged)})")
+        if now != rows:
+            wrong.append(f"{rows} rows of undamaged chunks before, {now} after")
+        connection.close()
+        self.note_outcome("compaction around a damaged chunk", wrong)
+
+    def follow_docs(self):
+        """Run the statements of the page, in order, after a byte of one vector was flipped."""
+        name = self.copy_with_flipped_byte("docs")
+        connection = self.server.connect("docs")
+        query(connection, "ALTER TABLE t RENAME TO metrics")
+        rows = int(query(connection, "SELECT count(*) FROM truth")[0][0])
+        connection.close()
 
         here = os.path.dirname(os.path.abspath(__file__))
         with open(os.path.join(here, "..", "..", "docs", "damage.md"), encoding="utf-8") as file:
@@ -398,6 +434,7 @@ class Damage:
         self.build()
         if self.options.seed is None and not self.options.checksums:
             self.follow_docs()
+            self.merge_around()
         seeds = [self.options.seed] if self.options.seed is not None else \
             list(range(self.options.start, self.options.start + self.options.seeds))
         for first in range(0, len(seeds), BATCH):
