@@ -21,6 +21,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xloginsert.h"
+#include "am/btree_shrink.h"
 #include "am/heap_shadow.h"
 #include "am/key_index.h"
 #include "am/sample.h"
@@ -49,6 +50,8 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "worker/merge.h"
+
+#define MARKS_BLOCKS_MIN	8		/* fewer are not worth giving back */
 
 /* ---- VACUUM ---- */
 
@@ -214,6 +217,29 @@ truncate_shards(TsdbStorage *storage, BufferAccessStrategy strategy)
 	}
 }
 
+/*
+ * Give back what marks and their index took when many rows were changed, once
+ * there is none left.  Their readers hold a lock on the directory, too; it is
+ * kept to the end of the transaction, since the index gets another root.
+ */
+static void
+truncate_marks(TsdbStorage *storage, BufferAccessStrategy strategy)
+{
+	Relation	marks = tsdb_storage_marks(storage);
+	Relation	index = tsdb_storage_marks_index(storage);
+
+	if (RelationGetNumberOfBlocks(marks) < MARKS_BLOCKS_MIN ||
+		blocks_in_use(marks, strategy) > 0 || !tsdb_btree_may_shrink(index) ||
+		!ConditionalLockRelation(storage->directory, AccessExclusiveLock) ||
+		!ConditionalLockRelation(marks, AccessExclusiveLock) ||
+		!ConditionalLockRelation(index, AccessExclusiveLock))
+		return;
+	if (blocks_in_use(marks, strategy) > 0)
+		return;
+	tsdb_btree_shrink(index);
+	RelationTruncate(marks, 0);
+}
+
 void
 tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 					 BufferAccessStrategy strategy)
@@ -246,9 +272,12 @@ tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 	if (params->index_cleanup != VACOPTVALUE_DISABLED)
 		recycle_chunk_numbers(rel, storage, strategy);
 	report_counts(rel, rows, tsdb_storage_shard_blocks(storage));
-	tsdb_storage_close(storage);
 	if (params->truncate != VACOPTVALUE_DISABLED)
+	{
+		truncate_marks(storage, strategy);
 		tsdb_key_index_shrink(rel);
+	}
+	tsdb_storage_close(storage);
 }
 
 /* ---- sizes ---- */

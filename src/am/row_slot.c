@@ -23,7 +23,7 @@ add_to_layout(TsdbRowSource *source, Form_pg_attribute att, int i, const TsdbCol
 
 	if (i == 0)
 		source->fixed_bytes = MAXALIGN(SizeofHeapTupleHeader);
-	if (!att->attbyval || memchr(column->nulls, true, source->nrows) != NULL)
+	if (!att->attbyval || column->any_null)
 	{
 		source->fixed_bytes = 0;
 		return;

@@ -192,5 +192,6 @@ tsdb_salvage_column(TsdbStorage *storage, uint32 chunk, TsdbChunkReader *reader,
 	column->values = palloc0(nrows * sizeof(Datum));
 	column->nulls = palloc(nrows * sizeof(bool));
 	memset(column->nulls, true, nrows * sizeof(bool));
+	column->any_null = true;
 	return column;
 }

@@ -116,7 +116,7 @@ decode(TsdbChunkMap *map, Relation table, const TsdbChunkRef *ref, TsdbChunkKeys
 
 		keys->values[i] = column->values;
 		keys->nulls[i] = column->nulls;
-		keys->any_null[i] = memchr(column->nulls, true, keys->nrows) != NULL;
+		keys->any_null[i] = column->any_null;
 	}
 	tsdb_chunk_entry_free(&entry);
 	tsdb_storage_close(storage);

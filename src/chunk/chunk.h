@@ -106,6 +106,7 @@ typedef struct TsdbColumn
 {
 	Datum	   *values;
 	bool	   *nulls;
+	bool		any_null;
 } TsdbColumn;
 
 extern const TsdbColumn *tsdb_chunk_reader_column(TsdbChunkReader *reader,

@@ -445,6 +445,8 @@ tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno)
 		read_column(reader, &reader->body.columns[index],
 					&reader->attributes[index], column);
 
+	column->any_null = memchr(column->nulls, true, nrows) != NULL;
+
 	/* only now: an error must not leave half a column */
 	reader->columns[index] = column;
 	return column;
