@@ -84,6 +84,57 @@ refuse_access_method(const char *access_method)
 				 errhint("Use access method tsdb.")));
 }
 
+static void
+refuse_altering_all(List *names)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		Node	   *name = lfirst(lc);
+
+		refuse_altering(IsA(name, RangeVar) ? (RangeVar *) name :
+						makeRangeVarFromNameList(castNode(List, name)));
+	}
+}
+
+/* Refuse what would make tables like ours, or change ours without naming one as
+ * the relation that is altered. */
+static void
+refuse_other(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_CreateStmt:
+			refuse_access_method(((CreateStmt *) statement)->accessMethod);
+			refuse_altering_all(((CreateStmt *) statement)->inhRelations);
+			break;
+		case T_CreateTableAsStmt:
+			refuse_access_method(((CreateTableAsStmt *) statement)->into->accessMethod);
+			break;
+		case T_DropStmt:
+			/* their tables are members of the extension, which refuses to be torn apart */
+			if (((DropStmt *) statement)->removeType == OBJECT_INDEX)
+				refuse_altering_all(((DropStmt *) statement)->objects);
+			break;
+		case T_AlterExtensionContentsStmt:
+			if (((AlterExtensionContentsStmt *) statement)->objtype == OBJECT_TABLE)
+				refuse_altering_all(list_make1(((AlterExtensionContentsStmt *) statement)->object));
+			break;
+		case T_RenameStmt:
+			if (((RenameStmt *) statement)->renameType == OBJECT_SCHEMA &&
+				strcmp(((RenameStmt *) statement)->subname, TSDB_INTERNAL_SCHEMA) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						 errmsg("permission denied: schema \"%s\" holds the internal relations of tsdb",
+								TSDB_INTERNAL_SCHEMA),
+						 errdetail("Chunks of tables are found by its name.")));
+			break;
+		default:
+			break;
+	}
+}
+
 /* pg_upgrade makes internal relations by CREATE TABLE, then adds them to the extension. */
 static void
 restore_member(AlterExtensionContentsStmt *statement)
@@ -195,10 +246,8 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 
 		if (name != NULL)
 			refuse_altering(name);
-		else if (IsA(statement, CreateStmt))
-			refuse_access_method(((CreateStmt *) statement)->accessMethod);
-		else if (IsA(statement, CreateTableAsStmt))
-			refuse_access_method(((CreateTableAsStmt *) statement)->into->accessMethod);
+		else
+			refuse_other(statement);
 	}
 	(previous_hook != NULL ? previous_hook : standard_ProcessUtility)
 		(pstmt, query_string, read_only_tree, context, params, query_env, dest, qc);

@@ -185,7 +185,9 @@ tsdb_internal_lookup(Oid namespace_oid, const char *name)
 				ObjectIdGetDatum(namespace_oid));
 	scan = systable_beginscan(rel, ClassNameNspIndexId, true, snapshot, 2, key);
 	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
+	/* Anybody may give a temporary table of his own a name like ours. */
+	if (HeapTupleIsValid(tuple) &&
+		((Form_pg_class) GETSTRUCT(tuple))->relam == get_table_am_oid(TSDB_INTERNAL_AM, true))
 		result = ((Form_pg_class) GETSTRUCT(tuple))->oid;
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);

@@ -223,7 +223,7 @@ open_if_exists(TsdbStorage *storage, const char *name, bool surely, LOCKMODE loc
 
 	if (!OidIsValid(oid) && surely)
 		oid = tsdb_internal_lookup(namespace_oid, name);
-	if (!OidIsValid(oid))
+	if (!OidIsValid(oid) || !tsdb_internal_is_oid(oid))
 		return NULL;
 	if (lockmode != NoLock)
 		LockRelationOid(oid, lockmode);
@@ -488,7 +488,7 @@ orphaned_directories(Oid namespace_oid)
 	{
 		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
 
-		if (form->relnamespace == namespace_oid && form->relkind == RELKIND_RELATION &&
+		if (form->relnamespace == namespace_oid && tsdb_internal_is_oid(form->oid) &&
 			is_orphan_name(NameStr(form->relname)))
 			candidates = lappend_oid(candidates, form->oid);
 	}

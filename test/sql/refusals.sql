@@ -209,7 +209,23 @@ SELECT * FROM refused_internal(current_setting('refusals.directory'),
 	'CREATE INDEX ON %s (shard)',
 	'CREATE RULE x AS ON DELETE TO %s DO INSTEAD NOTHING',
 	'CREATE POLICY x ON %s',
+	'CREATE TABLE x () INHERITS (%s)',
+	'ALTER EXTENSION tsdb DROP TABLE %s',
 	'DROP TABLE %s');
+SELECT regexp_replace(r, 'tsdb_directory_[0-9_]+', '<internal>', 'g') FROM refused(
+	format('DROP INDEX %s', (SELECT indexrelid::regclass FROM pg_index WHERE indrelid = current_setting('refusals.directory')::regclass)),
+	'ALTER SCHEMA _tsdb RENAME TO x') r;
+-- a temporary table by the name of a directory is none
+CREATE TEMP TABLE squatted (ts timestamptz, v int) USING tsdb;
+INSERT INTO squatted SELECT '2024-01-01', i FROM generate_series(1, 10) i;
+SELECT format('CREATE TEMP TABLE tsdb_directory_0_%s (a text, b text) USING heap', pg_relation_filenode('squatted')) AS squat \gset
+\set ECHO errors
+:squat;
+\set ECHO all
+SELECT count(*) FROM squatted;
+SELECT regexp_replace(r, 'tsdb_directory_[0-9_]+', '<internal>', 'g') FROM refused('SELECT tsdb.compact(''squatted'')') r;
+SELECT count(*) FROM squatted;
+DROP TABLE squatted;
 
 -- compaction within a transaction that must not see what others have committed since it began
 BEGIN ISOLATION LEVEL REPEATABLE READ;
