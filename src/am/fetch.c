@@ -418,48 +418,69 @@ is_row_visible(Relation rel, ItemPointer tid, Snapshot snapshot)
 	return true;
 }
 
-/* If this row-store tuple was moved to a chunk, set *tid to where it is. */
+/*
+ * Set *tid to where a row-store tuple has moved, or else to its next version;
+ * writer is who wrote the tuple, if that is known, and then who wrote the next.
+ */
 static bool
-find_moved(TsdbStorage *storage, ItemPointer tid)
+find_later_version(TsdbStorage *storage, ItemPointer tid, TransactionId *writer)
 {
 	HeapTupleData tuple = {.t_self = *tid};
-	TransactionId mover;
+	TransactionId changer = InvalidTransactionId;
+	ItemPointerData next;
 	Buffer		buffer;
-	bool		marked;
+	bool		moved;
 
 	if (!heap_fetch(storage->table, SnapshotAny, &tuple, &buffer, false))
 		return false;
-	marked = tsdb_moves_is_marked(tuple.t_data);
-	mover = HeapTupleHeaderGetRawXmax(tuple.t_data);
+	moved = tsdb_moves_is_marked(tuple.t_data);
+	if ((tuple.t_data->t_infomask & HEAP_XMAX_INVALID) == 0 &&
+		!HEAP_XMAX_IS_LOCKED_ONLY(tuple.t_data->t_infomask) &&
+		(!TransactionIdIsValid(*writer) ||
+		 TransactionIdEquals(*writer, HeapTupleHeaderGetXmin(tuple.t_data))))
+		changer = HeapTupleHeaderGetUpdateXid(tuple.t_data);
+	next = tuple.t_data->t_ctid;
 	ReleaseBuffer(buffer);
-	return marked && tsdb_moves_find(storage, mover, tid, tid);
+
+	if (!TransactionIdIsValid(changer))
+		return false;
+	*writer = changer;
+	if (moved)
+		return tsdb_moves_find(storage, changer, tid, tid);
+	if (ItemPointerEquals(&next, tid) || ItemPointerIndicatesMovedPartitions(&next))
+		return false;
+	*tid = next;
+	return true;
 }
 
+/* Of the versions of a row, the last that the scan's snapshot sees; else *tid stays. */
 void
 tsdb_tuple_get_latest_tid(TableScanDesc base, ItemPointer tid)
 {
 	TsdbScanDesc *scan = (TsdbScanDesc *) base;
 	ItemPointerData place = *tid;
+	TransactionId writer = InvalidTransactionId;
 
-	/* An updated chunk row goes on in the row store, a moved or merged one in a chunk. */
+	if (scan->storage == NULL)
+	{
+		if (!tsdb_tid_is_chunk(tid))
+			heap_get_latest_tid(scan->heap, tid);
+		return;
+	}
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (tsdb_tid_is_chunk(&place))
+		if (!tsdb_tid_is_chunk(&place))
 		{
-			if (scan->storage == NULL ||
-				(!tsdb_marks_successor(scan->storage, &place, &place) &&
-				 !find_merged(scan->storage, &place)))
+			if (!find_later_version(scan->storage, &place, &writer))
 				return;
 		}
 		else
 		{
-			/* stays where it is if the snapshot sees none of these versions */
-			heap_get_latest_tid(scan->heap, &place);
-			if (is_row_visible(base->rs_rd, &place, base->rs_snapshot))
-				*tid = place;
-			if (scan->storage == NULL || !find_moved(scan->storage, &place))
+			if (!tsdb_marks_successor(scan->storage, &place, &place) &&
+				!find_merged(scan->storage, &place))
 				return;
+			writer = InvalidTransactionId;
 		}
 		if (tsdb_tid_is_chunk(&place) ?
 			tsdb_fetch_chunk_row(scan->storage, &place, base->rs_snapshot, NULL) :
