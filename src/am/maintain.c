@@ -19,6 +19,7 @@
 #include "access/multixact.h"
 #include "access/table.h"
 #include "access/transam.h"
+#include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "access/xloginsert.h"
 #include "am/btree_shrink.h"
@@ -63,6 +64,51 @@ is_directory(Relation rel)
 }
 
 /*
+ * VACUUM of a page with a damaged line pointer ends in a PANIC, when it prunes.
+ * The first such page that it would look at, or InvalidBlockNumber.
+ */
+static BlockNumber
+damaged_page(Relation rel, BufferAccessStrategy strategy)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	BlockNumber damaged = InvalidBlockNumber;
+	Buffer		map = InvalidBuffer;
+
+	for (BlockNumber block = 0; block < nblocks && damaged == InvalidBlockNumber; block++)
+	{
+		Buffer		buffer;
+		Page		page;
+		OffsetNumber max;
+
+		CHECK_FOR_INTERRUPTS();
+		if (VM_ALL_FROZEN(rel, block, &map))
+			continue;
+		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+		for (OffsetNumber offset = 1; offset <= max; offset++)
+		{
+			ItemId		item = PageGetItemId(page, offset);
+
+			if ((ItemIdIsNormal(item) &&
+				 (ItemIdGetOffset(item) < ((PageHeader) page)->pd_upper ||
+				  ItemIdGetOffset(item) != MAXALIGN(ItemIdGetOffset(item)) ||
+				  ItemIdGetLength(item) < SizeofHeapTupleHeader ||
+				  ItemIdGetOffset(item) + ItemIdGetLength(item) >
+				  ((PageHeader) page)->pd_special)) ||
+				(!ItemIdIsNormal(item) && ItemIdHasStorage(item)) ||
+				(ItemIdIsRedirected(item) && ItemIdGetRedirect(item) > max))
+				damaged = block;
+		}
+		UnlockReleaseBuffer(buffer);
+	}
+	if (BufferIsValid(map))
+		ReleaseBuffer(map);
+	return damaged;
+}
+
+/*
  * Internal relations are read without a lock of their own, so they are never
  * truncated here; and a directory's line pointers are recycled by
  * tsdb_relation_vacuum only.
@@ -72,7 +118,17 @@ tsdb_internal_vacuum(Relation rel, struct VacuumParams *params,
 					 BufferAccessStrategy strategy)
 {
 	VacuumParams mine = *params;
+	BlockNumber damaged = damaged_page(rel, strategy);
 
+	if (damaged != InvalidBlockNumber)
+	{
+		ereport(WARNING,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("not vacuuming \"%s\": line pointers of page %u are damaged",
+						RelationGetRelationName(rel), damaged),
+				 errhint("Run tsdb.verify() to see all that is damaged.")));
+		return;
+	}
 	mine.truncate = VACOPTVALUE_DISABLED;
 	if (is_directory(rel))
 		mine.index_cleanup = VACOPTVALUE_DISABLED;
