@@ -18,7 +18,7 @@
 #include "utils/rel.h"
 
 #define ROOT_PAGE		1
-#define PAGES_MIN		8		/* shorter ones are left alone */
+#define PAGES_MIN		32		/* shorter ones are left alone */
 #define KEPT_MAX		16		/* pages that a WAL record takes: well below its 32 */
 
 /* Pages that are neither new nor deleted, the root-to-be apart. */

@@ -52,7 +52,7 @@
 #include "utils/rel.h"
 #include "worker/merge.h"
 
-#define MARKS_BLOCKS_MIN	8		/* fewer are not worth giving back */
+#define MARKS_BLOCKS_MIN	32		/* fewer are not worth giving back */
 
 /* ---- VACUUM ---- */
 

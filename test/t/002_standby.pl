@@ -14,6 +14,7 @@ use TsdbNode;
 
 my $primary = tsdb_start(tsdb_node('primary', allows_streaming => 1));
 tsdb_fill($primary, 'm', 3000);
+$primary->safe_psql('postgres', 'CREATE UNIQUE INDEX m_key ON m USING tsdb_key (id)');
 tsdb_compact($primary, 'm');
 $primary->backup('base');
 
@@ -29,6 +30,11 @@ sub same
 	$primary->wait_for_catchup($standby);
 	my $wanted = tsdb_digest($primary, 'm');
 	is(tsdb_digest($standby, 'm'), $wanted, "standby equal: $what");
+	my $all = $primary->safe_psql('postgres', 'SELECT count(*), sum(id) FROM m');
+	is( $standby->safe_psql('postgres',
+			'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; '
+			  . 'SELECT count(*), sum(m.id) FROM generate_series(-10, 9000) i JOIN m ON m.id = i'),
+		$all, "key index of the standby: $what");
 	return;
 }
 
@@ -97,6 +103,10 @@ $standby->promote;
 is(tsdb_digest($standby, 'm'), $last, 'the promoted standby has every row');
 tsdb_compact($standby, 'm');
 is(tsdb_digest($standby, 'm'), $last, 'the promoted standby compacts');
+is( $standby->safe_psql('postgres',
+		q(WITH w AS (INSERT INTO m (ts, device, id) SELECT ts, device, id FROM m ON CONFLICT (id) DO NOTHING RETURNING 1)
+		SELECT count(*) FROM w)),
+	'0', 'the promoted standby knows all keys');
 $standby->safe_psql('postgres',
 	'UPDATE m SET v = 0 WHERE id < 100; DELETE FROM m WHERE id > 8050; VACUUM m');
 is( $standby->safe_psql('postgres',
