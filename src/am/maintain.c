@@ -22,10 +22,10 @@
 #include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "access/xloginsert.h"
-#include "am/btree_shrink.h"
 #include "am/heap_shadow.h"
 #include "am/key_index.h"
 #include "am/sample.h"
+#include "am/truncate.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -43,6 +43,7 @@
 #include "storage/lmgr.h"
 #include "storage/smgr.h"
 #include "store/directory.h"
+#include "store/directory_numbers.h"
 #include "store/index_clean.h"
 #include "store/internal.h"
 #include "store/moves.h"
@@ -52,15 +53,12 @@
 #include "utils/rel.h"
 #include "worker/merge.h"
 
-#define MARKS_BLOCKS_MIN	32		/* fewer are not worth giving back */
-
 /* ---- VACUUM ---- */
 
-/* Is this internal relation a directory? */
 static bool
-is_directory(Relation rel)
+is_named(Relation rel, const char *prefix)
 {
-	return strncmp(RelationGetRelationName(rel), "tsdb_directory_", 15) == 0;
+	return strncmp(RelationGetRelationName(rel), prefix, strlen(prefix)) == 0;
 }
 
 /*
@@ -111,7 +109,9 @@ damaged_page(Relation rel, BufferAccessStrategy strategy)
 /*
  * Internal relations are read without a lock of their own, so they are never
  * truncated here; and a directory's line pointers are recycled by
- * tsdb_relation_vacuum only.
+ * tsdb_relation_vacuum only.  Dead marks never wait for more of them, lest a few
+ * keep the others' room from being given back, and what the user says of index
+ * clean-up concerns the table's indexes.
  */
 void
 tsdb_internal_vacuum(Relation rel, struct VacuumParams *params,
@@ -130,8 +130,10 @@ tsdb_internal_vacuum(Relation rel, struct VacuumParams *params,
 		return;
 	}
 	mine.truncate = VACOPTVALUE_DISABLED;
-	if (is_directory(rel))
+	if (is_named(rel, "tsdb_directory_"))
 		mine.index_cleanup = VACOPTVALUE_DISABLED;
+	else if (is_named(rel, "tsdb_marks_"))
+		mine.index_cleanup = VACOPTVALUE_ENABLED;
 	heap_vacuum_rel(rel, &mine, strategy);
 }
 
@@ -216,86 +218,6 @@ report_counts(Relation rel, double chunk_rows, BlockNumber chunk_pages)
 	pgstat_report_vacuum(RelationGetRelid(rel), rel->rd_rel->relisshared, total, 0);
 }
 
-/* Blocks of a relation up to the last one that has a line pointer in use. */
-static BlockNumber
-blocks_in_use(Relation rel, BufferAccessStrategy strategy)
-{
-	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
-	bool		empty = true;
-
-	while (nblocks > 0 && empty)
-	{
-		Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, nblocks - 1, RBM_NORMAL,
-												strategy);
-		Page		page;
-
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		page = BufferGetPage(buffer);
-		if (!PageIsNew(page))
-		{
-			OffsetNumber max = PageGetMaxOffsetNumber(page);
-
-			for (OffsetNumber offset = 1; offset <= max && empty; offset++)
-				empty = !ItemIdIsUsed(PageGetItemId(page, offset));
-		}
-		UnlockReleaseBuffer(buffer);
-		if (empty)
-			nblocks--;
-		CHECK_FOR_INTERRUPTS();
-	}
-	return nblocks;
-}
-
-/*
- * Give back the empty ends of shards.  Their readers hold a lock on the
- * directory only, so that one is taken exclusively, if it is free, for as long
- * as the cutting takes.
- */
-static void
-truncate_shards(TsdbStorage *storage, BufferAccessStrategy strategy)
-{
-	for (int shard = 0; shard < TSDB_SHARDS_MAX; shard++)
-	{
-		Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_KNOWN);
-		BlockNumber nblocks;
-
-		if (rel == NULL)
-			continue;
-		nblocks = RelationGetNumberOfBlocks(rel);
-		if (blocks_in_use(rel, strategy) == nblocks)
-			continue;
-		if (!ConditionalLockRelation(storage->directory, AccessExclusiveLock))
-			return;
-		nblocks = blocks_in_use(rel, strategy);
-		if (nblocks < RelationGetNumberOfBlocks(rel))
-			RelationTruncate(rel, nblocks);
-		UnlockRelation(storage->directory, AccessExclusiveLock);
-	}
-}
-
-/*
- * Give back what marks and their index took when many rows were changed, once
- * there is none left.  Their readers hold a lock on the directory, too; it is
- * kept to the end of the transaction, since the index gets another root.
- */
-static void
-truncate_marks(TsdbStorage *storage, BufferAccessStrategy strategy)
-{
-	Relation	marks = tsdb_storage_marks(storage);
-	Relation	index = tsdb_storage_marks_index(storage);
-
-	if (RelationGetNumberOfBlocks(marks) < MARKS_BLOCKS_MIN ||
-		blocks_in_use(marks, strategy) > 0 || !tsdb_btree_may_shrink(index) ||
-		!ConditionalLockRelation(storage->directory, AccessExclusiveLock) ||
-		!ConditionalLockRelation(marks, AccessExclusiveLock) ||
-		!ConditionalLockRelation(index, AccessExclusiveLock))
-		return;
-	if (blocks_in_use(marks, strategy) > 0)
-		return;
-	tsdb_btree_shrink(index);
-	RelationTruncate(marks, 0);
-}
-
 void
 tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 					 BufferAccessStrategy strategy)
@@ -322,17 +244,14 @@ tsdb_relation_vacuum(Relation rel, struct VacuumParams *params,
 
 	foreach(lc, tsdb_storage_relations(storage))
 		vacuum_member(lfirst_oid(lc), params, strategy);
-	if (params->truncate != VACOPTVALUE_DISABLED)
-		truncate_shards(storage, strategy);
 	tsdb_moves_trim(storage);
 	if (params->index_cleanup != VACOPTVALUE_DISABLED)
 		recycle_chunk_numbers(rel, storage, strategy);
+	if (params->truncate != VACOPTVALUE_DISABLED)
+		tsdb_truncate_members(storage, strategy);
 	report_counts(rel, rows, tsdb_storage_shard_blocks(storage));
 	if (params->truncate != VACOPTVALUE_DISABLED)
-	{
-		truncate_marks(storage, strategy);
 		tsdb_key_index_shrink(rel);
-	}
 	tsdb_storage_close(storage);
 }
 

@@ -150,6 +150,9 @@ tsdb_chunk_cache_get(TsdbStorage *storage, TsdbChunkEntry *entry)
 
 		dlist_move_head(&recency, &chunk->recency);
 		chunk->source.storage = storage;
+		/* its pieces may have been moved since an earlier statement */
+		memcpy(chunk->entry.pieces.refs, entry->pieces.refs,
+			   chunk->entry.pieces.count * sizeof(TsdbPieceRef));
 		cache_bytes += bytes - chunk->bytes;
 		chunk->bytes = bytes;
 		while (cache_bytes > TSDB_CHUNK_CACHE_BYTES &&

@@ -22,7 +22,6 @@
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
 #include "storage/bufmgr.h"
-#include "storage/freespace.h"
 #include "storage/procarray.h"
 #include "store/chunk_tid.h"
 #include "store/damage.h"
@@ -542,6 +541,66 @@ tsdb_directory_delete_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry,
 						   &entry->list_pieces, damaged_too);
 }
 
+bool
+tsdb_directory_move_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry)
+{
+	const TsdbPieceList *list = entry->list_pieces.count > 0 ? &entry->list_pieces : &entry->pieces;
+	TupleDesc	tupdesc = RelationGetDescr(storage->directory);
+	Datum		values[Natts_directory];
+	bool		nulls[Natts_directory];
+	bytea	   *pieces;
+	bytea	   *body;
+	HeapTupleData tuple;
+	HeapTuple	changed;
+	Buffer		buffer;
+	bool		same;
+
+	if (!locate(storage, entry->chunk, &buffer, &tuple))
+		return false;
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	/* pruning may have shifted it meanwhile */
+	tuple.t_data = (HeapTupleHeader)
+		PageGetItem(BufferGetPage(buffer), PageGetItemId(BufferGetPage(buffer),
+														 tsdb_chunk_offset(entry->chunk)));
+	heap_deform_tuple(&tuple, tupdesc, values, nulls);
+	pieces = DatumGetByteaPCopy(values[Anum_pieces - 1]);
+	body = (bytea *) DatumGetPointer(values[Anum_body - 1]);
+	same = (uint64) DatumGetInt64(values[Anum_generation - 1]) == entry->generation &&
+		VARSIZE(pieces) == VARHDRSZ + offsetof(PieceColumn, refs) +
+		list->count * sizeof(TsdbPieceRef);
+	if (same)
+	{
+		GenericXLogState *state = GenericXLogStart(storage->directory);
+		Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+		HeapTupleHeader header = (HeapTupleHeader)
+			PageGetItem(page, PageGetItemId(page, tsdb_chunk_offset(entry->chunk)));
+
+		memcpy(VARDATA(pieces) + offsetof(PieceColumn, refs), list->refs,
+			   list->count * sizeof(TsdbPieceRef));
+		values[Anum_pieces - 1] = PointerGetDatum(pieces);
+		values[Anum_checksum - 1] = Int32GetDatum((int32)
+												  entry_checksum(values, nulls, VARDATA(pieces),
+																 VARSIZE(pieces) - VARHDRSZ,
+																 VARDATA(body),
+																 VARSIZE(body) - VARHDRSZ));
+		changed = heap_form_tuple(tupdesc, values, nulls);
+		same = changed->t_len == tuple.t_len && changed->t_data->t_hoff == header->t_hoff;
+		if (same)
+		{
+			memcpy((char *) header + header->t_hoff,
+				   (char *) changed->t_data + header->t_hoff, tuple.t_len - header->t_hoff);
+			GenericXLogFinish(state);
+		}
+		else
+			GenericXLogAbort(state);
+		heap_freetuple(changed);
+	}
+	UnlockReleaseBuffer(buffer);
+	pfree(pieces);
+	return same;
+}
+
 /* ---- readers ---- */
 
 static void
@@ -864,65 +923,4 @@ tsdb_directory_slots(TsdbStorage *storage, BlockNumber block, uint16 *slots)
 											   &isnull));
 	}
 	UnlockReleaseBuffer(buffer);
-}
-
-/* ---- recycling of numbers ---- */
-
-Bitmapset *
-tsdb_directory_dead(TsdbStorage *storage)
-{
-	BlockNumber nblocks = tsdb_directory_blocks(storage);
-	Bitmapset  *dead = NULL;
-
-	for (BlockNumber block = 0; block < nblocks; block++)
-	{
-		Buffer		buffer = ReadBuffer(storage->directory, block);
-		Page		page;
-		OffsetNumber max;
-
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		page = BufferGetPage(buffer);
-		max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
-		for (OffsetNumber offset = 1; offset <= Min(max, TSDB_DIRECTORY_SLOTS); offset++)
-		{
-			if (ItemIdIsDead(PageGetItemId(page, offset)))
-				dead = bms_add_member(dead, tsdb_chunk_number(block, offset));
-		}
-		UnlockReleaseBuffer(buffer);
-		CHECK_FOR_INTERRUPTS();
-	}
-	return dead;
-}
-
-void
-tsdb_directory_recycle(TsdbStorage *storage, const Bitmapset *dead)
-{
-	int			chunk = bms_next_member(dead, -1);
-
-	while (chunk >= 0)
-	{
-		BlockNumber block = tsdb_chunk_block(chunk);
-		Buffer		buffer = ReadBuffer(storage->directory, block);
-		GenericXLogState *state;
-		Page		page;
-		Size		room;
-
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		state = GenericXLogStart(storage->directory);
-		page = GenericXLogRegisterBuffer(state, buffer, 0);
-		for (; chunk >= 0 && tsdb_chunk_block(chunk) == block;
-			 chunk = bms_next_member(dead, chunk))
-		{
-			ItemId		item = PageGetItemId(page, tsdb_chunk_offset(chunk));
-
-			if (ItemIdIsDead(item) && !ItemIdHasStorage(item))
-				ItemIdSetUnused(item);
-		}
-		PageSetHasFreeLinePointers(page);
-		GenericXLogFinish(state);
-		room = PageGetHeapFreeSpace(BufferGetPage(buffer));
-		UnlockReleaseBuffer(buffer);
-		RecordPageWithFreeSpace(storage->directory, block, room);
-		CHECK_FOR_INTERRUPTS();
-	}
 }

@@ -4,7 +4,8 @@
  *
  * A directory tuple is inserted by the transaction that writes the chunk and
  * deleted by the one that replaces it, so the visibility of a chunk is that of
- * its directory tuple, by heap's own rules.  It is never updated.
+ * its directory tuple, by heap's own rules.  It is never updated, but for the
+ * places of its pieces, which may be overwritten when these are moved.
  *
  * The tuple's place is the chunk's number (see chunk_tid.h), so its line
  * pointer must not be used again while an index may still point to the chunk's
@@ -17,7 +18,6 @@
 #include "access/heapam.h"
 #include "access/tupdesc.h"
 #include "chunk/chunk.h"
-#include "nodes/bitmapset.h"
 #include "nodes/pg_list.h"
 #include "store/pieces.h"
 #include "store/storage.h"
@@ -81,6 +81,14 @@ extern uint32 tsdb_directory_delete_pieces(TsdbStorage *storage, const TsdbChunk
  * then at once and for good.  False if there is none, or somebody changes it.
  */
 extern bool tsdb_directory_bury(TsdbStorage *storage, uint32 chunk);
+
+/*
+ * Store the places of entry->pieces (of entry->list_pieces, if there are any) in the
+ * chunk's directory tuple, which the caller has read under
+ * ShareUpdateExclusiveLock; nothing else may have changed.  Done in place: it
+ * stays whatever becomes of this transaction, and every snapshot sees it.
+ */
+extern bool tsdb_directory_move_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry);
 
 extern void tsdb_chunk_entry_free(TsdbChunkEntry *entry);
 
@@ -158,11 +166,5 @@ extern void tsdb_directory_estimate(TsdbStorage *storage, double *rows,
 
 /* For each of the TSDB_DIRECTORY_SLOTS numbers of a page: rows, or one of these. */
 extern void tsdb_directory_slots(TsdbStorage *storage, BlockNumber block, uint16 *slots);
-
-/* Numbers of chunks whose line pointer is dead: their index entries may go. */
-extern Bitmapset *tsdb_directory_dead(TsdbStorage *storage);
-
-/* Set those line pointers free for new chunks. */
-extern void tsdb_directory_recycle(TsdbStorage *storage, const Bitmapset *dead);
 
 #endif							/* TSDB_STORE_DIRECTORY_H */

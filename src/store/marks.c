@@ -17,6 +17,7 @@
 #include "chunk/chunk.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "stats/stop_point.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -92,6 +93,37 @@ tsdb_marks_hidden(TsdbStorage *storage, uint32 chunk, Snapshot snapshot)
 			hidden[i] &= ~living[i];
 	}
 	return hidden;
+}
+
+Size
+tsdb_marks_weigh(TsdbStorage *storage, uint32 chunk, Snapshot snapshot, uint32 *dead,
+				 uint32 *touched)
+{
+	const Size	index_bytes = MAXALIGN(sizeof(IndexTupleData)) + sizeof(int64) + sizeof(ItemIdData);
+	uint32		stubs = 0;
+	Size		bytes = 0;
+	uint8		hidden[TSDB_CHUNK_ROWS / 8] = {0};
+	TsdbMarkVersion version;
+	TsdbMarkScan scan;
+
+	*dead = *touched = 0;
+	if (!tsdb_mark_scan_useful(storage))
+		return 0;
+	tsdb_mark_scan_chunk(storage, chunk, snapshot, &scan);
+	while (tsdb_mark_scan_next(&scan, &version))
+	{
+		HeapTuple	tuple = ExecFetchSlotHeapTuple(scan.slot, false, NULL);
+
+		bytes += MAXALIGN(tuple->t_len) + sizeof(ItemIdData) + index_bytes;
+		if (version.state == TSDB_MARK_STUB)
+			stubs++;
+		else
+			hide_rows(hidden, &version);
+	}
+	tsdb_mark_scan_end(&scan);
+	*dead = pg_popcount((char *) hidden, sizeof(hidden));
+	*touched = *dead + stubs;
+	return bytes;
 }
 
 bool

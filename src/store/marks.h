@@ -56,6 +56,11 @@ tsdb_marks_is_hidden(const uint8 *hidden, uint32 row)
 	return hidden != NULL && (hidden[row / 8] & (1 << (row % 8))) != 0;
 }
 
+/* Bytes that the chunk's marks take, with their index entries; how many of its
+ * rows they hide, and how many have a mark of whatever state. */
+extern Size tsdb_marks_weigh(TsdbStorage *storage, uint32 chunk, Snapshot snapshot,
+							 uint32 *dead, uint32 *touched);
+
 /* Has any row of the chunk a mark, of whatever state? */
 extern bool tsdb_marks_any(TsdbStorage *storage, uint32 chunk);
 

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
 #include "storage/bufmgr.h"
+#include "storage/freespace.h"
 #include "store/internal_tuple.h"
 #include "utils/rel.h"
 
@@ -72,11 +73,72 @@ room_on(Relation rel, BlockNumber block)
 	return room > PIECE_OVERHEAD ? room - PIECE_OVERHEAD : 0;
 }
 
-/* The block that heap_insert will try first, if it can be known. */
+/*
+ * The page to go on with, InvalidBlockNumber for a new one.  Pages are filled one
+ * after the other.  Gaps that are left on them are not looked for: a small piece
+ * in a gap would keep the page from being given back when its other chunks go.
+ */
 static BlockNumber
-target_block(Relation rel)
+choose_page(Relation rel)
 {
-	return RelationGetTargetBlock(rel);
+	const Size	wanted = BLCKSZ / 2;
+	BlockNumber block = RelationGetTargetBlock(rel);
+	BlockNumber nblocks;
+
+	if (BlockNumberIsValid(block) && room_on(rel, block) >= PIECE_MIN_DATA)
+		return block;
+	block = GetPageWithFreeSpace(rel, wanted + PIECE_OVERHEAD);
+	while (BlockNumberIsValid(block))
+	{
+		Size		room = room_on(rel, block);
+
+		if (room >= wanted)
+			return block;
+		block = RecordAndGetPageWithFreeSpace(rel, block, room > 0 ? room + PIECE_OVERHEAD : 0,
+											  wanted + PIECE_OVERHEAD);
+	}
+	nblocks = RelationGetNumberOfBlocks(rel);
+	if (nblocks > 0 && room_on(rel, nblocks - 1) >= PIECE_MIN_DATA)
+		return nblocks - 1;
+	return InvalidBlockNumber;
+}
+
+/* Insert one piece, whose checksum is made here; payload has room for it. */
+static void
+insert_piece(Relation rel, PieceHeader *header, const char *data, uint32 bytes,
+			 int options, char *payload, ItemPointer tid)
+{
+	Datum		value = PointerGetDatum(payload);
+	bool		isnull = false;
+	HeapTuple	tuple;
+
+	header->checksum = piece_checksum(header, data, bytes);
+	SET_VARSIZE(payload, VARHDRSZ + sizeof(PieceHeader) + bytes);
+	memcpy(payload + VARHDRSZ, header, sizeof(PieceHeader));
+	memcpy(payload + VARHDRSZ + sizeof(PieceHeader), data, bytes);
+	tuple = heap_form_tuple(RelationGetDescr(rel), &value, &isnull);
+	heap_insert(rel, tuple, GetCurrentCommandId(true), options | HEAP_INSERT_NO_LOGICAL, NULL);
+	*tid = tuple->t_self;
+	heap_freetuple(tuple);
+}
+
+static char *
+alloc_payload(void)
+{
+	return palloc(VARHDRSZ + sizeof(PieceHeader) + PIECE_MAX_DATA);
+}
+
+static PieceHeader
+piece_header(TsdbStorage *storage, int shard, uint64 generation, uint32 number)
+{
+	PieceHeader header = {0};
+
+	header.version = PIECE_VERSION;
+	header.shard = shard;
+	header.storage = storage->identity;
+	header.generation = generation;
+	header.number = number;
+	return header;
 }
 
 void
@@ -84,9 +146,7 @@ tsdb_pieces_write(TsdbStorage *storage, int shard, uint64 generation,
 				  const char *stream, uint32 stream_bytes, TsdbPieceList *list)
 {
 	Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_CREATE);
-	TupleDesc	tupdesc = RelationGetDescr(rel);
-	CommandId	cid = GetCurrentCommandId(true);
-	char	   *payload = palloc(VARHDRSZ + sizeof(PieceHeader) + PIECE_MAX_DATA);
+	char	   *payload = alloc_payload();
 	uint32		allocated = stream_bytes / PIECE_MAX_DATA + 4;
 	uint32		offset = 0;
 
@@ -96,46 +156,24 @@ tsdb_pieces_write(TsdbStorage *storage, int shard, uint64 generation,
 
 	while (offset < stream_bytes)
 	{
+		PieceHeader header = piece_header(storage, shard, generation, list->count);
 		uint32		rest = stream_bytes - offset;
 		uint32		bytes = Min(rest, PIECE_MAX_DATA);
-		BlockNumber block = target_block(rel);
-		PieceHeader header = {0};
-		HeapTuple	tuple;
-		Datum		value;
-		bool		isnull = false;
+		BlockNumber block = choose_page(rel);
 
-		if (block != InvalidBlockNumber)
-		{
-			Size		room = room_on(rel, block);
-
-			if (room < bytes && room >= PIECE_MIN_DATA)
-				bytes = room;
-		}
-
-		header.version = PIECE_VERSION;
-		header.shard = shard;
-		header.storage = storage->identity;
-		header.generation = generation;
-		header.number = list->count;
-		header.checksum = piece_checksum(&header, stream + offset, bytes);
-		SET_VARSIZE(payload, VARHDRSZ + sizeof(PieceHeader) + bytes);
-		memcpy(payload + VARHDRSZ, &header, sizeof(PieceHeader));
-		memcpy(payload + VARHDRSZ + sizeof(PieceHeader), stream + offset, bytes);
-
-		value = PointerGetDatum(payload);
-		tuple = heap_form_tuple(tupdesc, &value, &isnull);
-		heap_insert(rel, tuple, cid, HEAP_INSERT_NO_LOGICAL, NULL);
-
+		if (BlockNumberIsValid(block))
+			bytes = Min(bytes, room_on(rel, block));
+		RelationSetTargetBlock(rel, block);
 		if (list->count == allocated)
 		{
 			allocated *= 2;
 			list->refs = repalloc(list->refs, allocated * sizeof(TsdbPieceRef));
 		}
 		list->refs[list->count].offset = offset;
-		list->refs[list->count].tid = tuple->t_self;
 		list->refs[list->count].unused = 0;
+		insert_piece(rel, &header, stream + offset, bytes, HEAP_INSERT_SKIP_FSM, payload,
+					 &list->refs[list->count].tid);
 		list->count++;
-		heap_freetuple(tuple);
 		offset += bytes;
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -353,4 +391,143 @@ tsdb_pieces_delete(TsdbStorage *storage, int shard, uint64 generation, uint32 ch
 		CHECK_FOR_INTERRUPTS();
 	}
 	return left;
+}
+
+/* ---- moving pieces ---- */
+
+Size
+tsdb_piece_footprint(const TsdbPieceList *list, uint32 number)
+{
+	return MAXALIGN(PIECE_OVERHEAD + piece_bytes(list, number)) + sizeof(ItemIdData);
+}
+
+/*
+ * Bytes that this many pieces may take on a page.  Heap's code wants room for a
+ * line pointer with each, also if it can use an old one, of which an emptied page
+ * keeps one at least: so the last piece can go as far as the others' reuse.
+ */
+static Size
+room_for(Relation rel, BlockNumber block, int npieces)
+{
+	Buffer		buffer = ReadBuffer(rel, block);
+	Page		page = BufferGetPage(buffer);
+	int			reused = 0;
+	Size		room = 0;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (!PageIsNew(page))
+	{
+		OffsetNumber max = PageGetMaxOffsetNumber(page);
+
+		for (OffsetNumber offset = 1; offset <= max && reused < npieces - 1; offset++)
+			reused += !ItemIdIsUsed(PageGetItemId(page, offset));
+		room = PageGetExactFreeSpace(page) + reused * sizeof(ItemIdData);
+	}
+	UnlockReleaseBuffer(buffer);
+	return room;
+}
+
+/* Open a page, in the place of that with the least room if there are too many. */
+static int
+open_page(Relation rel, TsdbPieceRoom *room, BlockNumber block, Size left)
+{
+	int			place = room->nopen;
+
+	if (room->nopen < TSDB_OPEN_PAGES)
+		room->nopen++;
+	else
+	{
+		place = 0;
+		for (int i = 1; i < room->nopen; i++)
+		{
+			if (room->open[i].left < room->open[place].left)
+				place = i;
+		}
+		RecordPageWithFreeSpace(rel, room->open[place].block, room->open[place].left);
+	}
+	room->open[place].block = block;
+	room->open[place].left = left;
+	return place;
+}
+
+BlockNumber
+tsdb_pieces_room_find(TsdbStorage *storage, int shard, TsdbPieceRoom *room, Size bytes,
+					  int npieces)
+{
+	Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
+	int			best = -1;
+
+	for (int i = 0; i < room->nopen; i++)
+	{
+		room->open[i].left = room_for(rel, room->open[i].block, npieces);
+		if (room->open[i].left >= bytes &&
+			(best < 0 || room->open[i].left < room->open[best].left))
+			best = i;
+	}
+	while (best < 0 && room->next < room->end)
+	{
+		BlockNumber block = room->next++;
+		Size		left;
+		int			opened;
+
+		CHECK_FOR_INTERRUPTS();
+		if (GetRecordedFreeSpace(rel, block) < PIECE_OVERHEAD + PIECE_MIN_DATA)
+			continue;
+		left = room_for(rel, block, npieces);
+		opened = open_page(rel, room, block, left);
+		if (left >= bytes)
+			best = opened;
+	}
+	return best < 0 ? InvalidBlockNumber : room->open[best].block;
+}
+
+void
+tsdb_pieces_room_free(TsdbStorage *storage, int shard, TsdbPieceRoom *room)
+{
+	Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
+
+	for (int i = 0; i < room->nopen; i++)
+		RecordPageWithFreeSpace(rel, room->open[i].block,
+								room_for(rel, room->open[i].block, 1));
+	room->nopen = 0;
+}
+
+bool
+tsdb_piece_copy(TsdbStorage *storage, int shard, uint64 generation,
+				const TsdbPieceList *list, uint32 number, const char *content,
+				BlockNumber block, ItemPointer tid)
+{
+	Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
+	PieceHeader header = piece_header(storage, shard, generation, number);
+	uint32		bytes = piece_bytes(list, number);
+	PieceSearch search = {
+		.shard = shard,.generation = generation,.ref = &list->refs[number],.number = number,
+		.bytes = bytes,.snapshot = SnapshotSelf
+	};
+	char	   *data;
+	char	   *payload;
+
+	if (rel == NULL || bytes > PIECE_MAX_DATA)
+		return false;
+	data = palloc(PIECE_MAX_DATA);
+	if (find_piece(storage, rel, &search, 0, bytes, data) != NULL)
+	{
+		pfree(data);
+		return false;
+	}
+	if (content != NULL)
+		memcpy(data, content + list->refs[number].offset, bytes);
+	payload = alloc_payload();
+	RelationSetTargetBlock(rel, block);
+	insert_piece(rel, &header, data, bytes, HEAP_INSERT_FROZEN | HEAP_INSERT_SKIP_FSM,
+				 payload, tid);
+	pfree(payload);
+	pfree(data);
+	return true;
+}
+
+void
+tsdb_piece_delete(TsdbStorage *storage, int shard, ItemPointer tid)
+{
+	simple_heap_delete(tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS), tid);
 }

@@ -77,4 +77,46 @@ extern uint32 tsdb_pieces_delete(TsdbStorage *storage, int shard, uint64 generat
 								 uint32 chunk, const TsdbPieceList *list,
 								 bool damaged_too);
 
+/* Bytes that one piece takes on its page. */
+extern Size tsdb_piece_footprint(const TsdbPieceList *list, uint32 number);
+
+#define TSDB_OPEN_PAGES		16
+
+/*
+ * Pages of a shard to move pieces to: those from next to end come in turn, and
+ * a few stay open, so that pieces go where the least room is left.
+ */
+typedef struct TsdbPieceRoom
+{
+	BlockNumber next;
+	BlockNumber end;
+	int			nopen;
+	struct
+	{
+		BlockNumber block;
+		Size		left;
+	}			open[TSDB_OPEN_PAGES];
+} TsdbPieceRoom;
+
+/* A page with room for so many pieces that take so many bytes together, or
+ * InvalidBlockNumber. */
+extern BlockNumber tsdb_pieces_room_find(TsdbStorage *storage, int shard,
+										 TsdbPieceRoom *room, Size bytes, int npieces);
+
+/* Tell the free space map what is left of open pages. */
+extern void tsdb_pieces_room_free(TsdbStorage *storage, int shard, TsdbPieceRoom *room);
+
+/*
+ * Copy one piece to a page with room, or anywhere if block is
+ * InvalidBlockNumber; *tid is the copy's place.  The copy is inserted frozen: it
+ * stays whatever becomes of this transaction.  content, if not NULL, is the whole
+ * stream as it shall be from now on.  False if the piece is damaged.
+ */
+extern bool tsdb_piece_copy(TsdbStorage *storage, int shard, uint64 generation,
+							const TsdbPieceList *list, uint32 number, const char *content,
+							BlockNumber block, ItemPointer tid);
+
+/* Delete one piece that no directory tuple refers to any more. */
+extern void tsdb_piece_delete(TsdbStorage *storage, int shard, ItemPointer tid);
+
 #endif							/* TSDB_STORE_PIECES_H */

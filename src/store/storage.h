@@ -14,7 +14,7 @@
  * mode, until the end of the transaction; opening the marks locks them, to
  * read or to write.  Shards are opened as needed and not locked, so that a
  * statement holds the same few locks however many shards there are: what
- * rewrites or truncates one takes AccessExclusiveLock on the directory.
+ * rewrites one takes AccessExclusiveLock on the directory.
  */
 #ifndef TSDB_STORE_STORAGE_H
 #define TSDB_STORE_STORAGE_H

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "stats/progress.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "store/chunk_tid.h"
 #include "store/damage.h"
 #include "store/directory.h"
@@ -550,8 +551,10 @@ tsdb_verify_pieces(TsdbVerify *verify)
 		{
 			Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_KNOWN);
 
-			if (rel != NULL)
-				verify_shard(verify, rel, shard, round, rounds, &list);
+			if (rel == NULL)
+				continue;
+			LockRelation(rel, AccessShareLock); /* VACUUM may cut its end */
+			verify_shard(verify, rel, shard, round, rounds, &list);
 		}
 	}
 	pfree(list.values);

@@ -25,7 +25,9 @@ typedef struct TsdbCompactResult
 	int64		rows_kept;		/* seen and left: locked, too new, too large */
 	int64		chunks_written;
 	int64		chunks_merged;
+	int64		rows_merged;	/* of these chunks */
 	int64		bytes_written;
+	int64		bytes_moved;	/* of chunks, towards the front of their shard */
 } TsdbCompactResult;
 
 /*

@@ -37,7 +37,8 @@
  * indexes is to read them whole.  So: when tsdb.compact_rows were moved, VACUUM
  * without its index pass, which frees the tuples but for their line pointers,
  * of which a page has room for some generations; and when a tenth of the table
- * has moved, or when there is no index, an ordinary one.
+ * has moved, or when there is no index, an ordinary one.  Merges leave dead
+ * chunks, so their rows count as moved ones do.
  */
 #include "postgres.h"
 
@@ -102,6 +103,9 @@
 
 /* rows moved, as a fraction of the table, after which its indexes are cleaned */
 #define INDEX_VACUUM_FRACTION 0.1
+
+/* compactions of one table in a row, each followed by VACUUM */
+#define ROUNDS_MAX 8
 
 #define WORKER_NICE		10		/* priority value of a worker's process */
 
@@ -318,12 +322,13 @@ look_for_work(void)
 }
 
 /*
- * VACUUMs the table if enough rows have left its row store.
+ * VACUUMs the table if enough rows have left their place, or if it must.  Returns
+ * true if it did.
  *
  * Through ExecVacuum, whose parameters are the same in all versions.
  */
-static void
-vacuum_if_needed(void)
+static bool
+vacuum_if_needed(bool must)
 {
 	VacuumStmt *stmt;
 	MemoryContext oldcontext;
@@ -331,15 +336,15 @@ vacuum_if_needed(void)
 	bool		skip_indexes = false;
 	double		reltuples = 0;
 
-	if (task.unvacuumed < tsdb_compact_rows)
-		return;
+	if (task.unvacuumed < tsdb_compact_rows && !must)
+		return false;
 
 	StartTransactionCommand();
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(task.relid));
 	if (!HeapTupleIsValid(tuple))
 	{
 		CommitTransactionCommand();
-		return;
+		return false;
 	}
 	if (((Form_pg_class) GETSTRUCT(tuple))->relhasindex)
 	{
@@ -375,11 +380,15 @@ vacuum_if_needed(void)
 		task.unindexed = 0;
 	tsdb_pool_count_vacuum();
 	tsdb_pool_set_state(TSDB_WORKER_COMPACTING, task.relid);
+	return true;
 }
 
-/* Compacts the task's table until nothing is left, or somebody else's turn is. */
+/*
+ * Compacts the task's table until nothing is left, or somebody else's turn is.
+ * Sets *rows_merged and *bytes_moved.
+ */
 static TsdbWorkOutcome
-compact_table(void)
+compact_until_done(int64 *rows_merged, int64 *bytes_moved)
 {
 	TsdbCompactOptions options = {
 		.max_rows = tsdb_compact_batch_rows,
@@ -411,27 +420,46 @@ compact_table(void)
 
 		task_rows_moved += result.rows_moved;
 		task_rows_kept = result.rows_kept;
-		task.unvacuumed += result.rows_moved;
-		task.unindexed += result.rows_moved;
+		task.unvacuumed += result.rows_moved + result.rows_merged;
+		task.unindexed += result.rows_moved + result.rows_merged;
+		*rows_merged += result.rows_merged;
+		*bytes_moved += result.bytes_moved;
 		tsdb_pool_count_batch(result.rows_moved);
 
 		INSTR_TIME_SET_CURRENT(duration);
 		INSTR_TIME_SUBTRACT(duration, start);
 
 		if (!result.done && result.rows_moved == 0 && result.chunks_written == 0 &&
-			result.chunks_merged == 0)
+			result.chunks_merged == 0 && result.bytes_moved == 0)
 			return TSDB_WORK_BUSY;
 
 		stay = nap_after(INSTR_TIME_GET_MILLISEC(duration));
 		if (result.done)
-			break;
+			return TSDB_WORK_DONE;
 		if (!stay || slice_used(task_started_at))
 			return TSDB_WORK_YIELDED;
 	}
+}
 
-	if (!must_leave(false))
-		vacuum_if_needed();
-	return TSDB_WORK_DONE;
+/*
+ * Compacts and vacuums the task's table.  When VACUUM has freed what merges left,
+ * there is room for more of them, and for chunks from the ends of shards, which
+ * the next VACUUM can give back then.  If rounds do not come to an end, somebody's
+ * snapshot keeps VACUUM from freeing anything: the next rows bring us back.
+ */
+static TsdbWorkOutcome
+compact_table(void)
+{
+	for (int round = 1;; round++)
+	{
+		int64		rows_merged = 0;
+		int64		bytes_moved = 0;
+		TsdbWorkOutcome outcome = compact_until_done(&rows_merged, &bytes_moved);
+
+		if (outcome != TSDB_WORK_DONE || must_leave(false) ||
+			!vacuum_if_needed(bytes_moved > 0) || rows_merged == 0 || round == ROUNDS_MAX)
+			return outcome;
+	}
 }
 
 /* Does the task; what can go wrong goes out as an error. */

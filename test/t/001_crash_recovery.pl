@@ -94,6 +94,52 @@ foreach my $point (tsdb_stand_in() ? () : sort keys %reach)
 	is(tsdb_digest($node, 'm'), $before, "$point: vacuum goes on");
 }
 
+# giving space back: marks and their index, chunks that move within their shard
+my %give_back = (
+	truncate_after_marks => 'VACUUM s',
+	shrink_after_copy => "SELECT tsdb.compact('s')",
+	shrink_after_directory => "SELECT tsdb.compact('s')",);
+
+foreach my $point (tsdb_stand_in() ? () : sort keys %give_back)
+{
+	$node->safe_psql('postgres', 'DROP TABLE IF EXISTS s');
+	tsdb_fill($node, 's', 6000);
+	$node->safe_psql('postgres',
+		'UPDATE s SET note = (SELECT string_agg(md5((id * 9 + j)::text), NULL) FROM generate_series(1, 4) j)');
+	tsdb_compact($node, 's');
+	$node->safe_psql('postgres', 'VACUUM s');
+	$node->safe_psql('postgres', 'UPDATE s SET v = v WHERE id % 2 = 0; DELETE FROM s WHERE id % 5 > 1');
+	my $rows = tsdb_digest($node, 's');
+	tsdb_compact($node, 's');
+	$node->safe_psql('postgres', 'VACUUM s') if $point =~ /^shrink/;
+	my ($code, $out, $err) =
+	  $node->psql('postgres', "SET tsdb.stop_point = '$point'; $give_back{$point}");
+	isnt($code, 0, "$point: the process dies");
+	tsdb_wait_up($node);
+	is(tsdb_digest($node, 's'), $rows, "$point: the rows are there");
+	$node->safe_psql('postgres',
+		'BEGIN; UPDATE s SET v = 0 WHERE id < 1000; DELETE FROM s WHERE id > 5000; ROLLBACK');
+	is(tsdb_digest($node, 's'), $rows, "$point: marks can be made");
+	foreach (1 .. 2)
+	{
+		tsdb_compact($node, 's');
+		$node->safe_psql('postgres', 'VACUUM s');
+	}
+	is(tsdb_digest($node, 's'), $rows, "$point: compaction and vacuum go on");
+
+	# what the crash has left in the shards is gone: a copy takes no less
+	my $bytes = $node->safe_psql('postgres', "SELECT tsdb.table_size('s')");
+	$node->safe_psql('postgres', 'CREATE TABLE copy (LIKE s) USING tsdb; INSERT INTO copy TABLE s');
+	foreach (1 .. 2)
+	{
+		tsdb_compact($node, 'copy');
+		$node->safe_psql('postgres', 'VACUUM copy');
+	}
+	my $fresh = $node->safe_psql('postgres', "SELECT tsdb.table_size('copy')");
+	cmp_ok($bytes, '<', 1.5 * $fresh, "$point: nothing is left over");
+	$node->safe_psql('postgres', 'DROP TABLE copy');
+}
+
 # truncation and a new table under the same name
 $node->safe_psql('postgres', 'BEGIN; TRUNCATE m; ROLLBACK');
 $node->stop('immediate');

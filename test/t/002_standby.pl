@@ -54,6 +54,29 @@ $primary->safe_psql('postgres',
 	q(ALTER TABLE m ADD COLUMN extra int DEFAULT 7; CREATE INDEX ON m (v);));
 same('column added, index built');
 
+# space that VACUUM gives back is given back there, too, below a session that has read it before
+my $bytes = q(SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = '_tsdb'::regnamespace);
+my $keeper = $standby->background_psql('postgres');
+$primary->safe_psql('postgres', 'UPDATE m SET v = v - 1 WHERE id % 2 = 1; DELETE FROM m WHERE id % 3 = 0');
+$primary->wait_for_catchup($standby);
+my $sum = 'SELECT count(*), sum(id), sum(v) FILTER (WHERE id % 7 = 0) FROM m';
+$keeper->query_safe($sum);
+unless (tsdb_stand_in())
+{
+	foreach (1 .. 2)
+	{
+		tsdb_compact($primary, 'm');
+		$primary->safe_psql('postgres', 'VACUUM m');
+	}
+	same('space given back');
+	is( $standby->safe_psql('postgres', $bytes),
+		$primary->safe_psql('postgres', $bytes), 'the same relations are cut');
+}
+$primary->safe_psql('postgres', 'DELETE FROM m WHERE id % 7 = 1');
+$primary->wait_for_catchup($standby);
+is($keeper->query_safe($sum), $primary->safe_psql('postgres', $sum), 'and an old session goes on');
+$keeper->quit;
+
 # a snapshot of the standby outlives changes, compaction and vacuum
 my $reader = $standby->background_psql('postgres');
 my $query = 'SELECT count(*), sum(id) FROM m';

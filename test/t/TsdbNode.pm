@@ -131,6 +131,7 @@ sub tsdb_wait_up
 {
 	my ($node) = @_;
 
+	select undef, undef, undef, 0.5;	# the postmaster has to hear of it first
 	foreach (1 .. 1800)
 	{
 		my $up = eval { ($node->psql('postgres', 'SELECT NOT pg_is_in_recovery()'))[1] } // '';
