@@ -141,7 +141,7 @@ def create_index(model, table, rng, outside):
             body += f" INCLUDE ({rng.choice(table.columns).name})"
         if kind == "partial":
             where = f" WHERE {predicate(table, rng)}"
-    elif kind == "key index" and ordered and not table.partitioned:
+    elif kind == "key index" and ordered and not table.partitioned and not table.heap:
         chosen = rng.sample(ordered, min(len(ordered), rng.choice([1, 1, 2])))
         body = f"USING {KEY_INDEX} ({', '.join(c.name for c in chosen)})"
     elif kind == "hash" and hashed:
@@ -252,7 +252,7 @@ def copy_table(model, table, rng):
     if kind == "like":
         like = table.copy()
         like.name, like.indexes, like.constraints, like.triggers = name, [], [], []
-        like.key_indexes = []
+        like.key_indexes, like.heap = [], False
         like.partitioned = like.children = False
         like.parts, like.detached = {}, {}
 
@@ -286,14 +286,16 @@ def storage(_model, table, rng):
     """Changes that rewrite the table or give it new storage; the access method goes both ways."""
     if table.partitioned or table.temporary or table.view:
         return []
-    options = [[Step(f"ALTER TABLE {table.name} SET UNLOGGED")],
-               [Step(f"ALTER TABLE {table.name} SET LOGGED")],
-               [Step(f"ALTER TABLE {table.name} SET (fillfactor = {rng.randint(10, 100)})")],
-               [Step(f"ALTER TABLE {table.name} SET ACCESS METHOD heap", "side")],
+    options = [Step(f"ALTER TABLE {table.name} SET UNLOGGED"),
+               Step(f"ALTER TABLE {table.name} SET LOGGED"),
+               Step(f"ALTER TABLE {table.name} SET (fillfactor = {rng.randint(10, 100)})")]
+    methods = [[Step(f"ALTER TABLE {table.name} SET ACCESS METHOD heap", "side")],
                [Step(f"ALTER TABLE {table.name} SET ACCESS METHOD tsdb", "side")] * 3]
-    if table.keyed:
-        options = options[:4]
-    return rng.choice(options)
+    if table.keyed or rng.random() < 0.6:
+        return [rng.choice(options)]
+    chosen = rng.choice(methods)
+    table.heap = table.heap or "heap" in chosen[0].sql
+    return chosen
 
 
 SWITCHES = ["enable_seqscan", "enable_indexscan", "enable_bitmapscan", "enable_indexonlyscan",

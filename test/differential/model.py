@@ -62,6 +62,7 @@ class Table:
     indexes: list = dataclasses.field(default_factory=list)
     key_indexes: list = dataclasses.field(default_factory=list)    # of access method tsdb_key
     keyed: bool = False             # has or had such an index: it cannot become a heap table
+    heap: bool = False              # perhaps a heap table on both sides: it cannot have such an index
     constraints: list = dataclasses.field(default_factory=list)
     triggers: list = dataclasses.field(default_factory=list)
     parts: dict = dataclasses.field(default_factory=dict)       # attached partitions, by name

@@ -17,6 +17,7 @@ def partition(model, table, rng):
         leaf = table.copy()
         leaf.name, leaf.partitioned, leaf.parts, leaf.detached = name, False, {}, {}
         leaf.indexes, leaf.constraints, leaf.triggers = [], [], []
+        leaf.heap = True
 
         def detach(m):
             parent = m.tables[table.name]
@@ -45,11 +46,14 @@ def inherit(model, table, rng):
     kid = Table(name, [Column(c.name, c.type, c.notnull, c.default, c.generated)
                        for c in table.columns] + [extra], key=table.key, bound=table.bound)
 
+    method = rng.choice(["", "", " USING heap"])
+    kid.heap = bool(method)
+
     def remember(m):
         m.tables[name] = kid
         m.tables[table.name].children = True
     return [Step(f"CREATE TABLE {name} ({extra.name} {extra.type.name}) INHERITS ({table.name})"
-                 + rng.choice(["", "", " USING heap"]), after=remember)]
+                 f"{method}", after=remember)]
 
 
 def view(model, table, rng):
