@@ -198,6 +198,13 @@ typedef struct TsdbIndexFetch
 {
 	IndexFetchHeapData heap;	/* must be first: heap's code uses it */
 	TsdbStorage *storage;		/* opened at need */
+
+	/* A search by SnapshotDirty: chunk rows returned so far, and whether one of
+	 * them was reached by the entry of a former place. */
+	ItemPointerData *returned;
+	int			nreturned;
+	int			allocated;
+	bool		followed;
 } TsdbIndexFetch;
 
 struct IndexFetchTableData *
@@ -213,6 +220,10 @@ tsdb_index_fetch_begin(Relation rel)
 void
 tsdb_index_fetch_reset(struct IndexFetchTableData *base)
 {
+	TsdbIndexFetch *fetch = (TsdbIndexFetch *) base;
+
+	fetch->nreturned = 0;
+	fetch->followed = false;
 	GetHeapamTableAmRoutine()->index_fetch_reset(base);
 }
 
@@ -224,6 +235,8 @@ tsdb_index_fetch_end(struct IndexFetchTableData *base)
 	tsdb_index_fetch_reset(base);
 	if (fetch->storage != NULL)
 		tsdb_storage_close(fetch->storage);
+	if (fetch->returned != NULL)
+		pfree(fetch->returned);
 	pfree(fetch);
 }
 
@@ -287,10 +300,35 @@ find_merged_lately(TsdbIndexFetch *fetch, ItemPointer tid)
 		tsdb_moves_find(fetch->storage, replacer, tid, tid);
 }
 
+/*
+ * An index that was built since may have entries of a row's former place and of
+ * the present one.  The row must be returned once: false if it was already.
+ */
+static bool
+is_first_return(TsdbIndexFetch *fetch, ItemPointer place, bool followed)
+{
+	fetch->followed = fetch->followed || followed;
+	for (int i = 0; fetch->followed && i < fetch->nreturned; i++)
+	{
+		if (ItemPointerEquals(&fetch->returned[i], place))
+			return false;
+	}
+	if (fetch->nreturned == fetch->allocated)
+	{
+		fetch->allocated = Max(8, fetch->allocated * 2);
+		fetch->returned = fetch->returned == NULL ?
+			MemoryContextAlloc(GetMemoryChunkContext(fetch),
+							   fetch->allocated * sizeof(ItemPointerData)) :
+			repalloc(fetch->returned, fetch->allocated * sizeof(ItemPointerData));
+	}
+	fetch->returned[fetch->nreturned++] = *place;
+	return true;
+}
+
 /* A chunk row; where it is now, if a merge has moved it meanwhile. */
 static bool
 fetch_dirty_chunk_row(TsdbIndexFetch *fetch, ItemPointer tid, Snapshot snapshot,
-					  TupleTableSlot *slot)
+					  TupleTableSlot *slot, bool followed)
 {
 	ItemPointerData place = *tid;
 
@@ -300,7 +338,8 @@ fetch_dirty_chunk_row(TsdbIndexFetch *fetch, ItemPointer tid, Snapshot snapshot,
 		snapshot->xmin = snapshot->xmax = InvalidTransactionId;
 		snapshot->speculativeToken = 0;
 		if (tsdb_fetch_chunk_row(fetch->storage, &place, snapshot, slot))
-			return true;
+			return is_first_return(fetch, &place,
+								   followed || !ItemPointerEquals(&place, tid));
 	} while (find_merged_lately(fetch, &place));
 	return false;
 }
@@ -328,7 +367,7 @@ tsdb_index_fetch_tuple(struct IndexFetchTableData *base, ItemPointer tid,
 			return found;
 		if (all_dead != NULL)
 			*all_dead = false;
-		return fetch_dirty_chunk_row(fetch, &place, snapshot, slot);
+		return fetch_dirty_chunk_row(fetch, &place, snapshot, slot, true);
 	}
 
 	/* Index entries of chunk rows are removed by VACUUM only. */
@@ -338,7 +377,7 @@ tsdb_index_fetch_tuple(struct IndexFetchTableData *base, ItemPointer tid,
 	if (fetch_storage(fetch) == NULL)
 		return false;
 	if (snapshot->snapshot_type == SNAPSHOT_DIRTY)
-		return fetch_dirty_chunk_row(fetch, tid, snapshot, slot);
+		return fetch_dirty_chunk_row(fetch, tid, snapshot, slot, false);
 	return tsdb_fetch_chunk_row(fetch->storage, tid, snapshot, slot);
 }
 
