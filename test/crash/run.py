@@ -257,6 +257,10 @@ class Crash:
                 query(connection, "DELETE FROM events WHERE writer = -1")
                 if name.startswith("compact"):
                     query(connection, "SELECT tsdb.compact('events')")
+                elif name == "mark_after_tombstone":
+                    query(connection, "BEGIN; DELETE FROM events WHERE ctid IN "
+                          "(SELECT ctid FROM events WHERE (ctid::text::point)[0] >= 2147483648 "
+                          "LIMIT 1); ROLLBACK")
                 elif name.startswith("mark"):
                     # rolled back if it survives: the rows are the writers'
                     query(connection, "BEGIN; UPDATE events SET v = v WHERE ctid IN "
