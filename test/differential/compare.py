@@ -144,7 +144,8 @@ class Side:
         """Compact every tsdb table; returns an error or None.  A lock not granted is no error.
 
         own: from the first connection; "keep" or "undo" says what becomes of it if that is
-        within a transaction.
+        within a transaction.  Temporary tables are among them then only if own is "temporary",
+        since PREPARE TRANSACTION would refuse what has touched one.
         """
         if self.method != "tsdb":
             return self.reorder() if not own else None
@@ -158,14 +159,14 @@ class Side:
                 cursor.execute("SHOW transaction_isolation")
                 if inside and cursor.fetchall()[0][0] != "read committed":
                     return None                 # refused
-                cursor.execute(OWN if own else MEMBERS)
+                cursor.execute(OWN if own and (not inside or own == "temporary") else MEMBERS)
                 for (name,) in cursor.fetchall():
                     if inside:
                         cursor.execute("SAVEPOINT own")
                     error = self.compact_one(connection, cursor, name)
                     if error and error.pgcode not in NOT_NOW:
                         return f"compact({name}): {error.pgcode} {error}".strip()
-                    if inside and not error and own == "keep":
+                    if inside and not error and own != "undo":
                         cursor.execute("RELEASE own")
                         self.holds = True
                     elif inside:

@@ -271,7 +271,7 @@ def copy_table(model, table, rng):
     made.temporary = True
     end = rng.choice(["", " ON COMMIT DELETE ROWS", " ON COMMIT PRESERVE ROWS"])
     return [Step(f"CREATE TEMP TABLE {name}{end} AS SELECT * FROM {table.name}", after=remember),
-            Step("keep", "own"), Step(f"SELECT * FROM {name}")]
+            Step("temporary", "own"), Step(f"SELECT * FROM {name}")]
 
 
 def drop_table(model, rng):
