@@ -243,18 +243,21 @@ void
 tsdb_table_key(Relation table, TsdbSortKey *key)
 {
 	StatedKey	stated;
-	Oid			relid = RelationGetRelid(table);
-	bool		is_partition = table->rd_rel->relispartition;
+	List	   *ancestors = NIL;
+	ListCell   *lc;
 
+	/* While a partition is being detached it may have no parent any more. */
+	if (table->rd_rel->relispartition)
+		ancestors = get_partition_ancestors(RelationGetRelid(table));
 	memset(&stated, 0, sizeof(stated));
-	for (;;)
+	add_stated(table, RelationGetRelid(table), &stated);
+	foreach(lc, ancestors)
 	{
-		add_stated(table, relid, &stated);
-		if ((stated.time_stated && stated.series_stated) || !is_partition)
+		if (stated.time_stated && stated.series_stated)
 			break;
-		relid = get_partition_parent(relid, true);
-		is_partition = get_rel_relispartition(relid);
+		add_stated(table, lfirst_oid(lc), &stated);
 	}
+	list_free(ancestors);
 
 	*key = stated.key;
 	if (!stated.time_stated)
