@@ -71,7 +71,7 @@ class Side:
         self.helper = self.server.connect(
             self.database, name="helper",
             options=f"-c search_path=s,public -c default_table_access_method={self.method} "
-                    "-c statement_timeout=4s -c lock_timeout=40ms " + self.options)
+                    "-c statement_timeout=4s -c lock_timeout=15ms " + self.options)
 
     def reset(self):
         """A new schema s, and connections without memory."""
@@ -79,7 +79,8 @@ class Side:
         if self.admin is None or self.admin.closed:
             self.admin = self.server.connect(
                 self.database, name="admin",
-                options="-c lock_timeout=20s -c client_min_messages=error")
+                options="-c search_path=s,public -c lock_timeout=20s "
+                        "-c client_min_messages=error")
         with self.admin.cursor() as cursor:
             cursor.execute("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
             for (gid,) in cursor.fetchall():
@@ -102,13 +103,13 @@ class Side:
             self.connection.info.transaction_status != TRANSACTION_STATUS_IDLE
         return self.holds
 
-    def run_other(self, sql):
+    def run_other(self, sql, tries=1):
         """Execute one statement from the second connection.
 
         It does not wait for what the first one holds.  A lock that a background worker has for
         a moment is no difference, so a few tries are made.
         """
-        for _ in range(6 if self.method == "tsdb" else 1):
+        for _ in range(tries):
             outcome = self.run(sql, connection=self.helper)
             if outcome.state != LOCK_NOT_AVAILABLE:
                 break
@@ -156,11 +157,11 @@ class Side:
             return None
         try:
             with connection.cursor() as cursor:
-                cursor.execute("SHOW transaction_isolation")
-                if inside and cursor.fetchall()[0][0] != "read committed":
-                    return None                 # refused
-                cursor.execute(OWN if own and (not inside or own == "temporary") else MEMBERS)
-                for (name,) in cursor.fetchall():
+                if inside:
+                    cursor.execute("SHOW transaction_isolation")
+                    if cursor.fetchall()[0][0] != "read committed":
+                        return None             # refused
+                for (name,) in self.members(cursor, own, inside):
                     if inside:
                         cursor.execute("SAVEPOINT own")
                     error = self.compact_one(connection, cursor, name)
@@ -176,6 +177,15 @@ class Side:
                 raise Lost(str(error)) from None
             return str(error)
         return None
+
+    def members(self, cursor, own, inside):
+        """Names of the tables to compact, as the one who does it sees them."""
+        if own:
+            cursor.execute(MEMBERS if inside and own != "temporary" else OWN)
+            return cursor.fetchall()
+        with self.admin.cursor() as plain:      # without the settings that make plans costly
+            plain.execute(MEMBERS)
+            return plain.fetchall()
 
     @staticmethod
     def compact_one(connection, cursor, name):
@@ -245,6 +255,14 @@ class Pair:
                         raise
                     time.sleep(0.1)
 
+    def vacuum(self):
+        """Clean the catalogs, which nobody else does."""
+        for side in (self.heap, self.tsdb):
+            side.close()
+            if side.admin is not None and not side.admin.closed:
+                with side.admin.cursor() as cursor:
+                    cursor.execute("VACUUM")
+
     def step(self, number, step):
         """Run one Step on both sides: (heap's Outcome or None, Difference or None)."""
         try:
@@ -272,7 +290,10 @@ class Pair:
         if step.how == "other":
             if self.tsdb.holds_locks():
                 return None, None
-            outcomes = [side.run_other(step.sql) for side in (self.heap, self.tsdb)]
+            outcomes = [self.heap.run_other(step.sql)]
+            locked = outcomes[0].state == LOCK_NOT_AVAILABLE
+            outcomes.append(self.tsdb.run_other(
+                step.sql, tries=1 if locked or self.tsdb.method != "tsdb" else 12))
             what = self.differ(step, *outcomes)
             if what and not (step.sql.startswith(("VACUUM", "ANALYZE")) and
                              {outcome.state for outcome in outcomes} & set(NOT_NOW)):

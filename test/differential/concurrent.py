@@ -26,8 +26,9 @@ import psycopg2
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from server import (KEY_INDEX, Server, closing_line, create_extension, note, query,     # noqa: E402
-                    remove_directory, with_key_index, work_directory)
+from server import (KEY_INDEX, Server, closing_line, create_extension,       # noqa: E402
+                    memory_directory, note, query, remove_directory, with_key_index,
+                    work_directory)
 
 COMPACT = "tsdb.compact"
 FINE = (None, "deadlock", "suspicion", "race", "quirk")      # outcomes of a comparison that raise no alarm
@@ -387,7 +388,7 @@ def main():
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a line for postgresql.conf")
     options = parser.parse_args()
-    server = Server(work_directory("concurrent")).new(
+    server = Server(work_directory("concurrent"), data=memory_directory("concurrent")).new(
         preload="tsdb" if options.am == "tsdb" else None,
         settings=dict(item.split("=", 1) for item in options.set)).start()
     try:

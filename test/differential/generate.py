@@ -17,6 +17,11 @@ from queries import query
 from values import PRELUDE
 
 
+def settings(**values):
+    """All of them in one step."""
+    return Step("; ".join(f"SET {name} = {value}" for name, value in values.items()))
+
+
 class Script:
     """Seed and length decide everything, but for what heap refuses."""
 
@@ -28,7 +33,7 @@ class Script:
         self.aborted = False        # ... and has failed
         self.two_phase = False
         self.savepoints = []
-        self.pending = [Step(sql) for sql in PRELUDE + LOGGING]
+        self.pending = [Step(";\n".join(PRELUDE + LOGGING))]
         self.pending += create_main(self.model, self.rng)
         self.pending += create_side(self.model, self.rng)
         self.compact_often = self.rng.choice([0.05, 0.15, 0.4])
@@ -226,15 +231,13 @@ class Script:
     def check_all(self):
         """Every row of every table, by each way that reads them."""
         steps = [Step("SET session_replication_role = origin")] if not self.inside else []
-        steps += [Step(f"SET {name} = {value}") for name, value in
-                  [("enable_seqscan", "on"), ("enable_indexscan", "off"),
-                   ("enable_indexonlyscan", "off"), ("enable_bitmapscan", "off"),
-                   ("max_parallel_workers_per_gather", "0")]]
+        steps.append(settings(enable_seqscan="on", enable_indexscan="off",
+                              enable_indexonlyscan="off", enable_bitmapscan="off",
+                              max_parallel_workers_per_gather=0))
         for name in self.model.tables:
             steps.append(Step(f"SELECT * FROM {name}"))
-        steps += [Step(f"SET {name} = {value}") for name, value in
-                  [("enable_seqscan", "off"), ("enable_indexscan", "on"),
-                   ("enable_indexonlyscan", "on"), ("enable_bitmapscan", "on")]]
+        steps.append(settings(enable_seqscan="off", enable_indexscan="on",
+                              enable_indexonlyscan="on", enable_bitmapscan="on"))
         for table in self.model.tables.values():
             if table.key and table.column(table.key):
                 steps.append(Step(f"SELECT * FROM {table.name} WHERE {table.key} > -5000"))

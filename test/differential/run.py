@@ -22,8 +22,10 @@ import psycopg2                                             # noqa: E402
 
 from compare import Pair, Side, as_sql, minimise            # noqa: E402
 from generate import Script                                 # noqa: E402
-from server import (Server, closing_line, create_extension, note, query,      # noqa: E402
-                    remove_directory, work_directory)
+from server import (Server, closing_line, create_extension, memory_directory,     # noqa: E402
+                    note, query, remove_directory, work_directory)
+
+VACUUM_EVERY = 100      # seeds: autovacuum is off, and what each of them drops stays in the catalogs
 
 
 def arguments():
@@ -52,7 +54,10 @@ class Runner:
         settings.setdefault("restart_after_crash", "on")
         settings.setdefault("allow_in_place_tablespaces", "on")
         settings.setdefault("jit", "off")       # plans that are costly on purpose are many here
-        self.server = Server(self.directory).new(
+        settings.setdefault("full_page_writes", "off")
+        settings.setdefault("max_wal_size", "512MB")
+        data = None if options.keep else memory_directory("differential")
+        self.server = Server(self.directory, data=data).new(
             preload="tsdb" if options.am == "tsdb" else None, settings=settings).start()
         admin = self.server.connect()
         for name in ("dh", "dt"):
@@ -141,6 +146,8 @@ class Runner:
         for seed in range(options.start, options.start + options.seeds):
             if deadline and time.monotonic() > deadline:
                 break
+            if seed % VACUUM_EVERY == 0:
+                self.pair.vacuum()
             difference, steps = self.seed(seed)
             if difference and difference.kind == "plan":
                 self.undecided += 1

@@ -62,6 +62,28 @@ def work_directory(name):
     return path
 
 
+def memory_directory(name, gigabytes=4):
+    """A new directory for data that no test reads after the server's end, or None.
+
+    It is in memory, if there is that much to spare: making and removing thousands of files
+    takes a third of the time of a server that does nothing but DDL.
+    """
+    base = "/dev/shm"
+    try:
+        room = os.statvfs(base)
+        with open("/proc/meminfo", encoding="ascii") as file:
+            spare = next(int(line.split()[1]) * 1024 for line in file
+                         if line.startswith("MemAvailable:"))
+        if min(spare // 2, room.f_bavail * room.f_frsize) < gigabytes << 30:
+            return None
+        path = tempfile.mkdtemp(prefix=f"tsdb-{name}-", dir=base)
+    except (OSError, StopIteration):
+        return None
+    if account():
+        os.chown(path, *account())
+    return path
+
+
 def remove_directory(path):
     """Remove what work_directory() made."""
     shutil.rmtree(path, ignore_errors=True)
@@ -96,11 +118,13 @@ class Raw:
 class Server:
     """One private server.  Use start() after new(); destroy() removes every trace."""
 
-    def __init__(self, directory, name="main"):
+    def __init__(self, directory, name="main", data=None):
+        """directory has the log, and the data too unless they have a directory of their own."""
         self.bin = pg_config("bindir")
         self.name = name
         self.directory = directory
-        self.data = os.path.join(directory, name)
+        self.own = data
+        self.data = os.path.join(data or directory, name)
         self.log = os.path.join(directory, name + ".log")
         # a socket's path may have no more than 107 bytes, so it gets a short directory of its own
         self.socket = tempfile.mkdtemp(prefix="tsdb-s-", dir="/tmp")
@@ -205,7 +229,7 @@ class Server:
     def destroy(self):
         if self.postmaster():
             self.stop("immediate", check=False)
-        shutil.rmtree(self.data, ignore_errors=True)
+        shutil.rmtree(self.own or self.data, ignore_errors=True)
         shutil.rmtree(self.socket, ignore_errors=True)
 
 
