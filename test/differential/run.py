@@ -13,6 +13,7 @@ the shortest script that still differs is printed and kept in BUILD_DIR/differen
 import argparse
 import os
 import random
+import signal
 import sys
 import time
 
@@ -78,6 +79,7 @@ class Runner:
         self.failures = []
         self.passed = 0
         self.compared = 0
+        self.stop = False       # SIGTERM: the seed at hand is the last
         self.undecided = 0      # seeds that ended early, where the answer hangs on the plan
 
     def revive(self):
@@ -144,7 +146,8 @@ class Runner:
         deadline = time.monotonic() + options.minutes * 60 if options.minutes else None
         said = time.monotonic()
         for seed in range(options.start, options.start + options.seeds):
-            if deadline and time.monotonic() > deadline:
+            if self.stop or deadline and time.monotonic() > deadline:
+                note(f"stopped before seed {seed}")
                 break
             if seed % VACUUM_EVERY == 0:
                 self.pair.vacuum()
@@ -183,6 +186,7 @@ class Runner:
 
 def main():
     runner = Runner(arguments())
+    signal.signal(signal.SIGTERM, lambda *_: setattr(runner, "stop", True))
     runner.run()
     note(f"{runner.compared} statements compared; {runner.undecided} seeds ended early since a "
          "cursor's plan decided what was in use")
