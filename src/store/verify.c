@@ -53,8 +53,6 @@ updated_header_fault(Relation rel, HeapTuple tuple)
 	if (header->t_hoff < SizeofHeapTupleHeader || header->t_hoff > tuple->t_len ||
 		header->t_hoff != MAXALIGN(header->t_hoff))
 		return "Its header has an impossible length.";
-	if (HeapTupleHeaderGetNatts(header) > RelationGetNumberOfAttributes(rel))
-		return "It has too many columns.";
 	if (!HeapTupleHeaderXminFrozen(header) && (infomask & HEAP_MOVED) == 0 &&
 		HeapTupleHeaderGetRawXmin(header) != FrozenTransactionId &&
 		!tsdb_internal_xid_possible(rel, HeapTupleHeaderGetRawXmin(header)))
@@ -122,6 +120,14 @@ read_page(void *arg)
 		if (item->fault != NULL)
 			continue;
 		item->visible = HeapTupleSatisfiesVisibility(&tuple, work->verify->snapshot, buffer);
+
+		/* a transaction that was rolled back may have added columns, and rows with them */
+		if ((item->visible || HeapTupleHeaderXminCommitted(tuple.t_data)) &&
+			HeapTupleHeaderGetNatts(tuple.t_data) > RelationGetNumberOfAttributes(work->rel))
+		{
+			item->fault = "It has too many columns.";
+			continue;
+		}
 		item->tuple = heap_copytuple(&tuple);
 	}
 	UnlockReleaseBuffer(buffer);

@@ -211,15 +211,15 @@ tsdb_batch_rows(TsdbBatch *batch)
 
 /* The time column as an integer that sorts; null and absent times last. */
 static int64
-row_time(TsdbBatch *batch, HeapTuple row)
+row_time(TsdbBatch *batch, HeapTuple row, bool *isnull)
 {
-	bool		isnull;
 	Datum		value;
 
+	*isnull = false;
 	if (batch->key.time == 0)
 		return 0;
-	value = heap_getattr(row, batch->key.time, RelationGetDescr(batch->rel), &isnull);
-	if (isnull)
+	value = heap_getattr(row, batch->key.time, RelationGetDescr(batch->rel), isnull);
+	if (*isnull)
 		return PG_INT64_MAX;
 	switch (batch->time_type)
 	{
@@ -298,7 +298,7 @@ tsdb_batch_add(TsdbBatch *batch, HeapTuple tuple)
 		row->key = heap_getattr(tuple, batch->key.series[0], RelationGetDescr(batch->rel),
 								&row->key_null);
 	item->index = batch->count++;
-	item->time = row_time(batch, tuple);
+	item->time = row_time(batch, tuple, &item->time_null);
 	item->prefix = (uint64) row_shard(batch, tuple) << PREFIX_KEY_BITS |
 		abbreviated_key(batch, row);
 	batch->bytes += tuple->t_len + HEAPTUPLESIZE + 2 * sizeof(TsdbBatchItem) + sizeof(BatchRow);
@@ -345,6 +345,8 @@ compare_items(const void *left, const void *right, void *arg)
 		return order;
 	if (a->time != b->time)
 		return a->time < b->time ? -1 : 1;
+	if (a->time_null != b->time_null)	/* a null comes after infinity */
+		return a->time_null ? 1 : -1;
 	return a->index < b->index ? -1 : 1;
 }
 

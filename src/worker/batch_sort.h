@@ -16,6 +16,7 @@ typedef struct TsdbBatchItem
 	uint64		prefix;			/* what comes first in the order, as a number */
 	int64		time;
 	uint32		index;			/* order of arrival */
+	bool		time_null;
 } TsdbBatchItem;
 
 /*

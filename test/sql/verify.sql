@@ -51,6 +51,25 @@ CREATE TABLE plain (a int, b text) USING tsdb;
 INSERT INTO plain SELECT i, repeat('x', i) FROM generate_series(1, 3000) i;
 SELECT tsdb.compact('plain');
 SELECT * FROM tsdb.verify('plain');
+
+-- nulls come after infinity in a chunk; a new version's page is gone once compaction has emptied it
+CREATE TABLE ends (ts timestamptz, n int) USING tsdb;
+INSERT INTO ends VALUES ('infinity', 1), (NULL, 2), ('infinity', 3), (NULL, 4), ('-infinity', 5);
+SELECT tsdb.compact('ends');
+SELECT * FROM ends;
+INSERT INTO ends SELECT '2026-01-01', i FROM generate_series(10, 900) i;
+SELECT tsdb.compact('ends');
+UPDATE ends SET n = 0 WHERE n = 700;
+SELECT tsdb.compact('ends');
+BEGIN;
+ALTER TABLE ends ADD COLUMN more int;
+INSERT INTO ends VALUES (NULL, 6, 7);
+ROLLBACK;
+SELECT * FROM tsdb.verify('ends');
+VACUUM ends;
+SELECT pg_relation_size('ends');
+SELECT * FROM tsdb.verify('ends');
+DROP TABLE ends;
 CREATE TABLE parted (ts timestamptz, device text, value int) PARTITION BY RANGE (ts);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2026-01-02') USING tsdb;
 CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM ('2026-01-02') TO ('2026-01-03');
