@@ -14,7 +14,7 @@ from psycopg2.extensions import (TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INE
                                  TRANSACTION_STATUS_INTRANS)
 
 from model import Step
-from server import Raw, with_key_index
+from server import STAND_IN, Raw, with_key_index
 
 LOCK_NOT_AVAILABLE = "55P03"
 IN_USE = "55006"
@@ -187,6 +187,23 @@ class Side:
             plain.execute(MEMBERS)
             return plain.fetchall()
 
+    def verify(self):
+        """What tsdb.verify() finds in the tables, or an error of its; None if all is well."""
+        if self.method != "tsdb" or STAND_IN:
+            return None
+        try:
+            with self.admin.cursor() as cursor:
+                cursor.execute(MEMBERS)
+                for (name,) in cursor.fetchall():
+                    cursor.execute("SELECT * FROM tsdb.verify(%s::regclass)", (name,))
+                    if found := cursor.fetchall():
+                        return f"verify({name}): {len(found)} faults: {found[:4]}"
+        except psycopg2.Error as error:
+            if self.admin.closed:
+                raise Lost(str(error)) from None
+            return f"verify: {error.pgcode} {error}".strip()
+        return None
+
     @staticmethod
     def compact_one(connection, cursor, name):
         """Compact one table; the error or None."""
@@ -229,7 +246,7 @@ class Difference:
     tsdb: str
 
     def signature(self):
-        return (self.kind, self.sql) if self.kind not in ("lost", "compact") else (self.kind,)
+        return (self.kind, self.sql) if self.kind not in ("lost", "compact", "verify") else (self.kind,)
 
     def __str__(self):
         return (f"{self.kind} at step {self.number}: {self.sql[:2000]}\n"
@@ -276,6 +293,9 @@ class Pair:
             if error:
                 return None, Difference(number, "", "compact", "-", error)
             return None, None
+        if step.how == "verify":
+            found = self.tsdb.verify()
+            return None, Difference(number, "", "verify", "-", found) if found else None
         if step.how == "side":
             if self.tsdb.method == "tsdb":
                 tsdb = self.tsdb.run(step.sql)
@@ -396,6 +416,8 @@ def as_sql(steps):
             lines.append(f"SELECT tsdb.compact('t');      -- every table, from {who}")
         elif step.how == "again":
             lines.append("\\c -")
+        elif step.how == "verify":
+            lines.append("SELECT * FROM tsdb.verify('t');      -- every table")
         elif step.how == "other":
             lines.append(step.sql + ";      -- from another session")
         elif step.data is not None:

@@ -49,7 +49,7 @@ class Script:
                 if self.inside:
                     self.pending.append(self.finish())
                 self.pending += self.check_all()
-                self.pending += [Step("", "compact")] + self.check_all()
+                self.pending += [Step("", "compact")] + self.check_all() + [Step("", "verify")]
                 break
             self.left -= 1
             self.pending = self.choose()

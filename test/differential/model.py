@@ -25,6 +25,7 @@ class Step:
          side    runs on the tsdb side only and must succeed
          compact compaction of every tsdb table, from a connection of its own
          own     the same from the test's connection (temporary tables too, own transaction)
+         verify  tsdb.verify() of every tsdb table must find nothing
          other   runs from a second connection, in a transaction of its own
          again   both sides connect anew
     """
