@@ -103,6 +103,20 @@ class Side:
             self.connection.info.transaction_status != TRANSACTION_STATUS_IDLE
         return self.holds
 
+    def run_key(self, sql):
+        """State a table's key.  That may be refused; in a transaction, it must not be felt then."""
+        status = self.connection.info.transaction_status
+        if status == TRANSACTION_STATUS_INERROR or STAND_IN:
+            return None
+        inside = status == TRANSACTION_STATUS_INTRANS
+        if inside:
+            self.run("SAVEPOINT own_key")
+        outcome = self.run(sql)
+        if inside:
+            self.run("ROLLBACK TO own_key" if outcome.state else "RELEASE own_key")
+            self.holds = True
+        return str(outcome) if outcome.state and outcome.state.startswith("XX") else None
+
     def run_other(self, sql, tries=1):
         """Execute one statement from the second connection.
 
@@ -302,6 +316,9 @@ class Pair:
                 if tsdb.state and tsdb.state not in NOT_THERE:
                     return None, Difference(number, step.sql, "side", "-", str(tsdb))
             return None, None
+        if step.how == "key":
+            error = self.tsdb.run_key(step.sql) if self.tsdb.method == "tsdb" else None
+            return None, error and Difference(number, step.sql, "key", "-", error)
         if step.how == "again":
             for side in (self.heap, self.tsdb):
                 side.close()

@@ -238,9 +238,9 @@ def statement(rng, hot, key, inside):
         f"SELECT * FROM m WHERE id = {row} FOR {strength}{wait}",
         "SELECT * FROM m ORDER BY id",
         f"SELECT * FROM m WHERE k = {delta % 3} ORDER BY id",
-        f"WITH x AS MATERIALIZED (SELECT id FROM m WHERE k = {delta % 3} ORDER BY id FOR UPDATE) "
+        f"WITH x AS MATERIALIZED (SELECT id FROM m WHERE k = {delta % 3} ORDER BY id, m::text FOR UPDATE) "
         f"UPDATE m SET v = v + {delta} FROM x WHERE m.id = x.id RETURNING m.*",
-        f"SELECT * FROM (SELECT * FROM m ORDER BY id FOR {strength} SKIP LOCKED) s LIMIT 3",
+        f"SELECT * FROM (SELECT * FROM m ORDER BY id, m::text FOR {strength} SKIP LOCKED) s LIMIT 3",
         f"INSERT INTO m VALUES ({row}, '2024-01-02', {delta % 3}, {delta}) RETURNING *",
         f"MERGE INTO m USING (VALUES ({row}, {delta})) s (id, d) ON m.id = s.id "
         "WHEN MATCHED AND v % 2 = 0 THEN UPDATE SET v = v + d WHEN MATCHED THEN DELETE "

@@ -298,6 +298,20 @@ def storage(_model, table, rng):
     return chosen
 
 
+def key(_model, table, rng):
+    """Another order of the rows in chunks to come: which column is time, which ones name a series."""
+    if table.view or table.temporary or table.heap:
+        return []
+    fit = [c.name for c in table.columns if c.type.ordered]
+    times = [c.name for c in table.columns if c.type.time or c.type.name in ("int8", "int4", "int2")]
+    series = rng.sample(fit, min(len(fit), rng.choice([0, 1, 1, 2, 3])))
+    times = [name for name in times if name not in series]
+    options = [f"tsdb.series = '{', '.join(series)}'"]
+    if times and rng.random() < 0.7:
+        options.append(f"tsdb.time = '{rng.choice(times)}'")
+    return [Step(f"ALTER TABLE {table.name} SET ({', '.join(options)})", "key")]
+
+
 SWITCHES = ["enable_seqscan", "enable_indexscan", "enable_bitmapscan", "enable_indexonlyscan",
             "enable_tidscan", "enable_hashjoin", "enable_mergejoin", "enable_nestloop",
             "enable_hashagg", "enable_sort", "enable_material"]

@@ -36,6 +36,8 @@ class Script:
         self.pending = [Step(";\n".join(PRELUDE + LOGGING))]
         self.pending += create_main(self.model, self.rng)
         self.pending += create_side(self.model, self.rng)
+        if self.rng.random() < 0.3:
+            self.pending += ddl.key(self.model, self.model.tables["t"], self.rng)
         self.compact_often = self.rng.choice([0.05, 0.15, 0.4])
         self.ending = False
 
@@ -161,6 +163,8 @@ class Script:
             lambda: ddl.maintain(model, table, rng, outside),
             lambda: ddl.truncate(model, table, rng) if rng.random() < 0.5 else [],
             lambda: ddl.trigger(model, table, rng),
+            lambda: ddl.key(model, table, rng),
+            lambda: ddl.key(model, table, rng),
             lambda: ddl.copy_table(model, table, rng) if rng.random() < 0.4 else [],
             lambda: ddl.drop_table(model, rng),
             lambda: ddl.storage(model, table, rng) if outside else [],

@@ -23,6 +23,7 @@ class Step:
          loose   as bag, but two errors of classes 22 and 23 count as equal (which of two faulty
                  rows comes first is not SQL's to say)
          side    runs on the tsdb side only and must succeed
+         key     states another key of a table, on the tsdb side only, which may refuse it
          compact compaction of every tsdb table, from a connection of its own
          own     the same from the test's connection (temporary tables too, own transaction)
          verify  tsdb.verify() of every tsdb table must find nothing
