@@ -51,7 +51,7 @@ class Script:
                 if self.inside:
                     self.pending.append(self.finish())
                 self.pending += self.check_all()
-                self.pending += [Step("", "compact")] + self.check_all() + [Step("", "verify")]
+                self.pending += [Step("", "compact")] + self.check_all()
                 break
             self.left -= 1
             self.pending = self.choose()
@@ -250,4 +250,6 @@ class Script:
             steps.append(Step(*query(table, self.rng)))
             steps.append(Step(*query(table, self.rng)))
         steps += [Step("SET enable_seqscan = on"), Step("SELECT * FROM audit")]
+        if not self.inside:
+            steps.append(Step("", "verify"))
         return steps
