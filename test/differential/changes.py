@@ -137,7 +137,8 @@ def on_conflict(table, rng):
     made = columns_and_rows(table, rng, count)
     if not made or not table.key:
         return []
-    target = f"({table.key})" if rng.random() < (0.8 if table.unique_key else 0.1) else ""
+    unique = table.unique_key or table.target
+    target = f"({table.target or table.key})" if rng.random() < (0.8 if unique else 0.1) else ""
     if rng.random() < 0.4 or not target:
         action = f"{target} DO NOTHING"
     else:

@@ -188,6 +188,8 @@ def drop_index(_model, table, rng):
         t = m.tables[table.name]
         t.indexes = [i for i in t.indexes if i != name]
         t.key_indexes = [i for i in t.key_indexes if i != name]
+        if name == "t_kx":
+            t.unique_key, t.target = False, None
     return [Step(f"DROP INDEX {name}", after=forget)]
 
 

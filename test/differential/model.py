@@ -8,6 +8,7 @@ comparison too.
 import copy
 import dataclasses
 
+from server import KEY_INDEX
 from values import BY_NAME, pick
 
 
@@ -56,6 +57,7 @@ class Table:
     columns: list
     key: str = None             # an integer column that statements select rows by
     unique_key: bool = False
+    target: str = None          # what ON CONFLICT names instead of the key
     bound: int = 1000           # no key is larger
     partitioned: bool = False
     temporary: bool = False
@@ -199,7 +201,8 @@ def create_main(model, rng):
             clauses.append(column_clause(column, rng))
     table.partitioned = has_key and rng.random() < 0.1
     if has_key:
-        kind = rng.choice(["none", "none", "primary", "primary", "unique", "deferrable", "index"])
+        kind = rng.choice(["none", "none", "primary", "primary", "unique", "deferrable", "index",
+                           "key index", "key index"])
         if kind == "primary":
             clauses.append("CONSTRAINT t_key PRIMARY KEY (id)")
         elif kind == "unique":
@@ -221,11 +224,26 @@ def create_main(model, rng):
     unlogged = "UNLOGGED " if rng.random() < 0.1 and not table.partitioned else ""
     steps = [Step(f"CREATE {unlogged}TABLE t ({', '.join(clauses)}){tail}")]
     model.tables["t"] = table
+    if has_key and kind == "key index" and not table.partitioned:
+        steps.append(create_key_index(table, rng))
     if table.partitioned:
         table.parts = partitions(tail, rng.random() < 0.7)
         steps += [Step(f"CREATE TABLE {name} PARTITION OF t {bound}{rng.choice(['', '', ' USING heap'])}")
                   for name, bound in table.parts.items()]
     return steps
+
+
+def create_key_index(table, rng):
+    """A unique index of access method tsdb_key, on the key alone or with another column."""
+    names = [table.key]
+    fit = [c.name for c in table.columns if c.type.ordered and c.name != table.key]
+    if fit and rng.random() < 0.5:
+        names.insert(rng.randint(0, 1), rng.choice(fit))
+    table.target = ", ".join(names)
+    table.unique_key = len(names) == 1
+    table.keyed = True
+    table.key_indexes.append("t_kx")
+    return Step(f"CREATE UNIQUE INDEX t_kx ON t USING {KEY_INDEX} ({table.target})")
 
 
 def partitions(tail, default):
