@@ -168,7 +168,8 @@ def refer(model, table, rng):
     column = Column(model.fresh("x"), BY_NAME["int4"])
     action = rng.choice(["", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON UPDATE CASCADE",
                          " DEFERRABLE INITIALLY DEFERRED"])
-    target = rng.choice([table.name, "src", "t"])
+    target = rng.choice([name for name in (table.name, "src", "t")
+                         if name in model.tables and not model.tables[name].target])
     key = model.tables[target].key
     return [Step(f"ALTER TABLE {table.name} ADD COLUMN {column.name} int4",
                  after=lambda m: m.tables[table.name].columns.append(column)),
