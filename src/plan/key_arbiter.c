@@ -130,6 +130,15 @@ tsdb_key_arbiter_explain_error(void)
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	error = CopyErrorData();
 	MemoryContextSwitchTo(old);
+	if (strcmp(error->message, "only b-tree indexes are supported for foreign keys") == 0)
+	{
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign keys cannot refer to columns of a unique index of access method \"%s\"",
+						TSDB_KEY_AM),
+				 errhint("Give the columns a PRIMARY KEY or UNIQUE constraint instead, or a PRIMARY KEY besides and name no columns in REFERENCES.")));
+	}
 	if (strcmp(error->message, "unexpected non-btree speculative unique index") != 0)
 		return;
 	FlushErrorState();

@@ -10,7 +10,8 @@
  * in the way that it does it.
  *
  * Partitions that rows are routed to are opened by the executor alone, when the
- * first row comes.  There the internal error is replaced by one that explains.
+ * first row comes.  There the internal error is replaced by one that explains, as
+ * is the one for a foreign key that refers to the columns of such an index.
  */
 #ifndef TSDB_PLAN_KEY_ARBITER_H
 #define TSDB_PLAN_KEY_ARBITER_H
@@ -20,7 +21,7 @@
 /* After ExecutorStart: open indexes where ON CONFLICT needs it. */
 extern void tsdb_key_arbiter_start(QueryDesc *query);
 
-/* In PG_CATCH around ExecutorRun: raise the better error, if that is the one. */
+/* In PG_CATCH around ExecutorRun and ALTER TABLE: raise the better error, if there is one. */
 extern void tsdb_key_arbiter_explain_error(void);
 
 #endif							/* TSDB_PLAN_KEY_ARBITER_H */

@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
+#include "plan/key_arbiter.h"
 #include "store/table_key.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
@@ -373,7 +374,18 @@ process_alter(UtilityCall *call)
 	else if (types)
 		alter_types(call);
 	else
-		run_statement(call);
+	{
+		PG_TRY();
+		{
+			run_statement(call);
+		}
+		PG_CATCH();
+		{
+			tsdb_key_arbiter_explain_error();
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+	}
 }
 
 static void

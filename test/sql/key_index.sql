@@ -258,6 +258,8 @@ CREATE UNIQUE INDEX ON m USING tsdb_key (device DESC);
 ALTER TABLE m ADD PRIMARY KEY USING INDEX m_key;
 CLUSTER m USING m_key;
 CREATE TABLE f (device int, ts timestamptz, FOREIGN KEY (device, ts) REFERENCES m (device, ts));
+CREATE TABLE f (device int, ts timestamptz) USING heap;
+ALTER TABLE f ADD FOREIGN KEY (device, ts) REFERENCES m (device, ts);
 CREATE TABLE p (a int, ts timestamptz) PARTITION BY RANGE (ts);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2024-01-01') TO ('2025-01-01') USING tsdb;
 CREATE UNIQUE INDEX ON p USING tsdb_key (a, ts);
