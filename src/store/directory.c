@@ -23,8 +23,8 @@
 #include "port/pg_crc32c.h"
 #include "storage/bufmgr.h"
 #include "storage/procarray.h"
+#include "storage/smgr.h"
 #include "store/chunk_tid.h"
-#include "store/damage.h"
 #include "store/internal.h"
 #include "store/internal_tuple.h"
 #include "utils/builtins.h"
@@ -765,26 +765,42 @@ tsdb_directory_page_for_build(TsdbStorage *storage, BlockNumber block,
 	return list_page(storage, block, NULL, oldest_xmin, entries, alive, NULL);
 }
 
-/* Pages of the directory that are counted for an estimate. */
-typedef struct EstimateWork
+/* Chunks and their rows on pages of the directory. */
+typedef struct ChunkCount
 {
-	TsdbStorage *storage;
-	BlockNumber first;
-	BlockNumber end;
-	BlockNumber step;
 	double		rows;
 	double		chunks;
 	int			pages;
-} EstimateWork;
+} ChunkCount;
+
+/*
+ * Read a page that can be read; InvalidBuffer if its checksum is wrong.  Such a
+ * page must not keep the planner from the others, and the planner cannot catch an
+ * error: a subtransaction would begin a new command, by which a half-done ALTER
+ * TABLE shows.
+ */
+static Buffer
+read_sound_page(Relation rel, BlockNumber block)
+{
+	Buffer		recent = PrefetchBuffer(rel, MAIN_FORKNUM, block).recent_buffer;
+	PGAlignedBlock page;
+
+	if (BufferIsValid(recent) &&
+		ReadRecentBuffer(rel->rd_node, MAIN_FORKNUM, block, recent))
+		return recent;
+	smgrread(RelationGetSmgr(rel), MAIN_FORKNUM, block, page.data);
+	return PageIsVerifiedExtended(page.data, block, 0) ? ReadBuffer(rel, block) : InvalidBuffer;
+}
 
 static void
-count_page(EstimateWork *work, BlockNumber block)
+count_page(Relation directory, BlockNumber block, ChunkCount *count)
 {
-	Relation	directory = work->storage->directory;
-	Buffer		buffer = ReadBuffer(directory, block);
+	Buffer		buffer = read_sound_page(directory, block);
 	Page		page;
 	OffsetNumber max;
 
+	if (!BufferIsValid(buffer))
+		return;
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
 	max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
@@ -800,21 +816,12 @@ count_page(EstimateWork *work, BlockNumber block)
 		if ((tuple.t_data->t_infomask & HEAP_XMAX_INVALID) == 0 ||
 			HeapTupleHeaderXminInvalid(tuple.t_data))
 			continue;
-		work->rows += DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
-												 RelationGetDescr(directory), &isnull));
-		work->chunks++;
+		count->rows += DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
+												  RelationGetDescr(directory), &isnull));
+		count->chunks++;
 	}
 	UnlockReleaseBuffer(buffer);
-	work->pages++;
-}
-
-static void
-count_pages(void *arg)
-{
-	EstimateWork *work = arg;
-
-	for (BlockNumber block = work->first; block < work->end; block += work->step)
-		count_page(work, block);
+	count->pages++;
 }
 
 int
@@ -868,24 +875,12 @@ tsdb_directory_estimate(TsdbStorage *storage, double *rows, double *chunks,
 {
 	const BlockNumber samples = 8;
 	BlockNumber nblocks = tsdb_directory_blocks(storage);
-	EstimateWork work = {
-		.storage = storage,.end = nblocks,.step = Max(nblocks / samples, 1)
-	};
+	ChunkCount	count = {0};
 
-	/* a page that cannot be read must not keep the planner from the others */
-	if (tsdb_damage_catch(count_pages, &work, false) != NULL)
-	{
-		work.rows = work.chunks = 0;
-		work.pages = 0;
-		for (BlockNumber block = 0; block < nblocks; block += work.step)
-		{
-			work.first = block;
-			work.end = block + 1;
-			(void) tsdb_damage_catch(count_pages, &work, false);
-		}
-	}
-	*rows = work.pages > 0 ? work.rows / work.pages * nblocks : 0;
-	*chunks = work.pages > 0 ? work.chunks / work.pages * nblocks : 0;
+	for (BlockNumber block = 0; block < nblocks; block += Max(nblocks / samples, 1))
+		count_page(storage->directory, block, &count);
+	*rows = count.pages > 0 ? count.rows / count.pages * nblocks : 0;
+	*chunks = count.pages > 0 ? count.chunks / count.pages * nblocks : 0;
 	*pages = nblocks;
 	for (int shard = 0; shard < tsdb_shards; shard++)
 	{

@@ -290,6 +290,18 @@ CREATE VIEW v AS SELECT * FROM made;
 DROP TABLE made;
 DROP TABLE made CASCADE;
 
+-- A check of foreign keys in the middle of DETACH: planning it begins no new command,
+-- by which the partition would be seen half detached.
+CREATE TABLE ranges (a int PRIMARY KEY) PARTITION BY RANGE (a);
+CREATE TABLE ranges_1 PARTITION OF ranges FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (a);
+CREATE TABLE ranges_1_all PARTITION OF ranges_1 DEFAULT USING tsdb;
+CREATE TABLE refers (a int REFERENCES ranges) USING tsdb;
+INSERT INTO ranges VALUES (1);
+INSERT INTO refers VALUES (1);
+SELECT tsdb.compact('ranges_1_all'), tsdb.compact('refers');
+ALTER TABLE ranges DETACH PARTITION ranges_1;
+DROP TABLE refers, ranges;
+
 -- nothing is left of what was dropped
 SET client_min_messages = warning;
 DROP SCHEMA ddl2 CASCADE;

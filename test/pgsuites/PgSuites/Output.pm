@@ -53,10 +53,15 @@ sub same_with_extra
 	return !@mine;
 }
 
-# Sorts the rows of each table that no ORDER BY has put in order.
+# Sorts the rows of each table, and of what COPY writes, that no ORDER BY has put in order.
 sub sort_rows
 {
 	my ($self) = @_;
+	for my $part (grep { $_->{kind} eq 'text' } @{ $self->{parts} })
+	{
+		$part->{lines} = [ sort @{ $part->{lines} } ]
+		  if $part->{statement} =~ /^\\?copy\b.*\bto\b/is and $part->{statement} !~ /\border\s+by\b/i;
+	}
 	for my $part (tables($self))
 	{
 		sort_table($part) unless is_plan($part) or ordered($part->{statement});
