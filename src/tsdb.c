@@ -29,11 +29,11 @@
 #include "stats/progress.h"
 #include "stats/stop_point.h"
 #include "store/chunk_map.h"
-#include "store/mark_group.h"
 #include "store/marks.h"
 #include "store/moves.h"
 #include "store/storage.h"
 #include "store/table_key.h"
+#include "store/touched.h"
 #include "utils/guc.h"
 #include "utils/syscache.h"
 #include "worker/compact_always.h"
@@ -217,7 +217,7 @@ _PG_init(void)
 	tsdb_progress_init();
 	tsdb_worker_init();
 	tsdb_compact_always_init();
-	tsdb_mark_group_init();
+	tsdb_touched_init();
 	tsdb_table_key_init();
 	tsdb_table_options_init();
 	tsdb_internal_guard_init();

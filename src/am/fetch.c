@@ -52,42 +52,109 @@ is_buried_later(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 	return false;
 }
 
+/* Does the snapshot see the row, besides its chunk? */
+static bool
+is_seen(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot, TransactionId xmin)
+{
+	/* Lock, then look: who buries the row later looks for the lock then. */
+	if (IsMVCCSnapshot(snapshot))
+		PredicateLockTID(storage->table, tid, snapshot, xmin);
+	return tsdb_marks_row_visible(storage, tid, snapshot) &&
+		!(tsdb_marks_check_moved() && IsMVCCSnapshot(snapshot) &&
+		  is_buried_later(storage, tid, snapshot));
+}
+
+/* The rows of a chunk of this generation, if they were read before. */
+static TsdbRowSource *
+known_rows(TsdbStorage *storage, uint32 chunk, uint64 generation)
+{
+	TsdbCachedChunk *cached = tsdb_chunk_cache_find(storage, chunk, generation);
+
+	return cached == NULL ? NULL : cached->rows;
+}
+
+/* Decode the rows of a chunk, to stay known; in the current context and for this
+ * time only if damaged columns may be read as null. */
+static TsdbRowSource *
+read_rows(TsdbStorage *storage, TsdbChunkEntry *entry, bool salvage)
+{
+	TsdbCachedChunk *cached = tsdb_chunk_cache_get(storage, entry);
+	MemoryContext old = MemoryContextSwitchTo(salvage ? CurrentMemoryContext : cached->memory);
+	TsdbRowSource *rows = palloc(sizeof(TsdbRowSource));
+
+	tsdb_row_source_open(rows, storage, RelationGetDescr(storage->table), entry,
+						 cached->reader, salvage);
+	MemoryContextSwitchTo(old);
+	if (!salvage)
+		cached->rows = rows;
+	return rows;
+}
+
+/* The same as fetch_chunk_row, by the whole directory tuple. */
+static bool
+fetch_by_entry(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
+			   TupleTableSlot *slot, bool salvage)
+{
+	uint32		row = tsdb_tid_row(tid);
+	TsdbChunkEntry entry;
+
+	if (!tsdb_directory_fetch(storage, tsdb_tid_chunk(tid), snapshot, &entry) ||
+		row >= entry.nrows || !is_seen(storage, tid, snapshot, entry.xmin))
+		return false;
+	if (slot != NULL)
+		tsdb_row_slot_store(slot, read_rows(storage, &entry, salvage), row);
+	return true;
+}
+
 static bool
 fetch_chunk_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
 				TupleTableSlot *slot, bool salvage)
 {
 	uint32		row = tsdb_tid_row(tid);
-	TsdbChunkEntry entry;
+	TsdbRowSource *rows;
+	TsdbChunkHead head;
 	MemoryContext memory;
 	MemoryContext old;
+	bool		found;
 
-	/* The entry and the row's pointers are needed for this row only. */
+	if (!tsdb_directory_peek(storage, tsdb_tid_chunk(tid), snapshot, &head))
+		return false;
+	rows = known_rows(storage, tsdb_tid_chunk(tid), head.generation);
+	if (rows != NULL && !salvage)
+	{
+		if (row >= rows->nrows || !is_seen(storage, tid, snapshot, head.xmin))
+			return false;
+		if (slot != NULL)
+			tsdb_row_slot_store(slot, rows, row);
+		return true;
+	}
+
+	/* The entry, and what is read of a damaged chunk, is needed for this row only. */
 	memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb row fetch",
 								   ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(memory);
-	if (!tsdb_directory_fetch(storage, tsdb_tid_chunk(tid), snapshot, &entry) ||
-		row >= entry.nrows || !tsdb_marks_row_visible(storage, tid, snapshot) ||
-		(tsdb_marks_check_moved() && IsMVCCSnapshot(snapshot) &&
-		 is_buried_later(storage, tid, snapshot)))
-	{
-		MemoryContextSwitchTo(old);
-		MemoryContextDelete(memory);
-		return false;
-	}
-	if (IsMVCCSnapshot(snapshot))
-		PredicateLockTID(storage->table, tid, snapshot, entry.xmin);
-	if (slot != NULL)
-	{
-		TsdbChunkReader *reader = tsdb_chunk_cache_get(storage, &entry);
-		TsdbRowSource rows;
-
-		tsdb_row_source_open(&rows, storage, RelationGetDescr(storage->table), &entry,
-							 reader, salvage);
-		tsdb_row_slot_store(slot, &rows, row);
-	}
+	found = fetch_by_entry(storage, tid, snapshot, slot, salvage);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(memory);
-	return true;
+	return found;
+}
+
+const TsdbRowSource *
+tsdb_fetch_rows(TsdbStorage *storage, uint32 chunk)
+{
+	TsdbRowSource *rows = NULL;
+	TsdbChunkHead head;
+	TsdbChunkEntry entry;
+
+	if (!tsdb_directory_peek(storage, chunk, SnapshotAny, &head))
+		return NULL;
+	rows = known_rows(storage, chunk, head.generation);
+	if (rows == NULL && tsdb_directory_fetch(storage, chunk, SnapshotAny, &entry))
+	{
+		rows = read_rows(storage, &entry, false);
+		tsdb_chunk_entry_free(&entry);
+	}
+	return rows;
 }
 
 typedef struct FetchWork

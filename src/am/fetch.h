@@ -7,6 +7,7 @@
 
 #include "access/heapam.h"
 #include "access/tableam.h"
+#include "am/row_slot.h"
 #include "store/storage.h"
 
 extern struct IndexFetchTableData *tsdb_index_fetch_begin(Relation rel);
@@ -27,6 +28,10 @@ extern TransactionId tsdb_index_delete_tuples(Relation rel, TM_IndexDeleteOp *de
 /* Fetch a chunk row if the snapshot sees it.  slot may be NULL. */
 extern bool tsdb_fetch_chunk_row(TsdbStorage *storage, ItemPointer tid,
 								 Snapshot snapshot, TupleTableSlot *slot);
+
+/* All rows of a chunk, whoever sees them; NULL if there is no such chunk.  Valid
+ * until the next fetch. */
+extern const TsdbRowSource *tsdb_fetch_rows(TsdbStorage *storage, uint32 chunk);
 
 /*
  * Rows of a chunk that a scan must leave out, as tsdb_marks_hidden, and those

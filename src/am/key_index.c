@@ -9,7 +9,7 @@
 #include "access/nbtree.h"
 #include "access/tableam.h"
 #include "access/transam.h"
-#include "cache/key_cache.h"
+#include "cache/key_lookup.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
@@ -46,45 +46,26 @@ typedef enum KeyState
 
 /* Is a row that has the key there, by a dirty look? */
 static KeyState
-judge_row(KeyLook *look, const TsdbChunkRef *ref, uint32 row, TransactionId *holder)
+judge_row(KeyLook *look, const TsdbKeyMatch *match, TransactionId *holder)
 {
 	TsdbStorage *storage = tsdb_storage_open(look->table, AccessShareLock);
 	KeyState	state = KEY_FREE;
 	SnapshotData dirty;
 	ItemPointerData tid;
-	TsdbChunkEntry entry;
+	TsdbChunkHead head;
 
 	if (storage == NULL)
 		return KEY_FREE;
 	InitDirtySnapshot(dirty);
-	tsdb_tid_set(&tid, ref->chunk, row);
-	if (tsdb_directory_fetch(storage, ref->chunk, &dirty, &entry))
+	tsdb_tid_set(&tid, match->chunk, match->row);
+	if (tsdb_directory_peek(storage, match->chunk, &dirty, &head) &&
+		head.generation == match->generation && tsdb_marks_row_visible(storage, &tid, &dirty))
 	{
-		if (entry.generation == ref->generation &&
-			tsdb_marks_row_visible(storage, &tid, &dirty))
-		{
-			*holder = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
-			state = TransactionIdIsValid(*holder) ? KEY_IN_DOUBT : KEY_TAKEN;
-		}
-		tsdb_chunk_entry_free(&entry);
+		*holder = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+		state = TransactionIdIsValid(*holder) ? KEY_IN_DOUBT : KEY_TAKEN;
 	}
 	tsdb_storage_close(storage);
 	return state;
-}
-
-static bool
-row_has_key(TsdbKeyColumns *key, const TsdbChunkKeys *keys, uint32 row, const KeyLook *look)
-{
-	for (int i = 0; i < key->count; i++)
-	{
-		bool		isnull = tsdb_chunk_keys_is_null(keys, i, row);
-
-		if (isnull != look->nulls[i])
-			return false;
-		if (!isnull && !tsdb_key_equal(&key->columns[i], keys->values[i][row], look->values[i]))
-			return false;
-	}
-	return true;
 }
 
 /*
@@ -94,54 +75,26 @@ row_has_key(TsdbKeyColumns *key, const TsdbChunkKeys *keys, uint32 row, const Ke
 static KeyState
 look_into_chunks(KeyLook *look, TransactionId *holder)
 {
+	KeyState	state = KEY_FREE;
+
 	for (;;)
 	{
 		TsdbChunkMap *map = tsdb_chunk_map_get(look->index, look->table);
-		TsdbKeyColumns *key = tsdb_chunk_map_columns(map);
-		bool		judged = false;
-		TsdbChunkRefs found;
-		TsdbKeyBox	box;
-		uint32		series;
-		uint32		hash;
+		TsdbKeyMatches matches;
+		int			judged = 0;
 
 		look->version = tsdb_chunk_map_version(map);
-		if (tsdb_chunk_map_is_empty(map))
-			return KEY_FREE;
-		tsdb_key_box_init(&box);
-		for (int i = 0; i < key->count; i++)
-		{
-			if (!look->nulls[i])
-				tsdb_key_box_equal(map, &box, i, look->values[i]);
-		}
-		series = tsdb_key_series_hash(key, look->values, look->nulls);
-		tsdb_chunk_map_find(map, &box, &series, NULL, &found);
-		hash = found.count > 0 ? tsdb_key_hash(key, look->values, look->nulls) : 0;
-		for (int i = 0; i < found.count; i++)
-		{
-			const TsdbChunkKeys *keys = tsdb_key_cache_get(map, look->table, &found.refs[i]);
-			uint32		row;
+		tsdb_key_matches_init(&matches);
+		tsdb_key_lookup(map, look->table, look->values, look->nulls, NULL, &matches);
+		while (state == KEY_FREE && judged < matches.count)
+			state = judge_row(look, &matches.rows[judged++], holder);
+		tsdb_key_matches_free(&matches);
 
-			if (keys == NULL)
-				continue;
-			for (row = tsdb_chunk_keys_first(keys, hash); row != PG_UINT32_MAX;
-				 row = tsdb_chunk_keys_next(keys, row))
-			{
-				KeyState	state;
-
-				if (keys->rows[row].hash != hash || !row_has_key(key, keys, row, look))
-					continue;
-				judged = true;
-				state = judge_row(look, &found.refs[i], row, holder);
-				if (state != KEY_FREE)
-					return state;
-			}
-		}
-
-		/* Nothing was judged: what chunks hold is as of the map. */
-		if (!judged ||
+		/* If nothing was judged, what chunks hold is as of the map. */
+		if (state != KEY_FREE || judged == 0 ||
 			look->version == tsdb_chunk_map_version(tsdb_chunk_map_get(look->index,
 																	   look->table)))
-			return KEY_FREE;
+			return state;
 		CHECK_FOR_INTERRUPTS();
 	}
 }

@@ -14,7 +14,7 @@
 #include "access/nbtree.h"
 #include "access/relscan.h"
 #include "access/table.h"
-#include "cache/key_cache.h"
+#include "cache/key_lookup.h"
 #include "miscadmin.h"
 #include "store/chunk_map.h"
 #include "store/chunk_tid.h"
@@ -28,7 +28,7 @@ typedef struct KeyPoint
 	bool		given[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];	/* has to be null */
 	Datum		values[INDEX_MAX_KEYS];
-	bool		whole;			/* given for every column */
+	bool		whole;			/* given for every column, and there is no more to it */
 	bool		series;			/* for every column that names the series */
 	bool		any_null;		/* one has to be null */
 } KeyPoint;
@@ -41,11 +41,12 @@ typedef struct KeyScan
 	bool		chunks_done;
 	uint64		version;		/* of the map that refs came from */
 	KeyPoint	point;
-	uint32		hash;			/* of the point, if it is whole */
 	bool		returned;		/* a row of these chunks */
 	TsdbChunkRefs found;
 	int			ref;			/* the next one */
-	ItemPointerData *tids;		/* matches of the chunk at hand */
+	ItemPointerData *tids;		/* matches of the chunk at hand; of all, if the
+								 * point is whole */
+	int			tids_allocated;
 	int			ntids;
 	int			tid;			/* the next one */
 	Relation	table;			/* opened by us, for a bitmap */
@@ -189,7 +190,8 @@ find_point(IndexScanDesc scan, TsdbKeyColumns *key, KeyPoint *point)
 		point->given[column] = true;
 		point->values[column] = condition->sk_argument;
 	}
-	point->whole = point->series = true;
+	point->whole = scan->numberOfKeys == key->count;
+	point->series = true;
 	point->any_null = false;
 	for (int i = 0; i < key->count; i++)
 	{
@@ -209,6 +211,41 @@ table_of(IndexScanDesc scan, KeyScan *state)
 }
 
 static void
+make_room(KeyScan *state, int tids)
+{
+	if (tids <= state->tids_allocated)
+		return;
+	if (state->tids != NULL)
+		pfree(state->tids);
+	state->tids = MemoryContextAlloc(GetMemoryChunkContext(state),
+									 tids * sizeof(ItemPointerData));
+	state->tids_allocated = tids;
+}
+
+static void
+add_tid(KeyScan *state, uint32 chunk, uint32 row)
+{
+	tsdb_tid_set(&state->tids[state->ntids++], chunk, row);
+}
+
+/* List all matches, of a whole point.  Other conditions do not matter: there is
+ * one for each column. */
+static void
+look_up(IndexScanDesc scan, KeyScan *state, TsdbChunkMap *map)
+{
+	TsdbKeyMatches matches;
+
+	tsdb_key_matches_init(&matches);
+	tsdb_key_lookup(map, table_of(scan, state), state->point.values, state->point.nulls,
+					scan->xs_snapshot, &matches);
+	make_room(state, matches.count);
+	for (int i = 0; i < matches.count; i++)
+		add_tid(state, matches.rows[i].chunk, matches.rows[i].row);
+	tsdb_key_matches_free(&matches);
+}
+
+/* Find the chunks to look into. */
+static void
 find_chunks(IndexScanDesc scan, KeyScan *state, TsdbChunkMap *map)
 {
 	TsdbKeyColumns *key = tsdb_chunk_map_columns(map);
@@ -219,6 +256,12 @@ find_chunks(IndexScanDesc scan, KeyScan *state, TsdbChunkMap *map)
 	forget_found(state);
 	state->version = tsdb_chunk_map_version(map);
 	state->returned = false;
+	find_point(scan, key, point);
+	if (point->whole)
+	{
+		look_up(scan, state, map);
+		return;
+	}
 	tsdb_key_box_init(&box);
 	for (int i = 0; i < scan->numberOfKeys; i++)
 	{
@@ -229,19 +272,10 @@ find_chunks(IndexScanDesc scan, KeyScan *state, TsdbChunkMap *map)
 			tsdb_key_box_narrow(map, &box, column, condition->sk_strategy,
 								condition->sk_argument);
 	}
-	find_point(scan, key, point);
 	if (point->series)
 		series = tsdb_key_series_hash(key, point->values, point->nulls);
-	if (point->whole)
-		state->hash = tsdb_key_hash(key, point->values, point->nulls);
 	tsdb_chunk_map_find(map, &box, point->series ? &series : NULL, scan->xs_snapshot,
 						&state->found);
-}
-
-static void
-add_tid(KeyScan *state, const TsdbChunkRef *ref, uint32 row)
-{
-	tsdb_tid_set(&state->tids[state->ntids++], ref->chunk, row);
 }
 
 /* List the matches of one chunk. */
@@ -254,25 +288,11 @@ match_rows(IndexScanDesc scan, KeyScan *state, TsdbChunkMap *map, const TsdbChun
 	state->ntids = state->tid = 0;
 	if (keys == NULL)
 		return;
-	if (state->tids == NULL)
-		state->tids = MemoryContextAlloc(GetMemoryChunkContext(state),
-										 TSDB_CHUNK_ROWS * sizeof(ItemPointerData));
-	if (state->point.whole)
-	{
-		uint32		hash = state->hash;
-
-		for (uint32 row = tsdb_chunk_keys_first(keys, hash); row != PG_UINT32_MAX;
-			 row = tsdb_chunk_keys_next(keys, row))
-		{
-			if (keys->rows[row].hash == hash && row_matches(scan, key, keys, row))
-				add_tid(state, ref, row);
-		}
-		return;
-	}
+	make_room(state, TSDB_CHUNK_ROWS);
 	for (uint32 row = 0; row < keys->nrows; row++)
 	{
 		if (row_matches(scan, key, keys, row))
-			add_tid(state, ref, row);
+			add_tid(state, ref->chunk, row);
 	}
 }
 
@@ -292,15 +312,16 @@ next_chunk(IndexScanDesc scan, KeyScan *state)
 	}
 	for (;;)
 	{
-		while (state->ref < state->found.count)
+		/* a whole point has its matches already */
+		while (state->ntids == state->tid && state->ref < state->found.count)
 		{
 			match_rows(scan, state, map, &state->found.refs[state->ref++]);
-			if (state->ntids > 0)
-			{
-				state->returned = true;
-				return true;
-			}
 			CHECK_FOR_INTERRUPTS();
+		}
+		if (state->tid < state->ntids)
+		{
+			state->returned = true;
+			return true;
 		}
 
 		/*
@@ -358,6 +379,7 @@ tsdb_key_get_bitmap(IndexScanDesc scan, TIDBitmap *bitmap)
 	{
 		tbm_add_tuples(bitmap, state->tids, state->ntids, false);
 		count += state->ntids;
+		state->tid = state->ntids;
 	}
 	table_close(state->table, NoLock);
 	state->table = NULL;

@@ -21,6 +21,7 @@
 #include "am/fetch.h"
 #include "am/insert.h"
 #include "am/logical_change.h"
+#include "am/row_slot.h"
 #include "catalog/catalog.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
@@ -141,8 +142,9 @@ open_storage(Relation rel, ItemPointer tid)
 }
 
 /*
- * Find serializable readers of a row that is to be changed.  Who read it with
- * an older snapshot has locked the TID that it had then.
+ * Find serializable readers of a row that was changed: not before, since who
+ * reads it meanwhile locks it first and looks for its mark then.  Who read it
+ * with an older snapshot has locked the TID that it had then.
  */
 static void
 check_readers(TsdbStorage *storage, ItemPointer tid)
@@ -159,8 +161,8 @@ check_readers(TsdbStorage *storage, ItemPointer tid)
 }
 
 /*
- * Claim a chunk row for a change, with heap's checks for a serializable
- * transaction and for the snapshot of a referential action.
+ * Claim a chunk row for a change, with heap's check for the snapshot of a
+ * referential action.
  */
 static TM_Result
 lock_for_change(TsdbStorage *storage, ItemPointer tid, CommandId cid,
@@ -193,7 +195,6 @@ lock_for_change(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		failure->cmax = InvalidCommandId;
 		return TM_Updated;
 	}
-	check_readers(storage, tid);
 	return TM_Ok;
 }
 
@@ -229,6 +230,7 @@ tsdb_tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapsho
 		tsdb_marks_bury(storage, &target, &mark,
 						changing_partition ? TSDB_MARK_MOVED : TSDB_MARK_DELETED,
 						NULL, cid);
+		check_readers(storage, &target);
 		pgstat_count_heap_delete(rel);
 		tsdb_insert_count(rel, 1);	/* work for compaction, too */
 		*tid = target;
@@ -242,24 +244,22 @@ static bool
 keeps_key(TsdbStorage *storage, ItemPointer tid, TupleTableSlot *new_row)
 {
 	Relation	rel = storage->table;
-	TupleDesc	tupdesc = RelationGetDescr(rel);
 	Bitmapset  *key = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
-	TupleTableSlot *old_row;
+	uint32		row = tsdb_tid_row(tid);
+	const TsdbRowSource *rows = NULL;
 	bool		keeps = true;
 	int			member = -1;
 
-	if (bms_is_empty(key))
-		return true;
-	old_row = table_slot_create(rel, NULL);
-	if (!tsdb_fetch_chunk_row(storage, tid, SnapshotAny, old_row))
-		keeps = false;
+	if (!bms_is_empty(key))
+	{
+		rows = tsdb_fetch_rows(storage, tsdb_tid_chunk(tid));
+		keeps = rows != NULL && row < rows->nrows;
+	}
 	while (keeps && (member = bms_next_member(key, member)) >= 0)
 	{
 		AttrNumber	attno = member + FirstLowInvalidHeapAttributeNumber;
 		Form_pg_attribute att;
-		Datum		old_value;
 		Datum		new_value;
-		bool		old_null;
 		bool		new_null;
 
 		if (attno <= 0)
@@ -267,15 +267,14 @@ keeps_key(TsdbStorage *storage, ItemPointer tid, TupleTableSlot *new_row)
 			keeps = false;
 			break;
 		}
-		att = TupleDescAttr(tupdesc, attno - 1);
-		old_value = slot_getattr(old_row, attno, &old_null);
+		att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
 		new_value = slot_getattr(new_row, attno, &new_null);
-		if (old_null != new_null)
-			keeps = false;
-		else if (!old_null)
-			keeps = datum_image_eq(old_value, new_value, att->attbyval, att->attlen);
+		if (new_null || rows->nulls[attno - 1][row])
+			keeps = new_null && rows->nulls[attno - 1][row];
+		else
+			keeps = datum_image_eq(rows->values[attno - 1][row], new_value, att->attbyval,
+								   att->attlen);
 	}
-	ExecDropSingleTupleTableSlot(old_row);
 	bms_free(key);
 	return keeps;
 }
@@ -341,6 +340,7 @@ tsdb_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandI
 		if (*lockmode == LockTupleNoKeyExclusive)
 			tsdb_row_lock_inherit(storage, &mark.stub, &tuple->t_self);
 		tsdb_marks_bury(storage, &target, &mark, TSDB_MARK_UPDATED, &tuple->t_self, cid);
+		check_readers(storage, &target);
 		if (should_free)
 			heap_freetuple(tuple);
 		*update_indexes = true;

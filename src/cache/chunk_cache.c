@@ -24,10 +24,9 @@ typedef struct CachedChunk
 {
 	CacheKey	key;
 	dlist_node	recency;
-	MemoryContext memory;
 	TsdbChunkEntry entry;
 	TsdbChunkHandle source;
-	TsdbChunkReader *reader;
+	TsdbCachedChunk content;
 	Size		bytes;			/* as counted in cache_bytes */
 } CachedChunk;
 
@@ -109,7 +108,7 @@ forget(CachedChunk *chunk)
 {
 	dlist_delete(&chunk->recency);
 	cache_bytes -= chunk->bytes;
-	MemoryContextDelete(chunk->memory);
+	MemoryContextDelete(chunk->content.memory);
 	hash_search(chunks, &chunk->key, HASH_REMOVE, NULL);
 }
 
@@ -129,26 +128,43 @@ copy_entry(TsdbChunkEntry *to, const TsdbChunkEntry *from)
 	to->memory = NULL;
 }
 
-TsdbChunkReader *
-tsdb_chunk_cache_get(TsdbStorage *storage, TsdbChunkEntry *entry)
+static CachedChunk *
+find(TsdbStorage *storage, uint32 number, uint64 generation)
 {
-	CacheKey	key = {storage->identity, entry->chunk, entry->generation};
+	CacheKey	key = {storage->identity, number, generation};
 	CachedChunk *chunk;
-	MemoryContext memory;
-	MemoryContext old;
-	bool		found;
 
 	if (stale)
 		tsdb_chunk_cache_at_xact_end();
 	if (cache_memory == NULL)
-		create_cache();
-
+		return NULL;
 	chunk = hash_search(chunks, &key, HASH_FIND, NULL);
 	if (chunk != NULL)
-	{
-		Size		bytes = tsdb_chunk_reader_bytes(chunk->reader);
-
 		dlist_move_head(&recency, &chunk->recency);
+	return chunk;
+}
+
+TsdbCachedChunk *
+tsdb_chunk_cache_find(TsdbStorage *storage, uint32 chunk, uint64 generation)
+{
+	CachedChunk *found = find(storage, chunk, generation);
+
+	return found == NULL ? NULL : &found->content;
+}
+
+TsdbCachedChunk *
+tsdb_chunk_cache_get(TsdbStorage *storage, TsdbChunkEntry *entry)
+{
+	CacheKey	key = {storage->identity, entry->chunk, entry->generation};
+	CachedChunk *chunk = find(storage, entry->chunk, entry->generation);
+	MemoryContext memory;
+	MemoryContext old;
+	bool		found;
+
+	if (chunk != NULL)
+	{
+		Size		bytes = tsdb_chunk_reader_bytes(chunk->content.reader);
+
 		chunk->source.storage = storage;
 		/* its pieces may have been moved since an earlier statement */
 		memcpy(chunk->entry.pieces.refs, entry->pieces.refs,
@@ -158,14 +174,18 @@ tsdb_chunk_cache_get(TsdbStorage *storage, TsdbChunkEntry *entry)
 		while (cache_bytes > TSDB_CHUNK_CACHE_BYTES &&
 			   dlist_tail_node(&recency) != &chunk->recency)
 			forget(dlist_tail_element(CachedChunk, recency, &recency));
-		return chunk->reader;
+		return &chunk->content;
 	}
+
+	if (cache_memory == NULL)
+		create_cache();
 
 	/* Open the reader first: an error must not leave half an entry. */
 	memory = AllocSetContextCreate(cache_memory, "tsdb cached chunk",
 								   ALLOCSET_SMALL_SIZES);
 	chunk = hash_search(chunks, &key, HASH_ENTER, &found);
-	chunk->memory = memory;
+	chunk->content.memory = memory;
+	chunk->content.rows = NULL;
 	chunk->bytes = 0;
 	dlist_push_head(&recency, &chunk->recency);
 	old = MemoryContextSwitchTo(memory);
@@ -174,7 +194,8 @@ tsdb_chunk_cache_get(TsdbStorage *storage, TsdbChunkEntry *entry)
 		copy_entry(&chunk->entry, entry);
 		chunk->source.storage = storage;
 		chunk->source.entry = &chunk->entry;
-		chunk->reader = tsdb_directory_open_chunk(&chunk->source, row_type(storage->table));
+		chunk->content.reader = tsdb_directory_open_chunk(&chunk->source,
+														  row_type(storage->table));
 	}
 	PG_CATCH();
 	{
@@ -183,5 +204,5 @@ tsdb_chunk_cache_get(TsdbStorage *storage, TsdbChunkEntry *entry)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
-	return chunk->reader;
+	return &chunk->content;
 }

@@ -16,11 +16,25 @@
 
 #define TSDB_CHUNK_CACHE_BYTES	(32 * 1024 * 1024)
 
+typedef struct TsdbCachedChunk
+{
+	TsdbChunkReader *reader;
+	MemoryContext memory;		/* goes with the chunk */
+	void	   *rows;			/* what a reader of rows keeps here, or NULL */
+} TsdbCachedChunk;
+
 /*
- * A reader for the chunk of this entry, whose content is copied if needed.
- * Valid until the next call.
+ * The chunk of this entry, whose content is copied if needed.  Valid until the
+ * next call.
  */
-extern TsdbChunkReader *tsdb_chunk_cache_get(TsdbStorage *storage, TsdbChunkEntry *entry);
+extern TsdbCachedChunk *tsdb_chunk_cache_get(TsdbStorage *storage, TsdbChunkEntry *entry);
+
+/*
+ * The same if it is there, else NULL.  Its reader must not be asked for columns
+ * that were not read before: where these lie, only a present entry knows.
+ */
+extern TsdbCachedChunk *tsdb_chunk_cache_find(TsdbStorage *storage, uint32 chunk,
+											  uint64 generation);
 
 /* Drop everything, at the end of a transaction. */
 extern void tsdb_chunk_cache_at_xact_end(void);

@@ -27,6 +27,7 @@
 #include "store/chunk_tid.h"
 #include "store/internal.h"
 #include "store/internal_tuple.h"
+#include "store/recent_buffer.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -405,7 +406,7 @@ locate(TsdbStorage *storage, uint32 chunk, Buffer *buffer, HeapTuple tuple)
 		if (block >= storage->facts.directory_blocks)
 			return false;
 	}
-	*buffer = ReadBuffer(storage->directory, block);
+	*buffer = tsdb_recent_buffer_read(storage->directory, block);
 	LockBuffer(*buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(*buffer);
 	if (!PageIsNew(page) && offset <= PageGetMaxOffsetNumber(page))
@@ -442,6 +443,37 @@ tsdb_directory_fetch(TsdbStorage *storage, uint32 chunk, Snapshot snapshot,
 		if (fault != NULL)
 			tsdb_directory_report(storage, chunk, fault);
 	}
+	return visible;
+}
+
+bool
+tsdb_directory_peek(TsdbStorage *storage, uint32 chunk, Snapshot snapshot,
+					TsdbChunkHead *head)
+{
+	const char *fault = NULL;
+	HeapTupleData tuple;
+	Buffer		buffer;
+	bool		visible;
+
+	if (!locate(storage, chunk, &buffer, &tuple))
+		return false;
+	visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
+	if (visible)
+		fault = tsdb_internal_columns_fault(storage->directory, &tuple);
+	if (visible && fault == NULL)
+	{
+		bool		isnull;
+
+		head->xmin = HeapTupleHeaderGetRawXmin(tuple.t_data);
+		head->generation = (uint64)
+			DatumGetInt64(heap_getattr(&tuple, Anum_generation,
+									   RelationGetDescr(storage->directory), &isnull));
+		if (isnull)
+			fault = "A column is null.";
+	}
+	UnlockReleaseBuffer(buffer);
+	if (fault != NULL)
+		tsdb_directory_report(storage, chunk, fault);
 	return visible;
 }
 

@@ -57,6 +57,18 @@ extern uint32 tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *
 extern bool tsdb_directory_fetch(TsdbStorage *storage, uint32 chunk,
 								 Snapshot snapshot, TsdbChunkEntry *entry);
 
+/* What a directory tuple says of itself, none of it checked but that it can be read. */
+typedef struct TsdbChunkHead
+{
+	TransactionId xmin;			/* raw */
+	uint64		generation;
+} TsdbChunkHead;
+
+/* Like tsdb_directory_fetch, without the content: for who knows that by its
+ * generation. */
+extern bool tsdb_directory_peek(TsdbStorage *storage, uint32 chunk, Snapshot snapshot,
+								TsdbChunkHead *head);
+
 /* State of a directory tuple as one who wants to change a row must see it. */
 typedef enum TsdbChunkState
 {

@@ -12,6 +12,7 @@
 #include "commands/defrem.h"
 #include "common/pg_prng.h"
 #include "storage/bufmgr.h"
+#include "store/recent_buffer.h"
 
 #define NOTE_MAGIC		0x54534B4E
 
@@ -99,7 +100,7 @@ tsdb_key_note_write(Relation index)
 void
 tsdb_key_note_read(Relation index, TsdbKeyNote *note)
 {
-	Buffer		buffer = ReadBuffer(index, BTREE_METAPAGE);
+	Buffer		buffer = tsdb_recent_buffer_read(index, BTREE_METAPAGE);
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	get_note(BufferGetPage(buffer), note);

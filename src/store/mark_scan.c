@@ -16,6 +16,7 @@
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
 #include "store/internal_tuple.h"
+#include "store/touched.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -127,7 +128,7 @@ tsdb_mark_scan_row(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot,
 	begin(storage, snapshot, scan);
 	scan->chunk = tsdb_tid_chunk(tid);
 	scan->row = tsdb_tid_row(tid);
-	scan->in_groups = false;
+	scan->in_groups = tsdb_touched_no_groups(storage, scan->chunk);
 	set_range(scan, tsdb_mark_row_key(scan->chunk, scan->row),
 			  tsdb_mark_row_key(scan->chunk, scan->row));
 }

@@ -68,7 +68,7 @@ typedef struct TsdbMarkScan
 	ScanKeyData keys[2];
 	uint32		chunk;
 	uint32		row;			/* the only one wanted, or TSDB_CHUNK_ROWS */
-	bool		in_groups;
+	bool		in_groups;		/* marks of groups are in the range, or there are none */
 } TsdbMarkScan;
 
 /* Of all rows of a chunk, or of the row at tid. */

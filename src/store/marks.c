@@ -30,11 +30,47 @@
 #include "store/mark_scan.h"
 #include "store/moves.h"
 #include "store/row_lock.h"
+#include "store/touched.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 static bool written_here = false;
+
+/* A row of this session's: whose, and under which subtransaction. */
+typedef struct OwnRow
+{
+	Oid			identity;		/* invalid if there is none */
+	ItemPointerData tid;
+	TransactionId xid;
+} OwnRow;
+
+/* The row that was locked last, whose mark is still a stub: who changes it
+ * next need not look for that again. */
+static struct
+{
+	OwnRow		row;
+	LockTupleMode mode;
+	ItemPointerData stub;
+}			last_locked;
+
+/* The row that was buried last: gone for whom a snapshot of the present counts. */
+static OwnRow last_buried;
+
+static void
+own_row_set(OwnRow *row, const TsdbStorage *storage, ItemPointer tid)
+{
+	row->identity = storage->identity;
+	row->tid = *tid;
+	row->xid = GetCurrentTransactionId();
+}
+
+static bool
+own_row_is(OwnRow *row, const TsdbStorage *storage, ItemPointer tid)
+{
+	return row->identity == storage->identity && ItemPointerEquals(&row->tid, tid) &&
+		TransactionIdEquals(row->xid, GetCurrentTransactionIdIfAny());
+}
 
 bool
 tsdb_marks_check_moved(void)
@@ -47,6 +83,8 @@ void
 tsdb_marks_at_xact_end(void)
 {
 	written_here = false;
+	last_locked.row.identity = InvalidOid;
+	last_buried.identity = InvalidOid;
 	tsdb_mark_group_at_xact_end();
 }
 
@@ -154,6 +192,10 @@ tsdb_marks_row_visible(TsdbStorage *storage, ItemPointer tid, Snapshot snapshot)
 
 	if (snapshot->snapshot_type == SNAPSHOT_ANY || !tsdb_mark_scan_useful(storage))
 		return true;
+	if (dirty && own_row_is(&last_buried, storage, tid))
+		return false;
+	if (tsdb_touched_never(storage, tid))
+		return true;
 
 	tsdb_mark_scan_row(storage, tid, snapshot, &scan);
 	while (tsdb_mark_scan_next(&scan, &version))
@@ -197,7 +239,7 @@ insert_stub(TsdbStorage *storage, ItemPointer tid, ItemPointer stub)
 	heap_insert(marks, tuple, GetCurrentCommandId(true),
 				HEAP_INSERT_FROZEN | HEAP_INSERT_NO_LOGICAL, NULL);
 	tsdb_internal_index_insert(marks, tsdb_storage_marks_index(storage), tuple);
-	tsdb_mark_group_note(storage, tid);
+	tsdb_touched_note(storage, tid, false);
 	*stub = tuple->t_self;
 	heap_freetuple(tuple);
 }
@@ -277,7 +319,7 @@ find_mark(TsdbStorage *storage, ItemPointer tid, TsdbMarkVersion *found, Transac
 	bool		result = false;
 
 	*deleter = InvalidTransactionId;
-	if (!tsdb_mark_scan_useful(storage))
+	if (!tsdb_mark_scan_useful(storage) || tsdb_touched_never(storage, tid))
 		return false;
 	InitDirtySnapshot(dirty);
 	tsdb_mark_scan_row(storage, tid, &dirty, &scan);
@@ -389,8 +431,6 @@ find_stub(TsdbStorage *storage, ItemPointer tid, CommandId cid,
 		return STUB_GONE;
 	}
 
-	if (mode == LockTupleExclusive && tsdb_mark_group_untouched(storage, tid))
-		return STUB_NONE;
 	if (!find_mark(storage, tid, &version, changer))
 		return STUB_NONE;
 	if (TransactionIdIsValid(*changer))
@@ -469,6 +509,12 @@ lock_row(TsdbStorage *storage, ItemPointer tid, CommandId cid, LockTupleMode mod
 	Relation	marks = tsdb_storage_marks(storage);
 
 	failure->traversed = false;
+	if (claim && own_row_is(&last_locked.row, storage, tid) && last_locked.mode >= mode)
+	{
+		mark->stub = last_locked.stub;
+		mark->held = true;
+		return TM_Ok;
+	}
 	for (;;)
 	{
 		TransactionId changer = InvalidTransactionId;
@@ -514,6 +560,9 @@ lock_row(TsdbStorage *storage, ItemPointer tid, CommandId cid, LockTupleMode mod
 		switch (result)
 		{
 			case TM_Ok:
+				own_row_set(&last_locked.row, storage, tid);
+				last_locked.mode = mode;
+				last_locked.stub = mark->stub;
 				if (mode == LockTupleKeyShare)
 					result = lock_later_versions(storage, tid, cid, wait_policy, failure);
 				return result;
@@ -575,6 +624,8 @@ tsdb_marks_bury(TsdbStorage *storage, ItemPointer tid, TsdbMark *mark,
 	HeapTuple	tuple;
 
 	written_here = true;
+	last_locked.row.identity = InvalidOid;
+	own_row_set(&last_buried, storage, tid);
 	if (alone && state == TSDB_MARK_DELETED && tsdb_mark_group_add(storage, tid, cid))
 	{
 		tsdb_marks_release(storage, mark);
@@ -598,7 +649,7 @@ tsdb_marks_bury(TsdbStorage *storage, ItemPointer tid, TsdbMark *mark,
 		tsdb_internal_index_insert(marks, tsdb_storage_marks_index(storage), tuple);
 	if (alone)
 	{
-		tsdb_mark_group_note(storage, tid);
+		tsdb_touched_note(storage, tid, false);
 		tsdb_stop_point("mark_after_tombstone");
 	}
 	tsdb_marks_release(storage, mark);
