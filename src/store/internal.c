@@ -157,6 +157,20 @@ tsdb_internal_create_index(Oid relid, const char *name, AttrNumber attno)
 }
 
 /*
+ * A snapshot of the present.  In parallel mode only the catalog's can be taken;
+ * it is needed there too, since under REPEATABLE READ a leader may have changed
+ * rows in chunks that are newer than the snapshot that it shares.
+ */
+static Snapshot
+present_snapshot(void)
+{
+	if (!IsInParallelMode())
+		return GetLatestSnapshot();
+	InvalidateCatalogSnapshot();
+	return GetNonHistoricCatalogSnapshot(RelationRelationId);
+}
+
+/*
  * A snapshot of its own, since a cached "there is none" may be older than the
  * caller's snapshot: a compaction that created the relation can become
  * visible before its invalidation message has arrived.
@@ -177,8 +191,7 @@ tsdb_internal_lookup(Oid namespace_oid, const char *name)
 
 	namestrcpy(&relname, name);
 	rel = table_open(RelationRelationId, AccessShareLock);
-	/* A parallel worker may not take one; what it reads is decided by its leader's. */
-	snapshot = RegisterSnapshot(IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot());
+	snapshot = RegisterSnapshot(present_snapshot());
 	ScanKeyInit(&key[0], Anum_pg_class_relname, BTEqualStrategyNumber, F_NAMEEQ,
 				NameGetDatum(&relname));
 	ScanKeyInit(&key[1], Anum_pg_class_relnamespace, BTEqualStrategyNumber, F_OIDEQ,
