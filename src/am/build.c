@@ -60,6 +60,7 @@ typedef struct ChunkBuild
 	Relation	index;
 	IndexInfo  *info;
 	Snapshot	snapshot;		/* MVCC, or NULL: all that somebody may see */
+	TransactionId oldest_xmin;	/* then: who committed before it deleted rows for everybody */
 	IndexBuildCallback callback;
 	void	   *callback_state;
 	EState	   *estate;
@@ -75,14 +76,17 @@ build_chunk(ChunkBuild *build, TsdbChunkCursor *cursor, TsdbChunkEntry *entry, b
 {
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
+	uint8	   *gone = NULL;
 
 	tsdb_cursor_open(cursor, build->storage, RelationGetDescr(build->storage->table), entry,
 					 build->snapshot != NULL ? build->snapshot : SnapshotSelf);
+	if (build->snapshot == NULL && cursor->hidden != NULL)
+		gone = tsdb_marks_gone(build->storage, entry->chunk, build->oldest_xmin);
 	for (uint32 row = 0; row < cursor->rows.nrows; row++)
 	{
 		bool		row_alive = alive && !tsdb_marks_is_hidden(cursor->hidden, row);
 
-		if (build->snapshot != NULL && !row_alive)
+		if ((build->snapshot != NULL && !row_alive) || tsdb_marks_is_hidden(gone, row))
 			continue;
 
 		MemoryContextReset(build->econtext->ecxt_per_tuple_memory);
@@ -95,6 +99,8 @@ build_chunk(ChunkBuild *build, TsdbChunkCursor *cursor, TsdbChunkEntry *entry, b
 		if (row_alive)
 			build->tuples++;
 	}
+	if (gone != NULL)
+		pfree(gone);
 	CHECK_FOR_INTERRUPTS();
 }
 
@@ -114,7 +120,6 @@ build_chunks(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
 	ChunkBuild	build = {.index = index,.info = info,.snapshot = snapshot,
 	.callback = callback,.callback_state = state};
 	TsdbChunkCursor cursor = {0};
-	TransactionId oldest_xmin = InvalidTransactionId;
 	MemoryContext page_memory;
 	BlockNumber nblocks;
 	BlockNumber block = 0;
@@ -123,7 +128,7 @@ build_chunks(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
 	if (build.storage == NULL)
 		return 0;
 	if (snapshot == NULL)
-		oldest_xmin = GetOldestNonRemovableTransactionId(rel);
+		build.oldest_xmin = GetOldestNonRemovableTransactionId(rel);
 
 	build.estate = CreateExecutorState();
 	build.econtext = GetPerTupleExprContext(build.estate);
@@ -144,7 +149,7 @@ build_chunks(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot,
 		if (snapshot != NULL)
 			count = tsdb_directory_page(build.storage, block, snapshot, &entries);
 		else
-			count = tsdb_directory_page_for_build(build.storage, block, oldest_xmin,
+			count = tsdb_directory_page_for_build(build.storage, block, build.oldest_xmin,
 												  &entries, &alive);
 		MemoryContextSwitchTo(old);
 		for (int i = 0; i < count; i++)

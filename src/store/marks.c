@@ -133,6 +133,29 @@ tsdb_marks_hidden(TsdbStorage *storage, uint32 chunk, Snapshot snapshot)
 	return hidden;
 }
 
+uint8 *
+tsdb_marks_gone(TsdbStorage *storage, uint32 chunk, TransactionId oldest_xmin)
+{
+	uint8	   *gone = NULL;
+	TsdbMarkVersion version;
+	TsdbMarkScan scan;
+
+	if (!tsdb_mark_scan_useful(storage))
+		return NULL;
+	tsdb_mark_scan_chunk(storage, chunk, SnapshotSelf, &scan);
+	while (tsdb_mark_scan_next(&scan, &version))
+	{
+		if (version.state == TSDB_MARK_STUB ||
+			!TransactionIdPrecedes(version.xmin, oldest_xmin))
+			continue;
+		if (gone == NULL)
+			gone = palloc0(TSDB_CHUNK_ROWS / 8);
+		hide_rows(gone, &version);
+	}
+	tsdb_mark_scan_end(&scan);
+	return gone;
+}
+
 Size
 tsdb_marks_weigh(TsdbStorage *storage, uint32 chunk, Snapshot snapshot, uint32 *dead,
 				 uint32 *touched)

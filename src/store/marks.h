@@ -50,6 +50,9 @@ extern TupleDesc tsdb_marks_tupdesc(void);
  * TSDB_CHUNK_ROWS bits, or NULL if there are none. */
 extern uint8 *tsdb_marks_hidden(TsdbStorage *storage, uint32 chunk, Snapshot snapshot);
 
+/* The same for rows that nobody sees any more: the deleter had committed before oldest_xmin. */
+extern uint8 *tsdb_marks_gone(TsdbStorage *storage, uint32 chunk, TransactionId oldest_xmin);
+
 static inline bool
 tsdb_marks_is_hidden(const uint8 *hidden, uint32 row)
 {

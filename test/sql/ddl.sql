@@ -275,6 +275,33 @@ SELECT count(*) FROM made;
 CREATE TABLE bad PARTITION OF parted FOR VALUES FROM ('2020-01-01') TO ('2020-02-01') USING tsdb;
 ALTER TABLE parted ATTACH PARTITION made FOR VALUES FROM ('2000-01-01') TO ('2000-02-01');
 
+-- a value that no index can take hinders none once its row is deleted; a worker's snapshot may still see it
+CREATE TABLE long (ts timestamptz, note text) USING tsdb;
+INSERT INTO long SELECT '2024-01-01', string_agg(md5(i::text), '') FROM generate_series(1, 300) i;
+INSERT INTO long SELECT '2024-01-01', 'note ' || i FROM generate_series(1, 100) i;
+SELECT tsdb.compact('long');
+CREATE INDEX ON long (note);
+DELETE FROM long WHERE length(note) > 100;
+DO $$
+DECLARE
+	refusals int := 0;
+BEGIN
+	WHILE refusals < 300 AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = 'long'::regclass) LOOP
+		BEGIN
+			CREATE INDEX ON long (note);
+		EXCEPTION WHEN program_limit_exceeded THEN
+			refusals := refusals + 1;
+			PERFORM pg_sleep(0.1);
+		END;
+		COMMIT;
+	END LOOP;
+END $$;
+SELECT indisvalid FROM pg_index WHERE indrelid = 'long'::regclass;
+SET enable_seqscan = off;
+SELECT count(*) FROM long WHERE note = 'note 7';
+RESET enable_seqscan;
+DROP TABLE long;
+
 -- what else hangs on a table
 CREATE STATISTICS st (dependencies, mcv) ON host, note FROM made;
 ANALYZE made;
