@@ -2,9 +2,10 @@
  * codec_bench.c
  *		What the codec makes of the columns of CSV files.
  *
- *		codec_bench [-c] [-f] [-s] [-v] [-k COLUMN]... [-x COLUMN]... FILE...
+ *		codec_bench [-c] [-t] [-f] [-s] [-v] [-k COLUMN]... [-x COLUMN]... FILE...
  *
  *		-c			level cold
+ *		-t			every candidate written: what the chooser is measured against
  *		-f			code columns of integers as float8 too
  *		-s			one line per file only
  *		-v			leave out series that never change
@@ -558,7 +559,9 @@ main(int argc, char **argv)
 
 	for (; i < argc && argv[i][0] == '-'; i++)
 	{
-		if (strcmp(argv[i], "-c") == 0)
+		if (strcmp(argv[i], "-t") == 0)
+			options.level = TSDB_LEVEL_TRIED;
+		else if (strcmp(argv[i], "-c") == 0)
 			options.level = TSDB_LEVEL_COLD;
 		else if (strcmp(argv[i], "-f") == 0)
 			options.floats = true;

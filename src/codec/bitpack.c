@@ -139,7 +139,7 @@ unpack_groups(const uint8_t *restrict src, size_t groups, unsigned width,
 #define CASES(w) CASE(w) CASE(w + 1) CASE(w + 2) CASE(w + 3) \
 	CASE(w + 4) CASE(w + 5) CASE(w + 6) CASE(w + 7)
 
-static TSDB_CODEC_CLONES void
+static TSDB_CODEC_HOT void
 unpack_switch(const uint8_t *restrict src, size_t groups, unsigned width,
 			  uint64_t *restrict out)
 {

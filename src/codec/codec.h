@@ -46,7 +46,9 @@ typedef enum TsdbVectorType
 typedef enum TsdbCodecLevel
 {
 	TSDB_LEVEL_FAST = 0,		/* no entropy coder over numbers */
-	TSDB_LEVEL_COLD = 1			/* smallest, decodes slower */
+	TSDB_LEVEL_COLD = 1,		/* smallest, decodes slower */
+	TSDB_LEVEL_TRIED = 2		/* as fast, but every candidate is written: slow, what
+								 * the chooser of fast is measured against */
 } TsdbCodecLevel;
 
 /*

@@ -292,11 +292,15 @@ common_denominator(const Sample *sample, bool single)
 	return common;
 }
 
+/* Divisors that are neither powers of ten nor of two. */
+static const uint16_t fractions[] = {3, 7, 9, 12, 24, 60, 300, 600, 3600};
+
+#define FRACTIONS	((int) (sizeof(fractions) / sizeof(fractions[0])))
+
 /* The divisor with corrections that costs least over the sample. */
 static void
 find_corrected(const Sample *sample, bool single, Scale *best)
 {
-	static const uint16_t fractions[] = {3, 7, 9, 12, 24, 60, 300, 600, 3600};
 	uint64_t	common;
 
 	for (int k = 0; k <= 15; k++)
@@ -305,7 +309,7 @@ find_corrected(const Sample *sample, bool single, Scale *best)
 	for (int k = 1; k <= 40; k += k < 10 ? 3 : 10)
 		try_divisor(sample, tsdb_decimal_divisor((uint8_t) (TSDB_DECIMAL_TWO + k)),
 					(uint8_t) (TSDB_DECIMAL_TWO + k), 0, single, best);
-	for (size_t i = 0; i < sizeof(fractions) / sizeof(fractions[0]); i++)
+	for (int i = 0; i < FRACTIONS; i++)
 		try_divisor(sample, fractions[i], TSDB_DECIMAL_INTEGER, fractions[i], single,
 					best);
 	common = common_denominator(sample, single);
@@ -444,12 +448,15 @@ write_scaled(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *s
 	TsdbCodecStatus status;
 	uint8_t		flags = 0;
 	bool		wide;
+	bool		corrected = false;
 
 	if (exceptions == NULL)
 		return TSDB_CODEC_INVALID;
 	convert(kind, bits, count, scale, integers, corrections, exceptions, &wide);
+	for (uint32_t i = 0; i < count; i++)
+		corrected |= corrections[i] != 0;
 
-	tsdb_write_byte(out, scale->corrected ? TSDB_CODEC_DECIMAL_ULP : TSDB_CODEC_DECIMAL);
+	tsdb_write_byte(out, corrected ? TSDB_CODEC_DECIMAL_ULP : TSDB_CODEC_DECIMAL);
 	if (scale->single)
 		flags |= TSDB_DECIMAL_SINGLE;
 	if (wide)
@@ -462,7 +469,7 @@ write_scaled(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *s
 		tsdb_write_varint(out, scale->integer);
 	if (exceptions->count > 0)
 		write_exceptions(kind, bits, exceptions, out);
-	if (scale->corrected)
+	if (corrected)
 	{
 		status = tsdb_integer_plan(corrections, count, level, arena, &plan);
 		if (status != TSDB_CODEC_OK)
@@ -522,4 +529,27 @@ tsdb_decimal_encode(TsdbKind kind, const uint64_t *bits, uint32_t count,
 		return TSDB_CODEC_OK;
 	*written = true;
 	return write_scaled(kind, bits, count, &best, level, arena, out);
+}
+
+TsdbCodecStatus
+tsdb_decimal_encode_by(TsdbKind kind, const uint64_t *bits, uint32_t count, int n,
+					   TsdbCodecLevel level, TsdbArena arena, TsdbWriter *out)
+{
+	Scale		scale = {0};
+	int			divisor = n / 4;
+
+	scale.single = n % 2 == 1 || kind == TSDB_KIND_FLOAT4;
+	scale.corrected = n / 2 % 2 == 1;
+	if (divisor <= TEN_TRIED_MAX)
+		scale.code = (uint8_t) divisor;
+	else if (divisor <= TEN_TRIED_MAX + FRACTIONS)
+	{
+		scale.code = TSDB_DECIMAL_INTEGER;
+		scale.integer = fractions[divisor - TEN_TRIED_MAX - 1];
+	}
+	else
+		scale.code = (uint8_t) (TSDB_DECIMAL_TWO + divisor - TEN_TRIED_MAX - FRACTIONS);
+	scale.divisor = scale.code == TSDB_DECIMAL_INTEGER ? (double) scale.integer :
+		tsdb_decimal_divisor(scale.code);
+	return write_scaled(kind, bits, count, &scale, level, arena, out);
 }

@@ -29,4 +29,16 @@ extern TsdbCodecStatus tsdb_decimal_decode(TsdbKind kind, TsdbCodecId codec,
 										   uint32_t first, uint32_t last,
 										   TsdbArena arena, uint64_t *out);
 
+/* Scales that the chooser knows without looking at the data. */
+#define TSDB_DECIMAL_SCALES		144
+
+/*
+ * Write a body by scale n of them, whether or not it serves the vector: what
+ * the choice is measured against.
+ */
+extern TsdbCodecStatus tsdb_decimal_encode_by(TsdbKind kind, const uint64_t *bits,
+											  uint32_t count, int n,
+											  TsdbCodecLevel level, TsdbArena arena,
+											  TsdbWriter *out);
+
 #endif							/* TSDB_CODEC_DECIMAL_H */

@@ -13,16 +13,42 @@
 
 #define BLOCK	TSDB_VECTOR_BLOCK_ROWS
 
+/* The integers of a decimal body as doubles; exact below 2^51. */
+static inline double
+double_of_narrow(uint64_t integer)
+{
+	return tsdb_double_of(integer + TSDB_DECIMAL_MAGIC_BITS) - TSDB_DECIMAL_MAGIC;
+}
+
 /* 64-bit patterns of d / divisor. */
-static TSDB_CODEC_CLONES void
+static TSDB_CODEC_HOT void
 divide_double(uint64_t *values, uint32_t count, double divisor)
 {
 	for (uint32_t i = 0; i < count; i++)
-	{
-		double		whole = tsdb_double_of(values[i] + TSDB_DECIMAL_MAGIC_BITS) -
-			TSDB_DECIMAL_MAGIC;
+		values[i] = tsdb_bits_of(double_of_narrow(values[i]) / divisor);
+}
 
-		values[i] = tsdb_bits_of(whole / divisor);
+/*
+ * The same by multiplication, in less than half the time.  The first fused
+ * step brings the quotient to within one unit in the last place; from there
+ * the second rounds as the division does (Markstein, 1990, theorem for a
+ * correctly rounded reciprocal).  Nothing here comes near under- or overflow.
+ */
+static TSDB_CODEC_CLONES void
+divide_double_fused(uint64_t *values, uint32_t count, double divisor)
+{
+	double		inverse = 1 / divisor;
+
+	for (uint32_t i = 0; i < count; i++)
+	{
+		double		whole = double_of_narrow(values[i]);
+		double		quotient = whole * inverse;
+
+		quotient = __builtin_fma(__builtin_fma(-quotient, divisor, whole), inverse,
+								 quotient);
+		quotient = __builtin_fma(__builtin_fma(-quotient, divisor, whole), inverse,
+								 quotient);
+		values[i] = tsdb_bits_of(quotient);
 	}
 }
 
@@ -31,8 +57,7 @@ static TSDB_CODEC_CLONES void
 convert_double(uint64_t *values, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		values[i] = tsdb_bits_of(tsdb_double_of(values[i] + TSDB_DECIMAL_MAGIC_BITS) -
-								 TSDB_DECIMAL_MAGIC);
+		values[i] = tsdb_bits_of(double_of_narrow(values[i]));
 }
 
 static TSDB_CODEC_CLONES void
@@ -47,12 +72,7 @@ static TSDB_CODEC_CLONES void
 divide_single(uint64_t *values, uint32_t count, double divisor)
 {
 	for (uint32_t i = 0; i < count; i++)
-	{
-		double		whole = tsdb_double_of(values[i] + TSDB_DECIMAL_MAGIC_BITS) -
-			TSDB_DECIMAL_MAGIC;
-
-		values[i] = tsdb_float_bits_of((float) (whole / divisor));
-	}
+		values[i] = tsdb_float_bits_of((float) (double_of_narrow(values[i]) / divisor));
 }
 
 static TSDB_CODEC_CLONES void
@@ -173,6 +193,8 @@ tsdb_decimal_decode(TsdbKind kind, TsdbCodecId codec, TsdbReader in,
 			corrections[i] = 0;
 		if (single)
 			divide_single(out, rows, divisor);
+		else if (tsdb_codec_is_wide())
+			divide_double_fused(out, rows, divisor);
 		else
 			divide_double(out, rows, divisor);
 		add_corrections(out, corrections, rows, single);
@@ -188,6 +210,8 @@ tsdb_decimal_decode(TsdbKind kind, TsdbCodecId codec, TsdbReader in,
 			divide_wide(out, rows, divisor);
 		else if (code == 0)
 			convert_double(out, rows);
+		else if (tsdb_codec_is_wide())
+			divide_double_fused(out, rows, divisor);
 		else
 			divide_double(out, rows, divisor);
 	}

@@ -341,11 +341,12 @@ tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbCodecLevel level,
 		TsdbIntegerPlan mine = common;
 
 		/* A sample errs by less than this. */
-		if (windows[p].bits > least + SAMPLE_ERROR_BITS)
+		if (windows[p].bits > least + SAMPLE_ERROR_BITS && level != TSDB_LEVEL_TRIED)
 			continue;
 		mine.slope = p == 2 ? x[1] - x[0] : 0;
 		low = tsdb_integer_least(residuals[p], count, (unsigned) p);
-		if (windows[p].low <= low || windows[p].bits + 2 * SAMPLE_ERROR_BITS >
+		if (windows[p].low <= low || level == TSDB_LEVEL_TRIED ||
+			windows[p].bits + 2 * SAMPLE_ERROR_BITS >
 			tsdb_bit_length((uint64_t) windows[p].high - (uint64_t) low))
 			try_reference(x, residuals[p], count, predictions[p], (uint64_t) low, false,
 						  &mine, plan);

@@ -120,9 +120,18 @@ try_floats(TsdbKind kind, const uint64_t *values, uint32_t count, TsdbCodecLevel
 		return status;
 	if (written)
 		judge(contest, &trial);
+	for (int n = 0; level == TSDB_LEVEL_TRIED && n < TSDB_DECIMAL_SCALES; n++)
+	{
+		trial = trial_writer(contest);
+		status = tsdb_decimal_encode_by(kind, values, count, n, level, arena, &trial);
+		if (status != TSDB_CODEC_OK)
+			return status;
+		judge(contest, &trial);
+	}
 
 	/* Patterns as integers, and XOR, for what no decimal explains. */
-	if (contest->best_bytes * 8 > (size_t) count * tsdb_kind_width(kind) * 3)
+	if (contest->best_bytes * 8 > (size_t) count * tsdb_kind_width(kind) * 3 ||
+		level == TSDB_LEVEL_TRIED)
 	{
 		TsdbArena	rest = arena;
 		int64_t    *patterns = tsdb_arena_rows(&rest, sizeof(int64_t));
@@ -169,7 +178,7 @@ try_repeats(TsdbKind kind, const uint64_t *values, uint32_t count, uint32_t runs
 
 	if (depth >= TSDB_NUMBER_DEPTH_MAX || count < 8)
 		return TSDB_CODEC_OK;
-	if (runs <= count / 2)
+	if (runs <= count / 2 || level == TSDB_LEVEL_TRIED)
 	{
 		TsdbWriter	trial = trial_writer(contest);
 
@@ -178,13 +187,14 @@ try_repeats(TsdbKind kind, const uint64_t *values, uint32_t count, uint32_t runs
 			return status;
 		judge(contest, &trial);
 	}
-	if (contest->best_bytes * 8 > (size_t) count * 2)
+	if (contest->best_bytes * 8 > (size_t) count * 2 || level == TSDB_LEVEL_TRIED)
 	{
-		uint32_t	limit = count - count / 8;
+		uint32_t	limit = level == TSDB_LEVEL_TRIED ? count : count - count / 8;
 		uint32_t	distinct = tsdb_dictionary_count(values, count, limit, arena);
 
 		if (distinct <= limit &&
-			dictionary_may_win(count, distinct, contest->best_bytes * 8))
+			(level == TSDB_LEVEL_TRIED ||
+			 dictionary_may_win(count, distinct, contest->best_bytes * 8)))
 		{
 			TsdbWriter	trial = trial_writer(contest);
 

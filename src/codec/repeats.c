@@ -225,8 +225,11 @@ tsdb_dictionary_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
 							  arena, out);
 }
 
-/* Replace codes by entries; false if a code has no entry. */
-static TSDB_CODEC_CLONES bool
+/*
+ * Replace codes by entries; false if a code has no entry.  The entries are an
+ * array for TSDB_VECTOR_ROWS_MAX, so that a wrong code stays inside of it.
+ */
+static TSDB_CODEC_HOT bool
 look_up(uint64_t *restrict codes, uint32_t count, const uint64_t *restrict entries,
 		uint64_t count_entries)
 {
@@ -234,12 +237,13 @@ look_up(uint64_t *restrict codes, uint32_t count, const uint64_t *restrict entri
 
 	/* The sign of either is set if the code is negative or too great. */
 	for (uint32_t i = 0; i < count; i++)
-		wrong |= (count_entries - 1 - codes[i]) | codes[i];
-	if ((int64_t) wrong < 0)
-		return false;
-	for (uint32_t i = 0; i < count; i++)
-		codes[i] = entries[codes[i]];
-	return true;
+	{
+		uint64_t	code = codes[i];
+
+		wrong |= (count_entries - 1 - code) | code;
+		codes[i] = entries[code % TSDB_VECTOR_ROWS_MAX];
+	}
+	return (int64_t) wrong >= 0;
 }
 
 TsdbCodecStatus

@@ -29,8 +29,8 @@ typedef struct Header
 	uint32_t	nrows;
 	uint32_t	nnulls;
 	size_t		raw_bytes;		/* FIXED and BYTES */
-	uint8_t		nulls[TSDB_VECTOR_NULL_BYTES];
 	TsdbReader	body;
+	uint8_t		nulls[TSDB_VECTOR_NULL_BYTES];	/* set if nnulls > 0 */
 } Header;
 
 /* The kind of a vector, or -1 if its type and width make none. */
@@ -145,7 +145,7 @@ encode_numbers(TsdbKind kind, const uint64_t *dense, uint32_t count,
 	size_t		squeezed;
 	TsdbCodecStatus status;
 
-	if (level == TSDB_LEVEL_FAST)
+	if (level != TSDB_LEVEL_COLD)
 		return tsdb_number_encode(kind, dense, count, level, 0, arena, out);
 
 	body = tsdb_arena_take(&arena, TSDB_NUMBER_BYTES_MAX);
@@ -264,10 +264,10 @@ read_header(const uint8_t *src, size_t src_bytes, Header *header)
 	header->nrows = (uint32_t) nrows;
 	header->width = (uint32_t) width;
 	header->raw_bytes = (size_t) raw_bytes;
-	memset(header->nulls, 0, sizeof(header->nulls));
 	header->nnulls = 0;
 	if (first & TSDB_FORMAT_NULLS)
 	{
+		memset(header->nulls, 0, sizeof(header->nulls));
 		tsdb_nulls_read(&in, header->nrows, header->nulls);
 		header->nnulls = tsdb_nulls_count(header->nulls, header->nrows);
 	}
@@ -438,9 +438,12 @@ decode_rows(const Header *header, uint32_t first, uint32_t count, void *scratch,
 
 	/* first is a multiple of 8, so the bitmap shifts by whole bytes. */
 	memset(out->nulls, 0, TSDB_VECTOR_NULL_BYTES);
-	memcpy(out->nulls, header->nulls + first / 8, (count + 7) / 8);
-	if (count % 8 != 0)
-		out->nulls[count / 8] &= (uint8_t) ((1 << count % 8) - 1);
+	if (header->nnulls > 0)
+	{
+		memcpy(out->nulls, header->nulls + first / 8, (count + 7) / 8);
+		if (count % 8 != 0)
+			out->nulls[count / 8] &= (uint8_t) ((1 << count % 8) - 1);
+	}
 	if (count == 0)
 	{
 		if (header->kind == TSDB_KIND_BYTES)
