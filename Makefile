@@ -20,7 +20,8 @@ PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 # -isystem keeps -Wextra to our own code. The warnings switched off are those that
 # callbacks and macros of the server cannot do without. -MMD makes headers prerequisites.
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
-PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+# Contracted multiplications and additions would make what the codec writes depend on the machine.
+PG_CFLAGS = -std=gnu11 -ffp-contract=off -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-declaration-after-statement -MMD -MP
 
 # Nothing here gains from being inlined into JIT-compiled expressions.

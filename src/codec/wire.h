@@ -237,7 +237,10 @@ tsdb_varint_bytes(uint64_t value)
 	return (bits + 6) / 7;
 }
 
-/* A piece of scratch, 16-byte aligned, or NULL if the arena is used up. */
+/*
+ * A piece of scratch, 16-byte aligned, or NULL if the arena is used up.  It
+ * then stays so: of several pieces taken in a row, the last one tells.
+ */
 static inline void *
 tsdb_arena_take(TsdbArena *arena, size_t bytes)
 {
@@ -245,7 +248,10 @@ tsdb_arena_take(TsdbArena *arena, size_t bytes)
 
 	if ((size_t) (arena->end - arena->at) < bytes ||
 		(size_t) (arena->end - arena->at) - bytes < 15)
+	{
+		arena->at = arena->end;
 		return NULL;
+	}
 	arena->at += (bytes + 15) & ~(size_t) 15;
 	return start;
 }
