@@ -15,6 +15,7 @@
 #include "codec/codec_format.h"
 #include "codec/nulls.h"
 #include "codec/number.h"
+#include "codec/vector.h"
 #include "codec/wire.h"
 
 #define BLOCK				TSDB_VECTOR_BLOCK_ROWS
@@ -33,9 +34,8 @@ typedef struct Header
 	uint8_t		nulls[TSDB_VECTOR_NULL_BYTES];	/* set if nnulls > 0 */
 } Header;
 
-/* The kind of a vector, or -1 if its type and width make none. */
-static int
-kind_of(const TsdbVector *vector)
+int
+tsdb_vector_kind(const TsdbVector *vector)
 {
 	switch (vector->type)
 	{
@@ -56,8 +56,8 @@ kind_of(const TsdbVector *vector)
 	return -1;
 }
 
-static TsdbVectorType
-type_of(TsdbKind kind)
+TsdbVectorType
+tsdb_vector_type(TsdbKind kind)
 {
 	return kind <= TSDB_KIND_INT8 ? TSDB_VECTOR_INT :
 		kind == TSDB_KIND_FLOAT4 ? TSDB_VECTOR_FLOAT4 :
@@ -88,9 +88,8 @@ tsdb_codec_scratch_bytes(TsdbVectorType type, uint32_t width, size_t data_bytes)
 	return bytes;
 }
 
-/* The values of the rows that are not null, as 64-bit carriers. */
-static uint32_t
-gather_numbers(const TsdbVector *vector, TsdbKind kind, uint64_t *dense)
+uint32_t
+tsdb_vector_gather(const TsdbVector *vector, TsdbKind kind, uint64_t *dense)
 {
 	unsigned	shift = kind < TSDB_KIND_INT8 ? 64 - 8 * tsdb_kind_width(kind) : 0;
 	uint32_t	count = 0;
@@ -107,6 +106,20 @@ gather_numbers(const TsdbVector *vector, TsdbKind kind, uint64_t *dense)
 			dense[count++] = (uint64_t) ((int64_t) (vector->float8s[row] << shift) >> shift);
 	}
 	return count;
+}
+
+void
+tsdb_vector_spread(const uint64_t *dense, TsdbKind kind, TsdbVector *out)
+{
+	for (uint32_t row = 0; row < out->nrows; row++)
+	{
+		uint64_t	value = tsdb_is_null(out->nulls, row) ? 0 : *dense++;
+
+		if (kind == TSDB_KIND_FLOAT4)
+			out->float4s[row] = (uint32_t) value;
+		else
+			out->float8s[row] = value;
+	}
 }
 
 /* Where the values that are not null lie; false if offsets do not ascend. */
@@ -173,7 +186,7 @@ ptrdiff_t
 tsdb_codec_encode(const TsdbVector *vector, TsdbCodecLevel level, void *scratch,
 				  size_t scratch_bytes, uint8_t *dst, size_t dst_bytes)
 {
-	int			kind = kind_of(vector);
+	int			kind = tsdb_vector_kind(vector);
 	TsdbWriter	out = tsdb_writer(dst, dst_bytes);
 	TsdbArena	arena = {scratch, (uint8_t *) scratch + scratch_bytes};
 	uint32_t	nnulls;
@@ -204,7 +217,7 @@ tsdb_codec_encode(const TsdbVector *vector, TsdbCodecLevel level, void *scratch,
 		dense = tsdb_arena_rows(&arena, sizeof(uint64_t));
 		if (dense == NULL)
 			return TSDB_CODEC_INVALID;
-		count = gather_numbers(vector, (TsdbKind) kind, dense);
+		count = tsdb_vector_gather(vector, (TsdbKind) kind, dense);
 	}
 	nnulls = vector->nrows - count;
 
@@ -290,7 +303,7 @@ tsdb_codec_inspect(const uint8_t *src, size_t src_bytes, TsdbVectorInfo *info)
 
 	if (status != TSDB_CODEC_OK)
 		return status;
-	info->type = type_of(header.kind);
+	info->type = tsdb_vector_type(header.kind);
 	info->width = header.kind == TSDB_KIND_FIXED ? header.width :
 		header.kind == TSDB_KIND_BYTES ? 0 : tsdb_kind_width(header.kind);
 	info->nrows = header.nrows;
@@ -332,7 +345,6 @@ decode_numbers(const Header *header, uint32_t from, uint32_t to, TsdbArena arena
 	uint32_t	count = header->nrows - header->nnulls;
 	uint32_t	first = from / BLOCK;
 	uint32_t	last = (to + BLOCK - 1) / BLOCK;
-	const uint64_t *dense;
 	uint64_t   *target;
 	TsdbCodecStatus status = unsqueeze(&body, &arena);
 
@@ -352,16 +364,7 @@ decode_numbers(const Header *header, uint32_t from, uint32_t to, TsdbArena arena
 		if (status != TSDB_CODEC_OK)
 			return status;
 	}
-	dense = target + (from - first * BLOCK);
-	for (uint32_t row = 0; row < out->nrows; row++)
-	{
-		uint64_t	value = tsdb_is_null(out->nulls, row) ? 0 : *dense++;
-
-		if (header->kind == TSDB_KIND_FLOAT4)
-			out->float4s[row] = (uint32_t) value;
-		else
-			out->float8s[row] = value;
-	}
+	tsdb_vector_spread(target + (from - first * BLOCK), header->kind, out);
 	return TSDB_CODEC_OK;
 }
 
@@ -431,7 +434,7 @@ decode_rows(const Header *header, uint32_t first, uint32_t count, void *scratch,
 		from -= tsdb_nulls_count(header->nulls, first);
 		to -= tsdb_nulls_count(header->nulls, first + count);
 	}
-	out->type = type_of(header->kind);
+	out->type = tsdb_vector_type(header->kind);
 	out->width = header->kind == TSDB_KIND_FIXED ? header->width :
 		header->kind == TSDB_KIND_BYTES ? 0 : tsdb_kind_width(header->kind);
 	out->nrows = count;

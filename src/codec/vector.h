@@ -1,0 +1,30 @@
+/*
+ * vector.h
+ *		What vectors and matrices of them share: kinds, and dense carriers.
+ */
+#ifndef TSDB_CODEC_VECTOR_H
+#define TSDB_CODEC_VECTOR_H
+
+#include "codec/codec.h"
+#include "codec/codec_format.h"
+
+/* The kind of a vector's values, or -1 if its type and width make none. */
+extern int	tsdb_vector_kind(const TsdbVector *vector);
+
+/* The type of vectors that hold values of a kind. */
+extern TsdbVectorType tsdb_vector_type(TsdbKind kind);
+
+/*
+ * The values of the rows that are not null, as 64-bit carriers (see number.h);
+ * returns how many.  dense has room for nrows of them.
+ */
+extern uint32_t tsdb_vector_gather(const TsdbVector *vector, TsdbKind kind,
+								   uint64_t *dense);
+
+/*
+ * The way back: dense values to the rows of out whose bits in out->nulls are
+ * not set.
+ */
+extern void tsdb_vector_spread(const uint64_t *dense, TsdbKind kind, TsdbVector *out);
+
+#endif							/* TSDB_CODEC_VECTOR_H */
