@@ -1,15 +1,17 @@
 /*
  * bytes.c
- *		Writes bodies of byte values: dictionary, zstd, or as is.
+ *		Writes bodies of byte values: dictionary, front coded, zstd, or as is.
  *
- * A dictionary is taken where values repeat; its entries go through zstd when
- * they are many.  zstd's one-shot functions are used; what they allocate is
- * freed before they return.
+ * A dictionary is taken where values repeat.  Its entries, or the values
+ * themselves, are front coded where neighbours begin alike, and go through zstd
+ * when they are many; what is shortest is kept.  zstd's one-shot functions are
+ * used; what they allocate is freed before they return.
  */
 #include "codec/bytes.h"
 
 #include <zstd.h>
 
+#include "codec/front.h"
 #include "codec/integer.h"
 #include "codec/number.h"
 
@@ -17,13 +19,14 @@
 #define ZSTD_FAST_LEVEL	3
 #define ZSTD_COLD_LEVEL	12
 #define ZSTD_BYTES_MIN	64		/* shorter data is not worth a frame */
+#define FRONT_SHARE		4		/* a prefix's part of the bytes that is worth trying */
 #define HEAD_BYTES_MAX	(2 * TSDB_NUMBER_BYTES_MAX + 32)
 
 /* The distinct values of a vector. */
 typedef struct Entries
 {
 	int64_t		codes[TSDB_VECTOR_ROWS_MAX];	/* entry of each value */
-	int64_t		lengths[TSDB_VECTOR_ROWS_MAX];	/* of each entry */
+	uint32_t	lengths[TSDB_VECTOR_ROWS_MAX];	/* of each entry */
 	uint32_t	starts[TSDB_VECTOR_ROWS_MAX];
 	uint64_t	hashes[TSDB_VECTOR_ROWS_MAX];
 	uint16_t	slots[HASH_SLOTS];	/* entry plus one, 0 if free */
@@ -34,8 +37,8 @@ typedef struct Entries
 size_t
 tsdb_bytes_scratch(size_t data_bytes)
 {
-	return sizeof(Entries) + 4 * TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t) +
-		3 * data_bytes + 2 * HEAD_BYTES_MAX + TSDB_NUMBER_SCRATCH + 256;
+	return sizeof(Entries) + 6 * TSDB_VECTOR_ROWS_MAX * sizeof(uint64_t) +
+		4 * data_bytes + 4 * HEAD_BYTES_MAX + TSDB_NUMBER_SCRATCH + 256;
 }
 
 static uint64_t
@@ -110,7 +113,7 @@ write_section(const int64_t *numbers, uint32_t count, TsdbCodecLevel level,
 }
 
 /*
- * Compress into scratch.  Returns the frame's size, or 0 if it would not be
+ * Compress into frame.  Returns the frame's size, or 0 if it would not be
  * smaller than the data itself.
  */
 static size_t
@@ -125,98 +128,110 @@ squeeze(const uint8_t *data, size_t bytes, TsdbCodecLevel level, uint8_t *frame)
 	return ZSTD_isError(size) ? 0 : size;
 }
 
-/*
- * A body in two parts: a head in a scratch buffer of its own, and the bytes of
- * values or entries, as they are or as a frame.
- */
-typedef struct Body
+/* Buffers that texts are tried in; each has room for all values. */
+typedef struct Workshop
 {
+	uint8_t    *joined;
+	uint8_t    *frame;
+	int64_t    *prefixes;
+	int64_t    *lengths;
+	uint8_t    *head;
+} Workshop;
+
+/*
+ * Texts as they are going to be stored: their lengths, as sections in a head,
+ * and their bytes, both in buffers of their own.
+ */
+typedef struct Coded
+{
+	uint8_t		form;
 	uint8_t    *head;
 	size_t		head_bytes;
-	const uint8_t *tail;
+	uint8_t    *tail;
 	size_t		tail_bytes;
-} Body;
+} Coded;
+
+static bool
+take_coded(TsdbArena *arena, size_t bytes, Coded *coded)
+{
+	coded->head = tsdb_arena_take(arena, HEAD_BYTES_MAX);
+	coded->tail = tsdb_arena_take(arena, bytes);
+	coded->head_bytes = 0;
+	coded->tail_bytes = SIZE_MAX / 2;
+	return coded->tail != NULL;
+}
 
 static size_t
-body_bytes(const Body *body)
+coded_bytes(const Coded *coded)
 {
-	return body->head_bytes + body->tail_bytes;
+	return coded->head_bytes + coded->tail_bytes;
 }
 
-/* Join the pieces in order; returns their total size. */
-static size_t
-join(const TsdbByteValues *values, const uint32_t *starts, const int64_t *lengths,
-	 uint32_t count, uint8_t *joined)
-{
-	size_t		at = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-	{
-		if (lengths[i] > 0)
-			memcpy(joined + at, values->data + starts[i], (size_t) lengths[i]);
-		at += (size_t) lengths[i];
-	}
-	return at;
-}
-
-static void
-set_tail(Body *body, const uint8_t *joined, size_t bytes, const uint8_t *frame,
-		 size_t frame_bytes)
-{
-	body->tail = frame_bytes > 0 ? frame : joined;
-	body->tail_bytes = frame_bytes > 0 ? frame_bytes : bytes;
-}
-
+/* Squeeze what has been joined, write its lengths, keep both if that is shorter. */
 static TsdbCodecStatus
-make_dictionary(const TsdbByteValues *values, const Entries *entries, bool fixed,
-				TsdbCodecLevel level, uint8_t *joined, uint8_t *frame, TsdbArena arena,
-				Body *body)
+judge(const TsdbByteValues *texts, uint8_t form, size_t joined_bytes, bool fixed,
+	  TsdbCodecLevel level, const Workshop *work, TsdbArena arena, Coded *best)
 {
-	TsdbWriter	head = tsdb_writer(body->head, HEAD_BYTES_MAX);
-	size_t		bytes = join(values, entries->starts, entries->lengths, entries->count,
-							 joined);
-	size_t		frame_bytes = squeeze(joined, bytes, level, frame);
-	TsdbCodecStatus status;
-
-	set_tail(body, joined, bytes, frame, frame_bytes);
-	tsdb_write_byte(&head, TSDB_CODEC_DICTIONARY);
-	tsdb_write_varint(&head, entries->count);
-	status = write_section(entries->codes, values->count, level, arena, &head);
-	tsdb_write_byte(&head, frame_bytes > 0);
-	if (status == TSDB_CODEC_OK && !fixed)
-		status = write_section(entries->lengths, entries->count, level, arena, &head);
-	body->head_bytes = (size_t) (head.at - body->head);
-	return status;
-}
-
-static TsdbCodecStatus
-make_whole(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level,
-		   uint8_t *joined, uint8_t *frame, TsdbArena arena, Body *body)
-{
-	TsdbWriter	head = tsdb_writer(body->head, HEAD_BYTES_MAX);
-	int64_t    *lengths = tsdb_arena_rows(&arena, sizeof(int64_t));
-	size_t		frame_bytes;
+	TsdbWriter	head = tsdb_writer(work->head, HEAD_BYTES_MAX);
+	size_t		tail_bytes = squeeze(work->joined, joined_bytes, level, work->frame);
+	const uint8_t *tail = tail_bytes > 0 ? work->frame : work->joined;
+	size_t		head_bytes;
 	TsdbCodecStatus status = TSDB_CODEC_OK;
 
-	if (lengths == NULL)
-		return TSDB_CODEC_INVALID;
-	for (uint32_t i = 0; i < values->count; i++)
-		lengths[i] = values->lengths[i];
-	(void) join(values, values->starts, lengths, values->count, joined);
-	frame_bytes = squeeze(joined, values->bytes, level, frame);
-	set_tail(body, joined, values->bytes, frame, frame_bytes);
-	tsdb_write_byte(&head, frame_bytes > 0 ? TSDB_CODEC_ZSTD : TSDB_CODEC_RAW);
-	if (!fixed)
-		status = write_section(lengths, values->count, level, arena, &head);
-	body->head_bytes = (size_t) (head.at - body->head);
-	return status;
+	if (tail_bytes > 0)
+		form |= TSDB_BYTES_SQUEEZED;
+	else
+		tail_bytes = joined_bytes;
+	if (form & TSDB_BYTES_FRONT)
+		status = write_section(work->prefixes, texts->count, level, arena, &head);
+	if (status == TSDB_CODEC_OK && !fixed)
+		status = write_section(work->lengths, texts->count, level, arena, &head);
+	if (status != TSDB_CODEC_OK)
+		return status;
+	head_bytes = (size_t) (head.at - work->head);
+	if (head_bytes + tail_bytes >= coded_bytes(best))
+		return TSDB_CODEC_OK;
+	best->form = form;
+	best->head_bytes = head_bytes;
+	best->tail_bytes = tail_bytes;
+	memcpy(best->head, work->head, head_bytes);
+	if (tail_bytes > 0)
+		memcpy(best->tail, tail, tail_bytes);
+	return TSDB_CODEC_OK;
+}
+
+/* The shortest form of texts: as they are or front coded, squeezed or not. */
+static TsdbCodecStatus
+code_texts(const TsdbByteValues *texts, bool fixed, TsdbCodecLevel level,
+		   const Workshop *work, TsdbArena arena, Coded *best)
+{
+	size_t		suffix_bytes;
+	size_t		at = 0;
+	TsdbCodecStatus status;
+
+	for (uint32_t i = 0; i < texts->count; i++)
+	{
+		uint32_t	length = texts->lengths[i];
+
+		if (length > 0)
+			memcpy(work->joined + at, texts->data + texts->starts[i], length);
+		work->lengths[i] = length;
+		at += length;
+	}
+	status = judge(texts, 0, at, fixed, level, work, arena, best);
+	if (status != TSDB_CODEC_OK)
+		return status;
+	suffix_bytes = tsdb_front_split(texts, work->prefixes, work->lengths, work->joined);
+	if (suffix_bytes > texts->bytes - texts->bytes / FRONT_SHARE)
+		return TSDB_CODEC_OK;
+	return judge(texts, TSDB_BYTES_FRONT, suffix_bytes, fixed, level, work, arena, best);
 }
 
 static void
-write_body(const Body *body, TsdbWriter *out)
+write_coded(const Coded *coded, TsdbWriter *out)
 {
-	tsdb_write_bytes(out, body->head, body->head_bytes);
-	tsdb_write_bytes(out, body->tail, body->tail_bytes);
+	tsdb_write_bytes(out, coded->head, coded->head_bytes);
+	tsdb_write_bytes(out, coded->tail, coded->tail_bytes);
 }
 
 TsdbCodecStatus
@@ -224,18 +239,21 @@ tsdb_bytes_encode(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level
 				  TsdbArena arena, TsdbWriter *out)
 {
 	Entries    *entries = tsdb_arena_take(&arena, sizeof(Entries));
-	uint8_t    *joined = tsdb_arena_take(&arena, values->bytes);
-	uint8_t    *frame = tsdb_arena_take(&arena, values->bytes);
-	uint8_t    *entry_frame = tsdb_arena_take(&arena, values->bytes);
-	Body		dictionary = {0};
-	Body		whole = {0};
+	uint8_t    *codes = tsdb_arena_take(&arena, HEAD_BYTES_MAX);
+	TsdbWriter	codes_out;
+	Workshop	work;
+	Coded		dictionary;
+	Coded		whole;
 	bool		repeats;
 	TsdbCodecStatus status;
 
-	dictionary.head = tsdb_arena_take(&arena, HEAD_BYTES_MAX);
-	whole.head = tsdb_arena_take(&arena, HEAD_BYTES_MAX);
-	if (entries == NULL || joined == NULL || frame == NULL || entry_frame == NULL ||
-		dictionary.head == NULL || whole.head == NULL)
+	work.prefixes = tsdb_arena_rows(&arena, sizeof(int64_t));
+	work.lengths = tsdb_arena_rows(&arena, sizeof(int64_t));
+	work.head = tsdb_arena_take(&arena, HEAD_BYTES_MAX);
+	work.joined = tsdb_arena_take(&arena, values->bytes);
+	work.frame = tsdb_arena_take(&arena, values->bytes);
+	if (!take_coded(&arena, values->bytes, &dictionary) ||
+		!take_coded(&arena, values->bytes, &whole))
 		return TSDB_CODEC_INVALID;
 	find_entries(values, entries);
 	if (entries->count == 1)
@@ -245,31 +263,45 @@ tsdb_bytes_encode(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level
 		return TSDB_CODEC_OK;
 	}
 
+	codes_out = tsdb_writer(codes, HEAD_BYTES_MAX);
 	repeats = entries->count <= values->count - values->count / 4;
 	if (repeats)
 	{
-		status = make_dictionary(values, entries, fixed, level, joined, entry_frame,
-								 arena, &dictionary);
+		TsdbByteValues texts = {values->data, entries->starts, entries->lengths,
+		entries->count, entries->bytes};
+
+		tsdb_write_byte(&codes_out, TSDB_CODEC_DICTIONARY);
+		tsdb_write_varint(&codes_out, entries->count);
+		status = write_section(entries->codes, values->count, level, arena, &codes_out);
+		if (status == TSDB_CODEC_OK)
+			status = code_texts(&texts, fixed, level, &work, arena, &dictionary);
 		if (status != TSDB_CODEC_OK)
 			return status;
+		tsdb_write_byte(&codes_out, dictionary.form);
+	}
 
-		/* Few entries: zstd over the whole would find no more. */
-		if (entries->count <= values->count / 16)
-		{
-			write_body(&dictionary, out);
-			return TSDB_CODEC_OK;
-		}
-	}
-	status = make_whole(values, fixed, level, joined, frame, arena, &whole);
-	if (status != TSDB_CODEC_OK)
-		return status;
-	if (!repeats || body_bytes(&whole) < body_bytes(&dictionary))
-		write_body(&whole, out);
-	else
+	/* Few entries: zstd over the whole would find no more. */
+	if (!repeats || entries->count > values->count / 16)
 	{
-		/* joined now holds all values; entries are joined once more. */
-		(void) join(values, entries->starts, entries->lengths, entries->count, joined);
-		write_body(&dictionary, out);
+		status = code_texts(values, fixed, level, &work, arena, &whole);
+		if (status != TSDB_CODEC_OK)
+			return status;
 	}
+	if (repeats && (size_t) (codes_out.at - codes) + coded_bytes(&dictionary) <=
+		coded_bytes(&whole) + 2)
+	{
+		tsdb_write_bytes(out, codes, (size_t) (codes_out.at - codes));
+		write_coded(&dictionary, out);
+		return TSDB_CODEC_OK;
+	}
+	if (whole.form & TSDB_BYTES_FRONT)
+	{
+		tsdb_write_byte(out, TSDB_CODEC_FRONT);
+		tsdb_write_byte(out, whole.form);
+	}
+	else
+		tsdb_write_byte(out, whole.form & TSDB_BYTES_SQUEEZED ? TSDB_CODEC_ZSTD :
+						TSDB_CODEC_RAW);
+	write_coded(&whole, out);
 	return TSDB_CODEC_OK;
 }

@@ -5,9 +5,14 @@
  *		CONSTANT	the bytes of the value
  *		RAW			lengths, then the bytes of all values
  *		ZSTD		lengths, then a zstd frame of the bytes of all values
- *		DICTIONARY	varint entries, section: body of codes (INT8), byte 1 if
- *					entries are a zstd frame or else 0, lengths of entries,
- *					bytes of entries in order of first use
+ *		FRONT		byte form, prefixes, lengths of suffixes, their bytes
+ *		DICTIONARY	varint entries, section: body of codes (INT8), byte form,
+ *					prefixes if the form has them, lengths of entries or of
+ *					their suffixes, bytes of either in order of first use
+ *
+ * Forms: bit 0, the bytes are a zstd frame; bit 1, the values are front coded
+ * (see front.h), lengths being those of suffixes and prefixes a section like
+ * them.  FRONT has bit 1 always.
  *
  * Lengths are a section with an INT8 body, and absent for FIXED.  Values of
  * null rows are not among the values.
@@ -18,6 +23,9 @@
 #include "codec/codec.h"
 #include "codec/codec_format.h"
 #include "codec/wire.h"
+
+#define TSDB_BYTES_SQUEEZED		0x01
+#define TSDB_BYTES_FRONT		0x02
 
 /*
  * The values that are not null: where each starts and how long it is.  Starts

@@ -51,7 +51,8 @@ typedef enum TsdbCodecId
 	TSDB_CODEC_DECIMAL_ULP = 9, /* the same with corrections in last places */
 	TSDB_CODEC_GORILLA = 10,	/* XOR with the previous value */
 	TSDB_CODEC_RAW = 11,		/* as is */
-	TSDB_CODEC_ZSTD = 12		/* FIXED and BYTES: a zstd frame */
+	TSDB_CODEC_ZSTD = 12,		/* FIXED and BYTES: a zstd frame */
+	TSDB_CODEC_FRONT = 13		/* FIXED and BYTES: shared prefixes and suffixes */
 } TsdbCodecId;
 
 static inline int

@@ -508,7 +508,8 @@ tsdb_codec_name(uint8_t codec)
 		[TSDB_CODEC_DECIMAL_ULP] = "decimal+ulp",
 		[TSDB_CODEC_GORILLA] = "gorilla",
 		[TSDB_CODEC_RAW] = "raw",
-		[TSDB_CODEC_ZSTD] = "zstd"
+		[TSDB_CODEC_ZSTD] = "zstd",
+		[TSDB_CODEC_FRONT] = "front"
 	};
 
 	return codec < sizeof(names) / sizeof(names[0]) ? names[codec] : NULL;

@@ -62,6 +62,10 @@ static const Golden goldens[] = {
 	{"dictionary-fixed", TSDB_VECTOR_FIXED, 16, 1024, 9, 0, TSDB_LEVEL_FAST, "dictionary"},
 	{"raw-bytes", TSDB_VECTOR_BYTES, 0, 40, 16, 0, TSDB_LEVEL_FAST, "raw"},
 	{"zstd-bytes", TSDB_VECTOR_BYTES, 0, 400, 2, 0, TSDB_LEVEL_FAST, "zstd"},
+	{"front-bytes", TSDB_VECTOR_BYTES, 0, 1024, 20, 9, TSDB_LEVEL_FAST, "front"},
+	{"front-fixed", TSDB_VECTOR_FIXED, 16, 700, 20, 0, TSDB_LEVEL_COLD, "front"},
+	{"front-plain", TSDB_VECTOR_BYTES, 0, 12, 20, 0, TSDB_LEVEL_FAST, "front"},
+	{"dictionary-front", TSDB_VECTOR_BYTES, 0, 1024, 21, 5, TSDB_LEVEL_FAST, "dictionary"},
 	{"bins-frame", TSDB_VECTOR_INT, 8, 1024, 4, 9, TSDB_LEVEL_COLD, "frame"},
 	{"bins-delta", TSDB_VECTOR_INT, 8, 1024, 6, 0, TSDB_LEVEL_COLD, "delta"},
 	{"bins-delta2", TSDB_VECTOR_INT, 8, 1000, 19, 0, TSDB_LEVEL_COLD, "delta2"},
@@ -157,6 +161,11 @@ number_of(int formula, uint32_t i, TsdbVectorType type)
 			return draw() << 33 ^ draw() << 10 ^ draw();
 		case 17:
 			return UINT64_C(0x4000000000000000) | draw() << 20 | (draw() & 0xfffff);
+		case 20:
+			return i / 6 * (i / 6 + 7919);
+		case 21:
+			walk += draw() % 4 == 0;
+			return UINT64_C(0x37e119b97f) | (walk * walk * 977 & 0xffffff) << 40;
 		case 19:
 			return walk += slope += draw() % 64 * (draw() % 64) * (draw() % 64);
 		default:
@@ -185,7 +194,7 @@ make_vector(const Golden *golden)
 		bool		null = golden->nulls > 0 ? i % (uint32_t) golden->nulls == 0 :
 			golden->nulls == -1 || (golden->nulls == -2 && i > golden->nrows / 2);
 		uint32_t	length = golden->type == TSDB_VECTOR_FIXED ? golden->width :
-			golden->formula == 0 ? 12 : (uint32_t) (number % (golden->formula == 16 ? 8 : 23));
+			golden->formula == 0 ? 12 : golden->formula == 20 ? 16 : golden->formula == 21 ? 8 : (uint32_t) (number % (golden->formula == 16 ? 8 : 23));
 
 		if (null)
 			nulls[i / 8] |= (uint8_t) (1 << i % 8);
@@ -200,7 +209,8 @@ make_vector(const Golden *golden)
 		if (golden->type == TSDB_VECTOR_BYTES && null)
 			length = 0;
 		for (uint32_t b = 0; b < length; b++)
-			data[at++] = (uint8_t) (number >> b % 8 * 8);
+			data[at++] = golden->formula != 20 ? (uint8_t) (number >> b % 8 * 8) :
+				b < 14 ? (uint8_t) (number * (b * 2 + 1)) : (uint8_t) draw();
 		offsets[i + 1] = at;
 	}
 	if (golden->type >= TSDB_VECTOR_FIXED)
