@@ -6,6 +6,7 @@
 #define TSDB_CODEC_MATRIX_FORMAT_H
 
 #include <math.h>
+#include <stdbool.h>
 
 #include "codec/codec_format.h"
 #include "codec/decimal_format.h"
