@@ -122,6 +122,60 @@ extern TsdbCodecStatus tsdb_codec_decode_range(const uint8_t *src, size_t src_by
 											   void *scratch, size_t scratch_bytes,
 											   TsdbVector *out);
 
+/*
+ * Values between two bounds, either of which may be missing.  Integers are
+ * compared with integer, floats of both widths with real, and as PostgreSQL
+ * compares them: NaN equals NaN and is greater than all else, -0 equals 0.
+ */
+typedef struct TsdbCodecBound
+{
+	bool		exists;
+	bool		open;			/* the bound itself is outside */
+	int64_t		integer;
+	double		real;
+} TsdbCodecBound;
+
+typedef struct TsdbCodecRange
+{
+	TsdbCodecBound low;
+	TsdbCodecBound high;
+} TsdbCodecRange;
+
+/*
+ * Which of rows [first, first + count) of a numeric vector have values in a
+ * range; null rows have none.  Bit i of matches, TSDB_VECTOR_NULL_BYTES of
+ * them, stands for row first + i; further bits are zero.  first is a multiple
+ * of TSDB_VECTOR_BLOCK_ROWS.
+ *
+ * Values are not decoded where the encoding tells: constants, runs and
+ * dictionary entries are compared once, decimals as integers, and blocks of
+ * integers by the least and greatest value that their header allows.
+ */
+extern TsdbCodecStatus tsdb_codec_select(const uint8_t *src, size_t src_bytes,
+										 const TsdbCodecRange *range, uint32_t first,
+										 uint32_t count, void *scratch,
+										 size_t scratch_bytes, uint8_t *matches);
+
+/* A sum over rows that are not null. */
+typedef struct TsdbCodecSum
+{
+	uint32_t	count;			/* how many there were */
+	int64_t		high;			/* integers: two's complement of 128 bits */
+	uint64_t	low;
+	double		real;			/* floats: added up in the order of rows */
+} TsdbCodecSum;
+
+/*
+ * Sum over rows [first, first + count) of a numeric vector, or over those of
+ * them whose bits in rows, a bitmap like that of tsdb_codec_select, are set.
+ * Sums of integers are exact, and constants and runs are not spread out for
+ * them.
+ */
+extern TsdbCodecStatus tsdb_codec_sum(const uint8_t *src, size_t src_bytes,
+									  uint32_t first, uint32_t count,
+									  const uint8_t *rows, void *scratch,
+									  size_t scratch_bytes, TsdbCodecSum *sum);
+
 /* Name of a codec id as shown to users ("constant", "delta", "decimal", …),
  * or NULL if there is no such codec. */
 extern const char *tsdb_codec_name(uint8_t codec);

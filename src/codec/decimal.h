@@ -29,6 +29,29 @@ extern TsdbCodecStatus tsdb_decimal_decode(TsdbKind kind, TsdbCodecId codec,
 										   uint32_t first, uint32_t last,
 										   TsdbArena arena, uint64_t *out);
 
+/* A payload up to its integer bodies. */
+typedef struct TsdbDecimalHeader
+{
+	double		divisor;
+	bool		single;
+	bool		wide;
+	uint32_t	exceptions;
+	TsdbReader	gaps;
+	TsdbReader	patterns;
+} TsdbDecimalHeader;
+
+/* Read the header; in is left at the corrections or integers. */
+extern TsdbCodecStatus tsdb_decimal_open(TsdbKind kind, TsdbReader *in, uint32_t count,
+										 TsdbDecimalHeader *header);
+
+/*
+ * The next exception: its position plus one in *next, which begins at 0, and
+ * its pattern of width bytes.  To be called as often as there are exceptions.
+ */
+extern TsdbCodecStatus tsdb_decimal_next_exception(TsdbDecimalHeader *header,
+												   unsigned width, uint32_t count,
+												   uint32_t *next, uint64_t *pattern);
+
 /* Scales that the chooser knows without looking at the data. */
 #define TSDB_DECIMAL_SCALES		144
 

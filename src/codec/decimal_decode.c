@@ -93,29 +93,6 @@ widen(uint64_t *values, uint32_t count)
 		values[i] = tsdb_bits_of((double) tsdb_float_of((uint32_t) values[i]));
 }
 
-/* Read the exceptions and put those of the wanted rows in their places. */
-static TsdbCodecStatus
-place_exceptions(TsdbReader gaps, TsdbReader patterns, uint32_t exceptions,
-				 unsigned width, uint32_t count, uint32_t first, uint32_t last,
-				 uint64_t *out)
-{
-	uint64_t	row = 0;
-
-	for (uint32_t i = 0; i < exceptions; i++)
-	{
-		uint64_t	gap = tsdb_read_varint(&gaps);
-		const uint8_t *pattern = tsdb_read_bytes(&patterns, width);
-
-		if (gap >= count || row + gap >= count)
-			return TSDB_CODEC_CORRUPT;
-		row += gap;
-		if (row >= first * BLOCK && row < last * BLOCK)
-			out[row - first * BLOCK] = tsdb_load_bytes(pattern, width);
-		row++;
-	}
-	return TSDB_CODEC_OK;
-}
-
 /* An integer body: codec id, then payload. */
 static TsdbCodecStatus
 decode_integers(TsdbReader in, uint32_t count, uint32_t first, uint32_t last,
@@ -128,51 +105,91 @@ decode_integers(TsdbReader in, uint32_t count, uint32_t first, uint32_t last,
 }
 
 TsdbCodecStatus
+tsdb_decimal_open(TsdbKind kind, TsdbReader *in, uint32_t count, TsdbDecimalHeader *header)
+{
+	unsigned	width = tsdb_kind_width(kind);
+	uint8_t		flags = tsdb_read_byte(in);
+	uint8_t		code = tsdb_read_byte(in);
+	uint64_t	exceptions;
+
+	header->single = (flags & TSDB_DECIMAL_SINGLE) != 0;
+	header->wide = (flags & TSDB_DECIMAL_WIDE) != 0;
+	header->divisor = tsdb_decimal_divisor(code);
+	header->exceptions = 0;
+	if ((flags & ~TSDB_DECIMAL_FLAGS_MASK) != 0 ||
+		(kind == TSDB_KIND_FLOAT4 && !header->single))
+		return TSDB_CODEC_CORRUPT;
+	if (code == TSDB_DECIMAL_INTEGER)
+	{
+		uint64_t	stored = tsdb_read_varint(in);
+
+		if (stored > TSDB_DECIMAL_DIVISOR_MAX)
+			return TSDB_CODEC_CORRUPT;
+		header->divisor = (double) stored;
+	}
+	if (in->broken || header->divisor < 1)
+		return TSDB_CODEC_CORRUPT;
+	if ((flags & TSDB_DECIMAL_EXCEPTIONS) == 0)
+		return TSDB_CODEC_OK;
+
+	exceptions = tsdb_read_varint(in);
+	if (exceptions > count)
+		return TSDB_CODEC_CORRUPT;
+	header->exceptions = (uint32_t) exceptions;
+	header->gaps = *in;
+	for (uint64_t i = 0; i < exceptions; i++)
+		(void) tsdb_read_varint(in);
+	header->patterns = *in;
+	return tsdb_read_bytes(in, (size_t) exceptions * width) == NULL ? TSDB_CODEC_CORRUPT :
+		TSDB_CODEC_OK;
+}
+
+TsdbCodecStatus
+tsdb_decimal_next_exception(TsdbDecimalHeader *header, unsigned width, uint32_t count,
+							uint32_t *next, uint64_t *pattern)
+{
+	uint64_t	gap = tsdb_read_varint(&header->gaps);
+	const uint8_t *stored = tsdb_read_bytes(&header->patterns, width);
+
+	if (gap >= count || *next + gap >= count)
+		return TSDB_CODEC_CORRUPT;
+	*next += (uint32_t) gap + 1;
+	*pattern = tsdb_load_bytes(stored, width);
+	return TSDB_CODEC_OK;
+}
+
+/* Put the exceptions of the wanted rows in their places. */
+static TsdbCodecStatus
+place_exceptions(TsdbDecimalHeader *header, unsigned width, uint32_t count, uint32_t first,
+				 uint32_t last, uint64_t *out)
+{
+	uint32_t	next = 0;
+
+	for (uint32_t i = 0; i < header->exceptions; i++)
+	{
+		uint64_t	pattern;
+		TsdbCodecStatus status = tsdb_decimal_next_exception(header, width, count, &next,
+															 &pattern);
+
+		if (status != TSDB_CODEC_OK)
+			return status;
+		if (next > first * BLOCK && next <= last * BLOCK)
+			out[next - 1 - first * BLOCK] = pattern;
+	}
+	return TSDB_CODEC_OK;
+}
+
+TsdbCodecStatus
 tsdb_decimal_decode(TsdbKind kind, TsdbCodecId codec, TsdbReader in,
 					uint32_t count, uint32_t first, uint32_t last,
 					TsdbArena arena, uint64_t *out)
 {
+	TsdbDecimalHeader header;
 	uint32_t	rows = (last - first) * BLOCK;
-	unsigned	width = tsdb_kind_width(kind);
-	uint8_t		flags = tsdb_read_byte(&in);
-	uint8_t		code = tsdb_read_byte(&in);
-	bool		single = (flags & TSDB_DECIMAL_SINGLE) != 0;
-	double		divisor = tsdb_decimal_divisor(code);
-	uint64_t	exceptions = 0;
-	TsdbReader	gaps = in;
-	TsdbReader	patterns = in;
-	TsdbCodecStatus status;
+	TsdbCodecStatus status = tsdb_decimal_open(kind, &in, count, &header);
 
-	if ((flags & ~TSDB_DECIMAL_FLAGS_MASK) != 0 ||
-		(kind == TSDB_KIND_FLOAT4 && !single))
-		return TSDB_CODEC_CORRUPT;
-	if (code == TSDB_DECIMAL_INTEGER)
-	{
-		uint64_t	stored = tsdb_read_varint(&in);
-
-		if (stored > TSDB_DECIMAL_DIVISOR_MAX)
-			return TSDB_CODEC_CORRUPT;
-		divisor = (double) stored;
-	}
-	if (in.broken || divisor < 1)
-		return TSDB_CODEC_CORRUPT;
-
-	if (flags & TSDB_DECIMAL_EXCEPTIONS)
-	{
-		const uint8_t *start;
-
-		exceptions = tsdb_read_varint(&in);
-		if (exceptions > count)
-			return TSDB_CODEC_CORRUPT;
-		gaps = in;
-		for (uint64_t i = 0; i < exceptions; i++)
-			(void) tsdb_read_varint(&in);
-		start = tsdb_read_bytes(&in, (size_t) exceptions * width);
-		if (start == NULL)
-			return TSDB_CODEC_CORRUPT;
-		patterns = tsdb_reader(start, (size_t) exceptions * width);
-	}
-
+	if (status != TSDB_CODEC_OK)
+		return status;
 	if (codec == TSDB_CODEC_DECIMAL_ULP)
 	{
 		TsdbReader	section = tsdb_read_section(&in);
@@ -191,32 +208,31 @@ tsdb_decimal_decode(TsdbKind kind, TsdbCodecId codec, TsdbReader in,
 		/* Rows past the end were not decoded. */
 		for (uint32_t i = count - first * BLOCK; i < rows; i++)
 			corrections[i] = 0;
-		if (single)
-			divide_single(out, rows, divisor);
+		if (header.single)
+			divide_single(out, rows, header.divisor);
 		else if (tsdb_codec_is_wide())
-			divide_double_fused(out, rows, divisor);
+			divide_double_fused(out, rows, header.divisor);
 		else
-			divide_double(out, rows, divisor);
-		add_corrections(out, corrections, rows, single);
+			divide_double(out, rows, header.divisor);
+		add_corrections(out, corrections, rows, header.single);
 	}
 	else
 	{
 		status = decode_integers(in, count, first, last, (int64_t *) out);
 		if (status != TSDB_CODEC_OK)
 			return status;
-		if (single)
-			divide_single(out, rows, divisor);
-		else if (flags & TSDB_DECIMAL_WIDE)
-			divide_wide(out, rows, divisor);
-		else if (code == 0)
+		if (header.single)
+			divide_single(out, rows, header.divisor);
+		else if (header.wide)
+			divide_wide(out, rows, header.divisor);
+		else if (header.divisor == 1)
 			convert_double(out, rows);
 		else if (tsdb_codec_is_wide())
-			divide_double_fused(out, rows, divisor);
+			divide_double_fused(out, rows, header.divisor);
 		else
-			divide_double(out, rows, divisor);
+			divide_double(out, rows, header.divisor);
 	}
-	if (single && kind == TSDB_KIND_FLOAT8)
+	if (header.single && kind == TSDB_KIND_FLOAT8)
 		widen(out, rows);
-	return place_exceptions(gaps, patterns, (uint32_t) exceptions, width, count,
-							first, last, out);
+	return place_exceptions(&header, tsdb_kind_width(kind), count, first, last, out);
 }

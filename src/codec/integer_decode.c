@@ -13,38 +13,9 @@
 #include "codec/dispatch.h"
 #include "codec/entropy.h"
 #include "codec/integer_format.h"
+#include "codec/integer_read.h"
 
 #define BLOCK	TSDB_VECTOR_BLOCK_ROWS
-
-/* The header of a FRAME, DELTA or DELTA2 payload, read and checked. */
-typedef struct IntegerHeader
-{
-	unsigned	order;			/* 0, 1 or 2: residuals missing per block */
-	bool		signed_patches;
-	bool		has_bins;
-	uint64_t	offset;
-	uint64_t	multiplier;
-	uint64_t	reference;
-	uint64_t	heads[TSDB_INTEGER_BLOCKS_MAX];
-	uint64_t	slopes[TSDB_INTEGER_BLOCKS_MAX];
-	uint64_t	block_references[TSDB_INTEGER_BLOCKS_MAX];
-	TsdbPackedBlock blocks[TSDB_INTEGER_BLOCKS_MAX];
-	const uint8_t *start[TSDB_INTEGER_BLOCKS_MAX];
-} IntegerHeader;
-
-/* Values in block k of a sequence of count. */
-static uint32_t
-block_rows(uint32_t count, uint32_t k)
-{
-	return count - k * BLOCK < BLOCK ? count - k * BLOCK : BLOCK;
-}
-
-/* Residuals in a block: its rows less those that the head and slope give. */
-static uint32_t
-block_slots(uint32_t rows, unsigned order)
-{
-	return rows > order ? rows - order : 0;
-}
 
 static void
 read_list(TsdbReader *in, uint32_t entries, uint64_t *out)
@@ -94,8 +65,9 @@ read_block_headers(TsdbReader *in, unsigned layout, uint32_t blocks,
 	}
 }
 
-static TsdbCodecStatus
-read_header(TsdbCodecId codec, TsdbReader *in, uint32_t count, IntegerHeader *header)
+TsdbCodecStatus
+tsdb_integer_read_header(TsdbCodecId codec, TsdbReader *in, uint32_t count,
+						 TsdbIntegerHeader *header)
 {
 	uint32_t	blocks = (count + BLOCK - 1) / BLOCK;
 	uint8_t		flags = tsdb_read_byte(in);
@@ -146,7 +118,7 @@ read_header(TsdbCodecId codec, TsdbReader *in, uint32_t count, IntegerHeader *he
 	for (uint32_t k = 0; k < blocks; k++)
 	{
 		const TsdbPackedBlock *block = &header->blocks[k];
-		uint32_t	slots = block_slots(block_rows(count, k), header->order);
+		uint32_t	slots = tsdb_integer_block_slots(tsdb_integer_block_rows(count, k), header->order);
 		size_t		bytes;
 
 		if (block->width > 64 || block->patch_width > 64 || block->patches > slots)
@@ -328,12 +300,12 @@ scale_block(uint64_t *values, uint64_t multiplier, uint64_t base)
 	}
 }
 
-static TsdbCodecStatus
-decode_block(const IntegerHeader *header, uint32_t k, uint32_t rows,
-			 const uint8_t *end, uint64_t *restrict out)
+TsdbCodecStatus
+tsdb_integer_decode_block(const TsdbIntegerHeader *header, uint32_t k, uint32_t rows,
+						  const uint8_t *end, uint64_t *restrict out)
 {
 	const TsdbPackedBlock *block = &header->blocks[k];
-	uint32_t	slots = block_slots(rows, header->order);
+	uint32_t	slots = tsdb_integer_block_slots(rows, header->order);
 	uint64_t	residuals[BLOCK];
 	uint64_t   *target = header->order == 0 ? out : residuals;
 	uint64_t	reference = header->reference + header->block_references[k];
@@ -388,7 +360,7 @@ decode_block(const IntegerHeader *header, uint32_t k, uint32_t rows,
  * cannot be entered in the middle.
  */
 static TsdbCodecStatus
-decode_bins(const IntegerHeader *header, TsdbReader in, uint32_t count, uint32_t first,
+decode_bins(const TsdbIntegerHeader *header, TsdbReader in, uint32_t count, uint32_t first,
 			uint32_t last, uint64_t *out)
 {
 	TsdbEntropyReader reader;
@@ -488,7 +460,7 @@ TsdbCodecStatus
 tsdb_integer_decode(TsdbCodecId codec, TsdbReader in, uint32_t count,
 					uint32_t first, uint32_t last, int64_t *out)
 {
-	IntegerHeader header;
+	TsdbIntegerHeader header;
 	TsdbCodecStatus status;
 
 	switch (codec)
@@ -504,11 +476,12 @@ tsdb_integer_decode(TsdbCodecId codec, TsdbReader in, uint32_t count,
 		default:
 			return TSDB_CODEC_CORRUPT;
 	}
-	status = read_header(codec, &in, count, &header);
+	status = tsdb_integer_read_header(codec, &in, count, &header);
 	if (status == TSDB_CODEC_OK && header.has_bins)
 		return decode_bins(&header, in, count, first, last, (uint64_t *) out);
 	for (uint32_t k = first; k < last && status == TSDB_CODEC_OK; k++)
-		status = decode_block(&header, k, block_rows(count, k), in.end,
-							  (uint64_t *) out + (size_t) (k - first) * BLOCK);
+		status = tsdb_integer_decode_block(&header, k, tsdb_integer_block_rows(count, k),
+										   in.end,
+										   (uint64_t *) out + (size_t) (k - first) * BLOCK);
 	return status;
 }

@@ -67,32 +67,43 @@ tsdb_runs_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
 }
 
 TsdbCodecStatus
+tsdb_runs_open(TsdbReader in, uint32_t count, TsdbRuns *runs)
+{
+	uint64_t	stated = tsdb_read_varint(&in);
+
+	runs->lengths = tsdb_read_section(&in);
+	runs->values = in;
+	if (in.broken || stated == 0 || stated > count)
+		return TSDB_CODEC_CORRUPT;
+	runs->runs = (uint32_t) stated;
+	return TSDB_CODEC_OK;
+}
+
+TsdbCodecStatus
 tsdb_runs_decode(TsdbKind kind, TsdbReader in, uint32_t count, uint32_t first,
 				 uint32_t last, unsigned depth, TsdbArena arena, uint64_t *out)
 {
 	uint64_t   *heads = tsdb_arena_rows(&arena, sizeof(uint64_t));
 	int64_t    *lengths = tsdb_arena_rows(&arena, sizeof(int64_t));
-	uint64_t	runs = tsdb_read_varint(&in);
-	TsdbReader	section = tsdb_read_section(&in);
+	TsdbRuns	runs;
 	uint64_t	row = 0;
 	uint64_t	from = (uint64_t) first * BLOCK;
 	uint64_t	to = (uint64_t) last * BLOCK < count ? (uint64_t) last * BLOCK : count;
-	TsdbCodecStatus status;
+	TsdbCodecStatus status = tsdb_runs_open(in, count, &runs);
 
-	if (in.broken || runs == 0 || runs > count)
-		return TSDB_CODEC_CORRUPT;
-	if (lengths == NULL)
-		return TSDB_CODEC_INVALID;
-	status = tsdb_number_decode(TSDB_KIND_INT8, section, (uint32_t) runs, 0,
-								blocks_of((uint32_t) runs), depth + 1, arena,
-								(uint64_t *) lengths);
+	if (status == TSDB_CODEC_OK && lengths == NULL)
+		status = TSDB_CODEC_INVALID;
 	if (status == TSDB_CODEC_OK)
-		status = tsdb_number_decode(kind, in, (uint32_t) runs, 0,
-									blocks_of((uint32_t) runs), depth + 1, arena, heads);
+		status = tsdb_number_decode(TSDB_KIND_INT8, runs.lengths, runs.runs, 0,
+									blocks_of(runs.runs), depth + 1, arena,
+									(uint64_t *) lengths);
+	if (status == TSDB_CODEC_OK)
+		status = tsdb_number_decode(kind, runs.values, runs.runs, 0, blocks_of(runs.runs),
+									depth + 1, arena, heads);
 	if (status != TSDB_CODEC_OK)
 		return status;
 
-	for (uint64_t r = 0; r < runs && row < to; r++)
+	for (uint32_t r = 0; r < runs.runs && row < to; r++)
 	{
 		uint64_t	start = row > from ? row : from;
 		uint64_t	end;
@@ -247,30 +258,41 @@ look_up(uint64_t *restrict codes, uint32_t count, const uint64_t *restrict entri
 }
 
 TsdbCodecStatus
+tsdb_dictionary_open(TsdbReader in, TsdbDictionary *dictionary)
+{
+	uint64_t	stated = tsdb_read_varint(&in);
+
+	dictionary->codes = tsdb_read_section(&in);
+	dictionary->values = in;
+	if (in.broken || stated == 0 || stated > TSDB_VECTOR_ROWS_MAX)
+		return TSDB_CODEC_CORRUPT;
+	dictionary->entries = (uint32_t) stated;
+	return TSDB_CODEC_OK;
+}
+
+TsdbCodecStatus
 tsdb_dictionary_decode(TsdbKind kind, TsdbReader in, uint32_t count, uint32_t first,
 					   uint32_t last, unsigned depth, TsdbArena arena, uint64_t *out)
 {
 	uint64_t   *entries = tsdb_arena_rows(&arena, sizeof(uint64_t));
-	uint64_t	count_entries = tsdb_read_varint(&in);
-	TsdbReader	section = tsdb_read_section(&in);
+	TsdbDictionary dictionary;
 	uint32_t	rows = (last - first) * BLOCK;
-	TsdbCodecStatus status;
+	TsdbCodecStatus status = tsdb_dictionary_open(in, &dictionary);
 
-	if (in.broken || count_entries == 0 || count_entries > TSDB_VECTOR_ROWS_MAX)
-		return TSDB_CODEC_CORRUPT;
-	if (entries == NULL)
-		return TSDB_CODEC_INVALID;
-	status = tsdb_number_decode(kind, in, (uint32_t) count_entries, 0,
-								blocks_of((uint32_t) count_entries), depth + 1,
-								arena, entries);
+	if (status == TSDB_CODEC_OK && entries == NULL)
+		status = TSDB_CODEC_INVALID;
 	if (status == TSDB_CODEC_OK)
-		status = tsdb_number_decode(TSDB_KIND_INT8, section, count, first, last,
+		status = tsdb_number_decode(kind, dictionary.values, dictionary.entries, 0,
+									blocks_of(dictionary.entries), depth + 1, arena,
+									entries);
+	if (status == TSDB_CODEC_OK)
+		status = tsdb_number_decode(TSDB_KIND_INT8, dictionary.codes, count, first, last,
 									depth + 1, arena, out);
 	if (status != TSDB_CODEC_OK)
 		return status;
 
 	if (first * BLOCK + rows > count)
 		rows = count - first * BLOCK;
-	return look_up(out, rows, entries, count_entries) ? TSDB_CODEC_OK :
+	return look_up(out, rows, entries, dictionary.entries) ? TSDB_CODEC_OK :
 		TSDB_CODEC_CORRUPT;
 }

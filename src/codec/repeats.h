@@ -36,6 +36,25 @@ extern TsdbCodecStatus tsdb_dictionary_encode(TsdbKind kind, const uint64_t *val
 											  unsigned depth, TsdbArena arena,
 											  TsdbWriter *out);
 
+/* The parts of a RUNS payload: bodies of as many lengths and values as runs. */
+typedef struct TsdbRuns
+{
+	uint32_t	runs;
+	TsdbReader	lengths;
+	TsdbReader	values;
+} TsdbRuns;
+
+/* The parts of a DICTIONARY payload: bodies of codes and of entries. */
+typedef struct TsdbDictionary
+{
+	uint32_t	entries;
+	TsdbReader	codes;
+	TsdbReader	values;
+} TsdbDictionary;
+
+extern TsdbCodecStatus tsdb_runs_open(TsdbReader in, uint32_t count, TsdbRuns *runs);
+extern TsdbCodecStatus tsdb_dictionary_open(TsdbReader in, TsdbDictionary *dictionary);
+
 /* Decode blocks [first, last) of a payload, as tsdb_number_decode does. */
 extern TsdbCodecStatus tsdb_runs_decode(TsdbKind kind, TsdbReader in, uint32_t count,
 										uint32_t first, uint32_t last, unsigned depth,

@@ -22,18 +22,6 @@
 #define HEADER_BYTES_MAX	(1 + 2 + 5 + 10 + 1 + 2 * TSDB_VECTOR_NULL_BYTES)
 #define COLD_LEVEL			12	/* zstd's, over numeric bodies */
 
-/* A vector's header, read. */
-typedef struct Header
-{
-	TsdbKind	kind;
-	uint32_t	width;			/* FIXED only */
-	uint32_t	nrows;
-	uint32_t	nnulls;
-	size_t		raw_bytes;		/* FIXED and BYTES */
-	TsdbReader	body;
-	uint8_t		nulls[TSDB_VECTOR_NULL_BYTES];	/* set if nnulls > 0 */
-} Header;
-
 int
 tsdb_vector_kind(const TsdbVector *vector)
 {
@@ -245,8 +233,8 @@ tsdb_codec_encode(const TsdbVector *vector, TsdbCodecLevel level, void *scratch,
 	return out.full ? TSDB_CODEC_NO_SPACE : out.at - dst;
 }
 
-static TsdbCodecStatus
-read_header(const uint8_t *src, size_t src_bytes, Header *header)
+TsdbCodecStatus
+tsdb_vector_read_header(const uint8_t *src, size_t src_bytes, TsdbVectorHeader *header)
 {
 	TsdbReader	in = tsdb_reader(src, src_bytes);
 	uint8_t		first = tsdb_read_byte(&in);
@@ -298,8 +286,8 @@ read_header(const uint8_t *src, size_t src_bytes, Header *header)
 TsdbCodecStatus
 tsdb_codec_inspect(const uint8_t *src, size_t src_bytes, TsdbVectorInfo *info)
 {
-	Header		header;
-	TsdbCodecStatus status = read_header(src, src_bytes, &header);
+	TsdbVectorHeader header;
+	TsdbCodecStatus status = tsdb_vector_read_header(src, src_bytes, &header);
 
 	if (status != TSDB_CODEC_OK)
 		return status;
@@ -315,9 +303,8 @@ tsdb_codec_inspect(const uint8_t *src, size_t src_bytes, TsdbVectorInfo *info)
 	return TSDB_CODEC_OK;
 }
 
-/* Unwrap a body behind zstd into scratch, the codec id before it. */
-static TsdbCodecStatus
-unsqueeze(TsdbReader *body, TsdbArena *arena)
+TsdbCodecStatus
+tsdb_vector_unsqueeze(TsdbReader *body, TsdbArena *arena)
 {
 	uint8_t    *plain;
 	size_t		bytes;
@@ -338,7 +325,7 @@ unsqueeze(TsdbReader *body, TsdbArena *arena)
 
 /* Values [from, to) of the body go to the rows of out that are not null. */
 static TsdbCodecStatus
-decode_numbers(const Header *header, uint32_t from, uint32_t to, TsdbArena arena,
+decode_numbers(const TsdbVectorHeader *header, uint32_t from, uint32_t to, TsdbArena arena,
 			   TsdbVector *out)
 {
 	TsdbReader	body = header->body;
@@ -346,7 +333,7 @@ decode_numbers(const Header *header, uint32_t from, uint32_t to, TsdbArena arena
 	uint32_t	first = from / BLOCK;
 	uint32_t	last = (to + BLOCK - 1) / BLOCK;
 	uint64_t   *target;
-	TsdbCodecStatus status = unsqueeze(&body, &arena);
+	TsdbCodecStatus status = tsdb_vector_unsqueeze(&body, &arena);
 
 	if (status != TSDB_CODEC_OK)
 		return status;
@@ -369,7 +356,7 @@ decode_numbers(const Header *header, uint32_t from, uint32_t to, TsdbArena arena
 }
 
 static TsdbCodecStatus
-decode_bytes(const Header *header, uint32_t from, uint32_t to, TsdbArena arena,
+decode_bytes(const TsdbVectorHeader *header, uint32_t from, uint32_t to, TsdbArena arena,
 			 TsdbVector *out)
 {
 	uint32_t   *lengths = tsdb_arena_rows(&arena, sizeof(uint32_t));
@@ -420,7 +407,7 @@ decode_bytes(const Header *header, uint32_t from, uint32_t to, TsdbArena arena,
 
 /* Rows [first, first + count) of a vector whose header has been read. */
 static TsdbCodecStatus
-decode_rows(const Header *header, uint32_t first, uint32_t count, void *scratch,
+decode_rows(const TsdbVectorHeader *header, uint32_t first, uint32_t count, void *scratch,
 			size_t scratch_bytes, TsdbVector *out)
 {
 	TsdbArena	arena = {scratch, (uint8_t *) scratch + scratch_bytes};
@@ -469,8 +456,8 @@ TsdbCodecStatus
 tsdb_codec_decode(const uint8_t *src, size_t src_bytes, void *scratch,
 				  size_t scratch_bytes, TsdbVector *out)
 {
-	Header		header;
-	TsdbCodecStatus status = read_header(src, src_bytes, &header);
+	TsdbVectorHeader header;
+	TsdbCodecStatus status = tsdb_vector_read_header(src, src_bytes, &header);
 
 	if (status != TSDB_CODEC_OK)
 		return status;
@@ -482,8 +469,8 @@ tsdb_codec_decode_range(const uint8_t *src, size_t src_bytes, uint32_t first,
 						uint32_t count, void *scratch, size_t scratch_bytes,
 						TsdbVector *out)
 {
-	Header		header;
-	TsdbCodecStatus status = read_header(src, src_bytes, &header);
+	TsdbVectorHeader header;
+	TsdbCodecStatus status = tsdb_vector_read_header(src, src_bytes, &header);
 
 	if (status != TSDB_CODEC_OK)
 		return status;

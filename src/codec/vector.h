@@ -7,6 +7,25 @@
 
 #include "codec/codec.h"
 #include "codec/codec_format.h"
+#include "codec/wire.h"
+
+/* A vector's header, read. */
+typedef struct TsdbVectorHeader
+{
+	TsdbKind	kind;
+	uint32_t	width;			/* FIXED only */
+	uint32_t	nrows;
+	uint32_t	nnulls;
+	size_t		raw_bytes;		/* FIXED and BYTES */
+	TsdbReader	body;			/* empty if no row has a value */
+	uint8_t		nulls[TSDB_VECTOR_NULL_BYTES];	/* set if nnulls > 0 */
+} TsdbVectorHeader;
+
+extern TsdbCodecStatus tsdb_vector_read_header(const uint8_t *src, size_t src_bytes,
+											   TsdbVectorHeader *header);
+
+/* If a numeric body is behind zstd, unwrap it into scratch, codec id first. */
+extern TsdbCodecStatus tsdb_vector_unsqueeze(TsdbReader *body, TsdbArena *arena);
 
 /* The kind of a vector's values, or -1 if its type and width make none. */
 extern int	tsdb_vector_kind(const TsdbVector *vector);
