@@ -331,3 +331,82 @@ CREATE FUNCTION time_bucket(bucket_width interval, ts date, "offset" interval) R
 LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucket_date_offset';
 COMMENT ON FUNCTION time_bucket(interval, date, interval) IS
 	'begin of the bucket that a date lies in; all buckets are shifted by the offset';
+
+-- first(), last()
+
+CREATE FUNCTION _tsdb.first_step(internal, anyelement, "any") RETURNS internal
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_first_step';
+COMMENT ON FUNCTION _tsdb.first_step(internal, anyelement, "any") IS 'step of aggregate first';
+CREATE FUNCTION _tsdb.last_step(internal, anyelement, "any") RETURNS internal
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_last_step';
+COMMENT ON FUNCTION _tsdb.last_step(internal, anyelement, "any") IS 'step of aggregate last';
+CREATE FUNCTION _tsdb.first_combine(internal, internal) RETURNS internal
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_first_combine';
+COMMENT ON FUNCTION _tsdb.first_combine(internal, internal) IS 'combines states of aggregate first';
+CREATE FUNCTION _tsdb.last_combine(internal, internal) RETURNS internal
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_last_combine';
+COMMENT ON FUNCTION _tsdb.last_combine(internal, internal) IS 'combines states of aggregate last';
+CREATE FUNCTION _tsdb.first_last_serialize(internal) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_first_last_serialize';
+COMMENT ON FUNCTION _tsdb.first_last_serialize(internal) IS
+	'writes a state of aggregate first or last for another process';
+CREATE FUNCTION _tsdb.first_last_deserialize(bytea, internal) RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_first_last_deserialize';
+COMMENT ON FUNCTION _tsdb.first_last_deserialize(bytea, internal) IS
+	'reads a state of aggregate first or last from another process';
+CREATE FUNCTION _tsdb.first_last_result(internal, anyelement, "any") RETURNS anyelement
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_first_last_result';
+COMMENT ON FUNCTION _tsdb.first_last_result(internal, anyelement, "any") IS
+	'result of aggregates first and last';
+
+CREATE AGGREGATE first(value anyelement, "time" "any") (
+	SFUNC = _tsdb.first_step, STYPE = internal, FINALFUNC = _tsdb.first_last_result,
+	FINALFUNC_EXTRA, COMBINEFUNC = _tsdb.first_combine,
+	SERIALFUNC = _tsdb.first_last_serialize, DESERIALFUNC = _tsdb.first_last_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE first(anyelement, "any") IS
+	'value of the row with the smallest time; rows without a time do not count';
+CREATE AGGREGATE last(value anyelement, "time" "any") (
+	SFUNC = _tsdb.last_step, STYPE = internal, FINALFUNC = _tsdb.first_last_result,
+	FINALFUNC_EXTRA, COMBINEFUNC = _tsdb.last_combine,
+	SERIALFUNC = _tsdb.first_last_serialize, DESERIALFUNC = _tsdb.first_last_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE last(anyelement, "any") IS
+	'value of the row with the largest time; rows without a time do not count';
+
+-- histogram()
+
+CREATE FUNCTION _tsdb.histogram_step(internal, double precision, double precision, double precision, integer)
+RETURNS internal
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_histogram_step';
+COMMENT ON FUNCTION _tsdb.histogram_step(internal, double precision, double precision, double precision, integer) IS
+	'step of aggregate histogram';
+CREATE FUNCTION _tsdb.histogram_combine(internal, internal) RETURNS internal
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_histogram_combine';
+COMMENT ON FUNCTION _tsdb.histogram_combine(internal, internal) IS
+	'combines states of aggregate histogram';
+CREATE FUNCTION _tsdb.histogram_serialize(internal) RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_histogram_serialize';
+COMMENT ON FUNCTION _tsdb.histogram_serialize(internal) IS
+	'writes a state of aggregate histogram for another process';
+CREATE FUNCTION _tsdb.histogram_deserialize(bytea, internal) RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_histogram_deserialize';
+COMMENT ON FUNCTION _tsdb.histogram_deserialize(bytea, internal) IS
+	'reads a state of aggregate histogram from another process';
+CREATE FUNCTION _tsdb.histogram_result(internal) RETURNS integer[]
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_histogram_result';
+COMMENT ON FUNCTION _tsdb.histogram_result(internal) IS 'result of aggregate histogram';
+
+CREATE AGGREGATE histogram(value double precision, min double precision, max double precision, nbuckets integer) (
+	SFUNC = _tsdb.histogram_step, STYPE = internal, FINALFUNC = _tsdb.histogram_result,
+	COMBINEFUNC = _tsdb.histogram_combine, SERIALFUNC = _tsdb.histogram_serialize,
+	DESERIALFUNC = _tsdb.histogram_deserialize, PARALLEL = SAFE);
+COMMENT ON AGGREGATE histogram(double precision, double precision, double precision, integer) IS
+	'counts of values below min, in nbuckets ranges of equal width, and from max on';
+
+-- tables
+
+CREATE FUNCTION approximate_row_count(relation regclass) RETURNS bigint
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_approximate_row_count';
+COMMENT ON FUNCTION approximate_row_count(regclass) IS
+	'rows that the planner expects in a table and its partitions, without reading them';
