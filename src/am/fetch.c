@@ -87,6 +87,7 @@ read_rows(TsdbStorage *storage, TsdbChunkEntry *entry, bool salvage)
 	MemoryContextSwitchTo(old);
 	if (!salvage)
 		cached->rows = rows;
+	tsdb_chunk_cache_weigh(cached);
 	return rows;
 }
 

@@ -163,17 +163,10 @@ tsdb_chunk_cache_get(TsdbStorage *storage, TsdbChunkEntry *entry)
 
 	if (chunk != NULL)
 	{
-		Size		bytes = tsdb_chunk_reader_bytes(chunk->content.reader);
-
 		chunk->source.storage = storage;
 		/* its pieces may have been moved since an earlier statement */
 		memcpy(chunk->entry.pieces.refs, entry->pieces.refs,
 			   chunk->entry.pieces.count * sizeof(TsdbPieceRef));
-		cache_bytes += bytes - chunk->bytes;
-		chunk->bytes = bytes;
-		while (cache_bytes > TSDB_CHUNK_CACHE_BYTES &&
-			   dlist_tail_node(&recency) != &chunk->recency)
-			forget(dlist_tail_element(CachedChunk, recency, &recency));
 		return &chunk->content;
 	}
 
@@ -205,4 +198,17 @@ tsdb_chunk_cache_get(TsdbStorage *storage, TsdbChunkEntry *entry)
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	return &chunk->content;
+}
+
+void
+tsdb_chunk_cache_weigh(TsdbCachedChunk *content)
+{
+	CachedChunk *chunk = (CachedChunk *) ((char *) content - offsetof(CachedChunk, content));
+	Size		bytes = MemoryContextMemAllocated(content->memory, true);
+
+	cache_bytes += bytes - chunk->bytes;
+	chunk->bytes = bytes;
+	while (cache_bytes > TSDB_CHUNK_CACHE_BYTES &&
+		   dlist_tail_node(&recency) != &chunk->recency)
+		forget(dlist_tail_element(CachedChunk, recency, &recency));
 }

@@ -36,6 +36,9 @@ extern TsdbCachedChunk *tsdb_chunk_cache_get(TsdbStorage *storage, TsdbChunkEntr
 extern TsdbCachedChunk *tsdb_chunk_cache_find(TsdbStorage *storage, uint32 chunk,
 											  uint64 generation);
 
+/* Columns were read from this chunk: count their bytes, and let others go for them. */
+extern void tsdb_chunk_cache_weigh(TsdbCachedChunk *chunk);
+
 /* Drop everything, at the end of a transaction. */
 extern void tsdb_chunk_cache_at_xact_end(void);
 

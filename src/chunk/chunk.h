@@ -126,8 +126,6 @@ typedef struct TsdbSegments
 /* Lives as long as the reader. */
 extern const TsdbSegments *tsdb_chunk_reader_segments(TsdbChunkReader *reader);
 
-/* Memory that the reader holds, for caches that have a budget. */
-extern Size tsdb_chunk_reader_bytes(const TsdbChunkReader *reader);
 extern void tsdb_chunk_reader_close(TsdbChunkReader *reader);
 
 /* ---- the body without decoding, for views, planner and pruning ---- */

@@ -113,12 +113,6 @@ tsdb_chunk_reader_rows(const TsdbChunkReader *reader)
 	return reader->body.head.nrows;
 }
 
-Size
-tsdb_chunk_reader_bytes(const TsdbChunkReader *reader)
-{
-	return MemoryContextMemAllocated(reader->context, true);
-}
-
 void
 tsdb_chunk_reader_close(TsdbChunkReader *reader)
 {

@@ -368,6 +368,25 @@ SELECT id, v FROM m WHERE id IN (70, 71) ORDER BY id;
 VACUUM m;
 CALL churn();
 SELECT id, v FROM m WHERE id IN (70, 71) ORDER BY id;
+-- what was decoded for an index scan stays within its budget of 32 MB
+CREATE TABLE wide (id int) USING tsdb;
+DO $$ BEGIN
+	EXECUTE (SELECT 'ALTER TABLE wide ' || string_agg('ADD COLUMN v' || i || ' float8', ', ')
+			 FROM generate_series(1, 100) i);
+END $$;
+INSERT INTO wide SELECT generate_series(1, 60000);
+SELECT tsdb.compact('wide') AS moved;
+CREATE INDEX ON wide (id);
+ANALYZE wide;
+BEGIN;
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_bitmapscan = off;
+SET LOCAL max_parallel_workers_per_gather = 0;
+SELECT sum(id), sum(v100) FROM wide WHERE id > 0;
+SELECT sum(total_bytes) BETWEEN 30e6 AND 36e6 AS within FROM pg_backend_memory_contexts
+WHERE name IN ('tsdb cached chunk', 'tsdb chunk reader');
+COMMIT;
+
 -- the counters that autovacuum and others read
 SELECT pg_stat_force_next_flush();
 SELECT n_tup_ins > 0 AS ins, n_tup_upd > 0 AS upd, n_tup_del > 0 AS del, n_live_tup > 0 AS live
