@@ -33,6 +33,8 @@ from server import (KEY_INDEX, STAND_IN, Server, closing_line, create_extension,
 COMPACT = "tsdb.compact"
 FINE = (None, "deadlock", "suspicion", "race", "quirk")      # outcomes of a comparison that raise no alarm
 ROWS = 8
+WORKERS = ("SET force_parallel_mode = on; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; "
+           "SET min_parallel_table_scan_size = 0")      # reading is a parallel worker's
 
 
 class Session(threading.Thread):
@@ -216,6 +218,8 @@ def make(rng):
             inside[who] = 0
             continue
         script.append((who, statement(rng, hot, key, inside[who])))
+    if rng.random() < 0.15:
+        script = [(who, WORKERS) for who in range(sessions)] + script
     return setup, script, sessions
 
 
