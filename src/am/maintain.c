@@ -46,6 +46,7 @@
 #include "store/directory_numbers.h"
 #include "store/index_clean.h"
 #include "store/internal.h"
+#include "store/mark_scan.h"
 #include "store/moves.h"
 #include "store/storage.h"
 #include "utils/fmgroids.h"
@@ -143,7 +144,9 @@ recycle_chunk_numbers(Relation rel, TsdbStorage *storage, BufferAccessStrategy s
 {
 	Bitmapset  *chunks = tsdb_directory_dead(storage);
 
-	if (chunks == NULL)
+	if (chunks != NULL)
+		chunks = tsdb_mark_scan_without(storage, chunks, strategy);
+	if (bms_is_empty(chunks))
 		return;
 	tsdb_index_clean(rel, chunks, strategy);
 	tsdb_index_clean_directory(storage, chunks, strategy);

@@ -10,8 +10,10 @@
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/tableam.h"
+#include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "port/pg_crc32c.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
@@ -279,6 +281,52 @@ tsdb_mark_scan_end(TsdbMarkScan *scan)
 {
 	index_endscan(scan->scan);
 	ExecDropSingleTupleTableSlot(scan->slot);
+}
+
+/* The same for the marks of one page. */
+static Bitmapset *
+without_page(TsdbStorage *storage, Page page, BlockNumber block, Bitmapset *chunks)
+{
+	OffsetNumber max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+
+	for (OffsetNumber offset = 1; offset <= max; offset++)
+	{
+		TsdbMarkVersion version;
+		HeapTupleData tuple;
+
+		/* nobody can take a damaged one for a mark */
+		if (tsdb_internal_item(storage->marks, page, block, offset, &tuple) != TSDB_ITEM_TUPLE ||
+			tsdb_mark_parse(storage, &tuple, &version) != NULL)
+			continue;
+		if (version.state != TSDB_MARK_STUB ||
+			(tuple.t_data->t_infomask & HEAP_XMAX_INVALID) == 0)
+			chunks = bms_del_member(chunks, version.key / TSDB_MARK_KEYS);
+	}
+	return chunks;
+}
+
+Bitmapset *
+tsdb_mark_scan_without(TsdbStorage *storage, Bitmapset *chunks, BufferAccessStrategy strategy)
+{
+	Relation	marks = tsdb_storage_marks(storage);
+	BlockNumber nblocks = RelationGetNumberOfBlocks(marks);
+	Buffer		map = InvalidBuffer;
+
+	for (BlockNumber block = 0; block < nblocks && !bms_is_empty(chunks); block++)
+	{
+		Buffer		buffer;
+
+		CHECK_FOR_INTERRUPTS();
+		if (VM_ALL_VISIBLE(marks, block, &map))
+			continue;
+		buffer = ReadBufferExtended(marks, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		chunks = without_page(storage, BufferGetPage(buffer), block, chunks);
+		UnlockReleaseBuffer(buffer);
+	}
+	if (BufferIsValid(map))
+		ReleaseBuffer(map);
+	return chunks;
 }
 
 HeapTuple

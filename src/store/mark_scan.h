@@ -19,6 +19,8 @@
 #include "access/tupdesc.h"
 #include "chunk/chunk.h"
 #include "executor/tuptable.h"
+#include "nodes/bitmapset.h"
+#include "storage/bufmgr.h"
 #include "store/chunk_tid.h"
 #include "store/marks.h"
 
@@ -78,6 +80,14 @@ extern void tsdb_mark_scan_row(TsdbStorage *storage, ItemPointer tid, Snapshot s
 							   TsdbMarkScan *scan);
 extern bool tsdb_mark_scan_next(TsdbMarkScan *scan, TsdbMarkVersion *version);
 extern void tsdb_mark_scan_end(TsdbMarkScan *scan);
+
+/*
+ * Take out of a set of dead chunks those of which there are marks that VACUUM has not removed, since
+ * somebody had their page pinned.  Who looks for marks of the past would take them for those of
+ * the next chunk of that number.  Stubs that nobody has locked mean nothing.
+ */
+extern Bitmapset *tsdb_mark_scan_without(TsdbStorage *storage, Bitmapset *chunks,
+										 BufferAccessStrategy strategy);
 
 /* Most tables have no marks at all, and then nothing needs to be searched. */
 extern bool tsdb_mark_scan_useful(TsdbStorage *storage);

@@ -167,7 +167,7 @@ is_inserted(HeapTupleHeader tuple, Snapshot snapshot)
 
 /* One row of a mark, alone or of its group. */
 static void
-verify_marked_row(MarkWork *work, TsdbVerifyTuple *tuple)
+verify_marked_row(MarkWork *work, TsdbVerifyTuple *tuple, TsdbMarkState state)
 {
 	TsdbVerify *verify = work->verify;
 	TsdbFault	fault = mark_fault(work, &tuple->tuple->t_self);
@@ -175,7 +175,9 @@ verify_marked_row(MarkWork *work, TsdbVerifyTuple *tuple)
 	if (!tsdb_verify_try(verify, &fault, look_up_marks, work) ||
 		(work->nplaces == 0 && !look_up_marks_again(work, &fault)))
 		return;
-	if (work->row >= work->nrows)
+
+	/* a stub may be left from a chunk of that number whose compaction was rolled back */
+	if (work->row >= work->nrows && state != TSDB_MARK_STUB)
 		fault.fault = "the chunk has no such row";
 	else if (tuple->visible && work->nplaces > 1)
 		fault.fault = "the row has several marks";
@@ -221,12 +223,12 @@ verify_mark(TsdbVerify *verify, Relation rel, TsdbVerifyTuple *tuple)
 		return;
 	}
 	if (mark.group == NULL)
-		verify_marked_row(&work, tuple);
+		verify_marked_row(&work, tuple, mark.state);
 	for (uint32 i = 0; mark.group != NULL && i < TSDB_MARK_GROUP_ROWS; i++)
 	{
 		work.row = mark.row + i;
 		if ((mark.group[i / 8] & (1 << (i % 8))) != 0)
-			verify_marked_row(&work, tuple);
+			verify_marked_row(&work, tuple, mark.state);
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (mark.state == TSDB_MARK_UPDATED && !is_possible_row(verify, &mark.successor))

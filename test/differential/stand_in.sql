@@ -21,5 +21,8 @@ BEGIN
     RETURN 0;
 END $$;
 
+CREATE FUNCTION tsdb.verify(relation regclass) RETURNS TABLE (fault text)
+LANGUAGE sql AS 'SELECT NULL::text WHERE false';
+
 CREATE FUNCTION tsdb.table_size(relation regclass) RETURNS bigint
 LANGUAGE sql AS 'SELECT pg_table_size(relation)';
