@@ -259,6 +259,7 @@ insert_stub(TsdbStorage *storage, ItemPointer tid, ItemPointer stub)
 	Relation	marks = tsdb_storage_marks(storage);
 	HeapTuple	tuple = tsdb_mark_form(storage, row_key(tid), TSDB_MARK_STUB, NULL, NULL);
 
+	tsdb_touched_begin(storage, tid);
 	heap_insert(marks, tuple, GetCurrentCommandId(true),
 				HEAP_INSERT_FROZEN | HEAP_INSERT_NO_LOGICAL, NULL);
 	tsdb_internal_index_insert(marks, tsdb_storage_marks_index(storage), tuple);

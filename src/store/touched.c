@@ -6,6 +6,7 @@
 
 #include "store/touched.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -44,6 +45,9 @@ static pg_atomic_uint64 *counters = NULL;
 static shmem_request_hook_type previous_request = NULL;
 static shmem_startup_hook_type previous_startup = NULL;
 
+/* Of a stub that is being inserted, or NULL. */
+static pg_atomic_uint64 *uncounted = NULL;
+
 static MemoryContext memory = NULL;
 static KnownChunk **chunks;		/* a list per counter */
 static uint32 nchunks;
@@ -71,11 +75,37 @@ start_counters(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
+static void
+count_uncounted(void)
+{
+	if (uncounted != NULL)
+		pg_atomic_fetch_add_u64(uncounted, 1);
+	uncounted = NULL;
+}
+
+/* Locks are still held: who waits for the chunk finds the stub counted. */
+static void
+at_xact_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		count_uncounted();
+}
+
+static void
+at_subxact_end(SubXactEvent event, SubTransactionId own_id, SubTransactionId parent_id,
+			   void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		count_uncounted();
+}
+
 void
 tsdb_touched_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress)
 		return;
+	RegisterXactCallback(at_xact_end, NULL);
+	RegisterSubXactCallback(at_subxact_end, NULL);
 	previous_request = shmem_request_hook;
 	shmem_request_hook = request_counters;
 	previous_startup = shmem_startup_hook;
@@ -200,6 +230,13 @@ tsdb_touched_no_groups(TsdbStorage *storage, uint32 chunk)
 }
 
 void
+tsdb_touched_begin(TsdbStorage *storage, ItemPointer tid)
+{
+	if (counters != NULL)
+		uncounted = &counters[counter_of(storage->identity, tsdb_tid_chunk(tid))];
+}
+
+void
 tsdb_touched_note(TsdbStorage *storage, ItemPointer tid, bool in_group)
 {
 	uint32		chunk = tsdb_tid_chunk(tid);
@@ -210,6 +247,7 @@ tsdb_touched_note(TsdbStorage *storage, ItemPointer tid, bool in_group)
 	if (counters == NULL)
 		return;
 	before = pg_atomic_fetch_add_u64(&counters[counter], 1);
+	uncounted = NULL;
 	for (KnownChunk *known = memory != NULL ? chunks[counter] : NULL; known != NULL;
 		 known = known->next)
 	{

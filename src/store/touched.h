@@ -9,7 +9,8 @@
  *
  * Chunks share counters by hash.  Whoever inserts a mark counts it once the
  * mark can be found, before its transaction ends, and it stays counted if that
- * is rolled back.  Hence a row that is not in the bitmap, whose counter stands
+ * is rolled back; a stub, which stays itself, is counted even if an error comes
+ * in between.  Hence a row that is not in the bitmap, whose counter stands
  * where it stood before the bitmap was read, has no mark that a snapshot taken
  * earlier could see; and nobody is deleting it who held the chunk's tuple lock
  * before the question was asked.
@@ -31,6 +32,10 @@ extern bool tsdb_touched_never(TsdbStorage *storage, ItemPointer tid);
 
 /* Is it known that no row of the chunk has a mark that it shares with others? */
 extern bool tsdb_touched_no_groups(TsdbStorage *storage, uint32 chunk);
+
+/* This row is about to get a stub: if the transaction, or subtransaction, fails before
+ * that is noted, the stub may be there, and is counted. */
+extern void tsdb_touched_begin(TsdbStorage *storage, ItemPointer tid);
 
 /* This row got a mark: one of its own, or it was added to a group's. */
 extern void tsdb_touched_note(TsdbStorage *storage, ItemPointer tid, bool in_group);

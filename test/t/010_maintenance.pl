@@ -121,6 +121,39 @@ under_load('the rest',
 	[ 'vacuumdb', '-q', '-j', '2', '--analyze', '--force-index-cleanup' ],
 	[ 'clusterdb', '-q' ]);
 
+# What REINDEX CONCURRENTLY left behind fails, when a row is locked, after the row's mark is in the
+# other index.  The mark stays, and must be known to who had seen that there was none.
+unless (tsdb_stand_in())
+{
+	$node->psql('postgres', q(
+		CREATE TABLE left_behind (id int) USING tsdb;
+		INSERT INTO left_behind SELECT generate_series(1, 9);
+		SELECT tsdb.compact('left_behind');
+		BEGIN;
+		SELECT * FROM left_behind WHERE id = 1 FOR UPDATE;
+		PREPARE TRANSACTION 'in the way';
+		SELECT relname AS marks FROM pg_class WHERE relname ~ '^tsdb_marks_[0-9]+$' ORDER BY oid DESC LIMIT 1 \gset
+		SET statement_timeout = '1s';
+		REINDEX TABLE CONCURRENTLY _tsdb.:marks;
+		SET statement_timeout = 0;
+		COMMIT PREPARED 'in the way';
+		SET allow_system_table_mods = on;
+		UPDATE pg_index SET indisready = true WHERE NOT indisready;
+		CHECKPOINT;), on_error_stop => 0);
+	my $file = $node->data_dir . '/' .
+	  $node->safe_psql('postgres', 'SELECT pg_relation_filepath(indexrelid) FROM pg_index WHERE NOT indisvalid');
+	my ($code, $out, $err) = $node->psql('postgres', qq(
+		SELECT count(*) FROM left_behind WHERE ctid = ANY (ARRAY(SELECT ctid FROM left_behind));
+		\\! mv $file $file.away
+		SELECT id FROM left_behind WHERE id = 2 FOR UPDATE;
+		\\! mv $file.away $file
+		SELECT id FROM left_behind WHERE id = 2 FOR UPDATE;
+		SELECT fault FROM tsdb.verify('left_behind');), on_error_stop => 0);
+	like($err, qr/could not open file/, 'a row is locked, and an index fails');
+	is($out, "9\n2", '... the row has one mark when it is locked again');
+	$node->safe_psql('postgres', 'DROP TABLE left_behind');
+}
+
 # A session that has not loaded the library comes by internal relations.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\ntsdb.workers = 2");
 $node->restart;
