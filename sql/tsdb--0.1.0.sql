@@ -410,3 +410,12 @@ CREATE FUNCTION approximate_row_count(relation regclass) RETURNS bigint
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_approximate_row_count';
 COMMENT ON FUNCTION approximate_row_count(regclass) IS
 	'rows that the planner expects in a table and its partitions, without reading them';
+
+CREATE FUNCTION drop_chunks(
+	relation regclass, older_than "any" DEFAULT NULL, newer_than "any" DEFAULT NULL,
+	OUT chunks bigint, OUT "rows" bigint)
+RETURNS record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tsdb_drop_chunks';
+COMMENT ON FUNCTION drop_chunks(regclass, "any", "any") IS
+	'deletes rows older than a time, not older than another, or between; chunks that lie whole there without reading them';

@@ -712,6 +712,46 @@ tsdb_marks_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden)
 	return free;
 }
 
+/*
+ * First the stubs, whose loss changes nothing: whoever has found one, but not
+ * yet locked it, waits for us and looks again.  When they are gone, and under the
+ * tuple lock no new mark can come, only tombstones of the past are left.
+ */
+bool
+tsdb_marks_try_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden)
+{
+	CommandId	cid = GetCurrentCommandId(true);
+	SnapshotData dirty;
+	TsdbMarkVersion version;
+	TsdbMarkScan scan;
+	bool		free = true;
+
+	last_locked.row.identity = InvalidOid;
+	memset(hidden, 0, TSDB_CHUNK_ROWS / 8);
+	if (!tsdb_mark_scan_useful(storage))
+		return true;
+
+	InitDirtySnapshot(dirty);
+	tsdb_mark_scan_chunk(storage, chunk, &dirty, &scan);
+	while (free && tsdb_mark_scan_next(&scan, &version))
+	{
+		TM_FailureData failure;
+
+		if (TransactionIdIsValid(dirty.xmin) || TransactionIdIsValid(dirty.xmax))
+			free = false;
+		else if (version.state == TSDB_MARK_STUB)
+			free = heap_delete(tsdb_storage_marks(storage), &version.tid, cid,
+							   InvalidSnapshot, false, &failure, false) == TM_Ok;
+	}
+	tsdb_mark_scan_end(&scan);
+	if (!free)
+		return false;
+	if (!tsdb_marks_take(storage, chunk, hidden))
+		elog(ERROR, "chunk %u of table \"%s\" got a mark while it was locked", chunk,
+			 RelationGetRelationName(storage->table));
+	return true;
+}
+
 bool
 tsdb_marks_drop(TsdbStorage *storage, uint32 chunk)
 {

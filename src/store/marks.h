@@ -121,6 +121,12 @@ extern bool tsdb_marks_successor(TsdbStorage *storage, ItemPointer tid,
  * has locked or is deleting a row: then the merge must give up and abort. */
 extern bool tsdb_marks_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden);
 
+/*
+ * The same for who goes on with the transaction if somebody is in the way: then
+ * every row is what it was.  Needs the chunk's tuple lock.
+ */
+extern bool tsdb_marks_try_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden);
+
 /* Delete the marks of a chunk that is damaged, without reading them.  False if
  * somebody has locked or is deleting a row. */
 extern bool tsdb_marks_drop(TsdbStorage *storage, uint32 chunk);

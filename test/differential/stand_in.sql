@@ -26,3 +26,15 @@ LANGUAGE sql AS 'SELECT NULL::text WHERE false';
 
 CREATE FUNCTION tsdb.table_size(relation regclass) RETURNS bigint
 LANGUAGE sql AS 'SELECT pg_table_size(relation)';
+
+-- The time column is called ts; see src/sql/drop_chunks.c for the lock.
+CREATE FUNCTION drop_chunks(relation regclass, older_than timestamptz, OUT chunks bigint, OUT "rows" bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('transaction_isolation') = 'read committed' THEN
+        EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+    END IF;
+    chunks := 0;
+    EXECUTE format('DELETE FROM %s WHERE ts < $1', relation) USING older_than;
+    GET DIAGNOSTICS "rows" = ROW_COUNT;
+END $$;
