@@ -7,6 +7,7 @@
 #include "am/scan.h"
 
 #include "access/heapam.h"
+#include "access/xact.h"
 #include "am/fetch.h"
 #include "am/salvage.h"
 #include "am/sample.h"
@@ -427,6 +428,34 @@ fetch_entry(TsdbScanDesc *scan, uint32 chunk, TsdbChunkEntry *entry)
 		work.visible;
 }
 
+/*
+ * A serializable reader locks the rows that it will return, and looks for their
+ * marks after that: who buries one later looks for the lock then.
+ */
+static void
+lock_bitmap_rows(TsdbScanDesc *scan, Snapshot snapshot)
+{
+	TsdbChunkCursor *cursor = &scan->cursor;
+	MemoryContext old;
+
+	if (!IsolationIsSerializable())
+		return;
+	for (int i = 0; i < scan->bitmap_count; i++)
+	{
+		uint32		row = scan->bitmap_rows[i];
+		ItemPointerData tid;
+
+		if (row >= cursor->rows.nrows || tsdb_marks_is_hidden(cursor->hidden, row))
+			continue;
+		tsdb_tid_set(&tid, cursor->rows.chunk, row);
+		PredicateLockTID(scan->storage->table, &tid, snapshot, cursor->rows.xmin);
+	}
+	old = MemoryContextSwitchTo(cursor->memory);
+	cursor->hidden = tsdb_fetch_hidden(scan->storage, cursor->rows.chunk,
+									   cursor->rows.nrows, snapshot);
+	MemoryContextSwitchTo(old);
+}
+
 bool
 tsdb_scan_bitmap_next_block(TableScanDesc base, struct TBMIterateResult *result)
 {
@@ -483,6 +512,7 @@ tsdb_scan_bitmap_next_block(TableScanDesc base, struct TBMIterateResult *result)
 		for (uint32 row = first; row < first + TSDB_TID_ROWS; row++)
 			scan->bitmap_rows[scan->bitmap_count++] = row;
 	}
+	lock_bitmap_rows(scan, base->rs_snapshot);
 	return true;
 }
 
@@ -510,8 +540,6 @@ tsdb_scan_bitmap_next_tuple(TableScanDesc base, struct TBMIterateResult *result,
 			!tsdb_marks_is_hidden(scan->cursor.hidden, row))
 		{
 			tsdb_row_slot_store(slot, &scan->cursor.rows, row);
-			PredicateLockTID(base->rs_rd, &slot->tts_tid, base->rs_snapshot,
-							 scan->cursor.rows.xmin);
 			pgstat_count_heap_fetch(base->rs_rd);
 			return true;
 		}
