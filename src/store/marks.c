@@ -712,10 +712,24 @@ tsdb_marks_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden)
 	return free;
 }
 
+/* Does a running transaction, ours included, hold a lock on this version of a mark? */
+static bool
+is_locked(HeapTupleHeader mark)
+{
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(mark);
+
+	if (mark->t_infomask & HEAP_XMAX_INVALID)
+		return false;
+	if (mark->t_infomask & HEAP_XMAX_IS_MULTI)
+		return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(mark->t_infomask));
+	return TransactionIdIsInProgress(xmax);
+}
+
 /*
  * First the stubs, whose loss changes nothing: whoever has found one, but not
  * yet locked it, waits for us and looks again.  When they are gone, and under the
- * tuple lock no new mark can come, only tombstones of the past are left.
+ * tuple lock no new mark can come, only tombstones of the past are left.  One of
+ * these may be locked: a lock for key share outlives an update of the row.
  */
 bool
 tsdb_marks_try_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden)
@@ -737,7 +751,8 @@ tsdb_marks_try_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden)
 	{
 		TM_FailureData failure;
 
-		if (TransactionIdIsValid(dirty.xmin) || TransactionIdIsValid(dirty.xmax))
+		if (TransactionIdIsValid(dirty.xmin) || TransactionIdIsValid(dirty.xmax) ||
+			is_locked(ExecFetchSlotHeapTuple(scan.slot, false, NULL)->t_data))
 			free = false;
 		else if (version.state == TSDB_MARK_STUB)
 			free = heap_delete(tsdb_storage_marks(storage), &version.tid, cid,
@@ -747,8 +762,11 @@ tsdb_marks_try_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden)
 	if (!free)
 		return false;
 	if (!tsdb_marks_take(storage, chunk, hidden))
-		elog(ERROR, "chunk %u of table \"%s\" got a mark while it was locked", chunk,
-			 RelationGetRelationName(storage->table));
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not drop chunk %u of table \"%s\" due to concurrent update", chunk,
+						RelationGetRelationName(storage->table)),
+				 errhint("Try again.")));
 	return true;
 }
 
