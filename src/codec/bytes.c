@@ -19,6 +19,7 @@
 #define ZSTD_FAST_LEVEL	3
 #define ZSTD_COLD_LEVEL	12
 #define ZSTD_BYTES_MIN	64		/* shorter data is not worth a frame */
+#define CONSTANT_BYTES	256		/* a longer one is worth a frame, as an only entry */
 #define FRONT_SHARE		4		/* a prefix's part of the bytes that is worth trying */
 #define HEAD_BYTES_MAX	(2 * TSDB_NUMBER_BYTES_MAX + 32)
 
@@ -256,7 +257,7 @@ tsdb_bytes_encode(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level
 		!take_coded(&arena, values->bytes, &whole))
 		return TSDB_CODEC_INVALID;
 	find_entries(values, entries);
-	if (entries->count == 1)
+	if (entries->count == 1 && entries->bytes < CONSTANT_BYTES)
 	{
 		tsdb_write_byte(out, TSDB_CODEC_CONSTANT);
 		tsdb_write_bytes(out, values->data + values->starts[0], values->lengths[0]);
@@ -264,7 +265,7 @@ tsdb_bytes_encode(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level
 	}
 
 	codes_out = tsdb_writer(codes, HEAD_BYTES_MAX);
-	repeats = entries->count <= values->count - values->count / 4;
+	repeats = entries->count <= values->count - values->count / 4 || entries->count == 1;
 	if (repeats)
 	{
 		TsdbByteValues texts = {values->data, entries->starts, entries->lengths,

@@ -800,8 +800,12 @@ test_big_bytes(void)
 	vector.data = data;
 	vector.offsets = offsets;
 	(void) check_level(&vector, TSDB_LEVEL_FAST, ROUND_TRIP);
+	vector.nrows = 1;
+	offsets[1] = (uint32_t) bytes;
+	expect(check_level(&vector, TSDB_LEVEL_FAST, ROUND_TRIP) < bytes * 6 / 10,
+		   "a single value is compressed", &vector);
 	free(data);
-	finish("bytes: megabytes in a vector");
+	finish("bytes: megabytes in a vector and in a value");
 }
 
 static void
