@@ -5,6 +5,12 @@
  * Matrices are made of lanes that follow from each other as histograms,
  * copies and totals do, of lanes that only nearly do, and of noise, constants
  * and nulls between them.  Buffers have exactly the sizes that matrix.h names.
+ *
+ *		codec_matrix_test			all tests
+ *		codec_matrix_test write		encode golden matrices that have no file yet
+ *
+ * Golden matrices, files of test/unit/golden, were encoded once and must
+ * always decode to what they did then.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -370,9 +376,101 @@ test_refusals(void)
 	finish("what makes no sense is refused");
 }
 
-int
-main(void)
+/* Lanes of a golden matrix, in integer and single float operations. */
+static uint32_t
+make_golden(bool is_float, TsdbVector *lanes)
 {
+	uint32_t	nlanes = 12;
+	uint32_t	nrows = is_float ? ROWS_MAX : 300;
+	uint64_t	noise = 42;
+
+	memset(nulls, 0, sizeof(nulls));
+	for (uint32_t row = 0; row < nrows; row++)
+		for (uint32_t lane = 0; lane < nlanes; lane++)
+		{
+			uint64_t	before = row > 0 ? values[lane][row - 1] : lane * 1000;
+
+			noise = noise * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+			values[lane][row] = lane < 5 ?	/* a histogram */
+				before + (noise >> 61 <= lane) + (lane > 0 && row > 0 ?
+												  values[lane - 1][row] - values[lane - 1][row - 1] : 0) :
+				lane == 5 ? 7 :
+				lane < 8 ? before + (noise >> 55) - 200 :
+				lane == 8 ? values[6][row] + values[7][row] :
+				lane == 9 ? values[6][row] - values[7][row] + 3 :
+				lane == 10 ? values[7][row] : noise >> 50;
+			if (lane == 11 && row % 17 == 3)
+				nulls[lane][row / 8] |= (uint8_t) (1 << row % 8);
+		}
+	make_lanes(is_float ? TSDB_VECTOR_FLOAT8 : TSDB_VECTOR_INT, 8, nlanes, nrows, 1, lanes);
+	return nlanes;
+}
+
+static const char *
+golden_path(bool is_float)
+{
+	return is_float ? "test/unit/golden/float8.matrix" : "test/unit/golden/int8.matrix";
+}
+
+static int
+write_goldens(void)
+{
+	TsdbVector	lanes[LANES_MAX];
+	size_t		scratch_bytes = tsdb_matrix_scratch_bytes(LANES_MAX);
+	void	   *scratch = allocate(scratch_bytes);
+	static uint8_t encoded[100000];
+
+	for (int is_float = 0; is_float < 2; is_float++)
+	{
+		uint32_t	nlanes = make_golden(is_float, lanes);
+		ptrdiff_t	bytes = tsdb_matrix_encode(lanes, nlanes, TSDB_LEVEL_FAST, scratch,
+											   scratch_bytes, encoded, sizeof(encoded));
+		FILE	   *file = fopen(golden_path(is_float), "wbx");
+
+		if (bytes <= 0 || file == NULL ||
+			fwrite(encoded, 1, (size_t) bytes, file) != (size_t) bytes || fclose(file) != 0)
+			return 1;
+	}
+	free(scratch);
+	return 0;
+}
+
+static void
+test_goldens(void)
+{
+	static TsdbMatrix matrix;
+	static uint8_t encoded[100000];
+	TsdbVector	lanes[LANES_MAX];
+	size_t		scratch_bytes = tsdb_matrix_scratch_bytes(LANES_MAX);
+	void	   *scratch = allocate(scratch_bytes);
+	TsdbVector	out = make_out(ROWS_MAX);
+
+	for (int is_float = 0; is_float < 2; is_float++)
+	{
+		uint32_t	nlanes = make_golden(is_float, lanes);
+		FILE	   *file = fopen(golden_path(is_float), "rb");
+		size_t		bytes = file == NULL ? 0 : fread(encoded, 1, sizeof(encoded), file);
+
+		if (file != NULL)
+			fclose(file);
+		expect(tsdb_matrix_open(encoded, bytes, scratch, scratch_bytes, &matrix) ==
+			   TSDB_CODEC_OK && matrix.nlanes == nlanes, "open a golden matrix");
+		for (uint32_t lane = 0; lane < nlanes && good; lane++)
+			expect(tsdb_matrix_decode(&matrix, lane, 0, matrix.nrows, NULL, scratch,
+									  scratch_bytes, &out) == TSDB_CODEC_OK &&
+				   same(&lanes[lane], 0, lanes[lane].nrows, &out), "decode a golden lane");
+	}
+	free_out(&out);
+	free(scratch);
+	finish("matrices encoded long ago");
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "write") == 0)
+		return write_goldens();
+	test_goldens();
 	test_histograms();
 	test_relations();
 	test_extremes();
