@@ -88,7 +88,7 @@ sort_sample(int64_t *sample, uint32_t count)
 }
 
 /*
- * The best window over a sorted sample: for each number of values left
+ * The best window over a sorted sample: for some numbers of values left
  * outside, to be patched, the narrowest window that holds all others.
  */
 static TsdbWindow
@@ -103,7 +103,7 @@ best_window(const int64_t *sample, uint32_t count)
 	best.low = sample[0];
 	best.high = sample[count - 1];
 	best.bits = full;
-	for (uint32_t outside = 1; outside * 2 <= count; outside++)
+	for (uint32_t outside = 1; outside * 2 <= count; outside += 1 + outside / 4)
 	{
 		uint32_t	held = count - outside;
 		uint64_t	least = UINT64_MAX;

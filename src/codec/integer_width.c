@@ -9,19 +9,19 @@
 #include "codec/integer_residual.h"
 
 #define BLOCK				TSDB_VECTOR_BLOCK_ROWS
-#define NEGATIVE			128 /* marks the length of a residual below the window */
+#define NEGATIVE			65	/* in place of the length of a residual below the window */
+#define TABLES				4
 #define PATCHES_PER_BYTE	4	/* patches that must save more than a byte, for speed */
 
 static TSDB_CODEC_CLONES void
 count_lengths(const uint64_t *residuals, uint32_t slots, uint64_t reference,
 			  bool is_signed, TsdbLengths *lengths)
 {
-	/* Lengths are mostly alike: four counters each keep increments apart. */
-	uint16_t	counts[4][65] = {{0}};
+	/* Lengths are mostly alike: several counters each keep increments apart. */
+	uint16_t	counts[TABLES][NEGATIVE + 1] = {{0}};
 	uint64_t	sign = is_signed ? ~(uint64_t) 0 : 0;
 	uint64_t	marked[BLOCK];
 	uint64_t	all = 0;
-	uint64_t	negative = 0;
 
 	for (uint32_t i = 0; i < slots; i++)
 	{
@@ -30,15 +30,15 @@ count_lengths(const uint64_t *residuals, uint32_t slots, uint64_t reference,
 
 		residual ^= below;
 		all |= residual;
-		negative += below & 1;
-		marked[i] = tsdb_bit_length(residual) | (below & NEGATIVE);
+		marked[i] = below != 0 ? NEGATIVE : tsdb_bit_length(residual);
 	}
 	for (uint32_t i = 0; i < slots; i++)
-		counts[i % 4][marked[i] & (NEGATIVE - 1)] += marked[i] < NEGATIVE;
+		counts[i % TABLES][marked[i]]++;
 	for (unsigned length = 0; length <= 64; length++)
 		lengths->by_length[length] = (uint16_t) (counts[0][length] + counts[1][length] +
 												   counts[2][length] + counts[3][length]);
-	lengths->negative = (uint16_t) negative;
+	lengths->negative = (uint16_t) (counts[0][NEGATIVE] + counts[1][NEGATIVE] +
+									counts[2][NEGATIVE] + counts[3][NEGATIVE]);
 	lengths->longest = (uint8_t) tsdb_bit_length(all);
 }
 
