@@ -137,8 +137,6 @@ FROM (SELECT i, repeat('x', 1000000 + i) AS x FROM generate_series(1, 200) i OFF
 SELECT a.aggfnoid, p.proparallel, p.provolatile, a.aggkind, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn
 FROM pg_aggregate a JOIN pg_proc p ON p.oid = a.aggfnoid
 WHERE p.proname IN ('first', 'last', 'histogram') ORDER BY 1;
-SELECT _tsdb.first_last_deserialize('\x00', NULL);
-SELECT _tsdb.first_last_result(NULL, 1, 1);
 
 DROP TABLE typed, parts, large;
 DROP FUNCTION compare_with_array_agg;
