@@ -163,7 +163,10 @@ insert_tuple(Relation rel, HeapTuple tuple)
 			chunk = tsdb_chunk_number(block, offset);
 			break;
 		}
+		/* a command does not see its own tuples, to delete them */
+		CommandCounterIncrement();
 		simple_heap_delete(rel, &tuple->t_self);
+		cid = GetCurrentCommandId(true);
 		options |= HEAP_INSERT_SKIP_FSM;
 		RelationSetTargetBlock(rel, InvalidBlockNumber);
 	}

@@ -393,5 +393,22 @@ SELECT n_tup_ins > 0 AS ins, n_tup_upd > 0 AS upd, n_tup_del > 0 AS del, n_live_
 FROM pg_stat_user_tables WHERE relid = 'm'::regclass;
 
 SET client_min_messages = warning;
+-- more dead chunks on a page of the directory than chunk numbers that it has: VACUUM keeps the numbers
+CREATE TABLE many (ts timestamptz, v int) USING tsdb;
+SET tsdb.shards = 1;
+\o /dev/null
+\set ECHO none
+SELECT statement FROM generate_series(1, 260) i, LATERAL (VALUES
+	(1, format('INSERT INTO many VALUES (timestamptz ''2024-01-01'' + %s * interval ''1 min'', %1$s)', i)),
+	(2, 'SELECT tsdb.compact(''many'')'),
+	(3, 'VACUUM (INDEX_CLEANUP off) many')) s (place, statement) ORDER BY i, place \gexec
+\set ECHO all
+\o
+RESET tsdb.shards;
+SELECT count(*), sum(v) FROM many;
+SELECT max(chunk) > 128 AS on_another_page FROM tsdb.chunk_info('many');
+VACUUM many;
+SELECT count(*), sum(v) FROM many;
+
 DROP SCHEMA dml CASCADE;
 DROP ROLE regress_tsdb_reader;
