@@ -356,27 +356,17 @@ tsdb_codec_select(const uint8_t *src, size_t src_bytes, const TsdbCodecRange *ra
 	TsdbArena	arena = {scratch, (uint8_t *) scratch + scratch_bytes};
 	TsdbVectorHeader header;
 	uint64_t	bits[WORDS_MAX];
-	uint32_t	from = first;
-	uint32_t	to = first + count;
+	uint32_t	from;
+	uint32_t	to;
 	Search		search;
-	TsdbCodecStatus status = tsdb_vector_read_header(src, src_bytes, &header);
+	TsdbCodecStatus status = tsdb_vector_open(src, src_bytes, first, count, &arena, &header,
+											  &from, &to);
 
 	if (status != TSDB_CODEC_OK)
 		return status;
-	if (header.kind > TSDB_KIND_FLOAT8 || ((uintptr_t) scratch & 15) != 0 ||
-		first % BLOCK != 0 || first > header.nrows || count > header.nrows - first)
-		return TSDB_CODEC_INVALID;
 	memset(matches, 0, TSDB_VECTOR_NULL_BYTES);
-	if (header.nnulls > 0)
-	{
-		from -= tsdb_nulls_count(header.nulls, first);
-		to -= tsdb_nulls_count(header.nulls, first + count);
-	}
 	if (from == to)
 		return TSDB_CODEC_OK;
-	status = tsdb_vector_unsqueeze(&header.body, &arena);
-	if (status != TSDB_CODEC_OK)
-		return status;
 	search = (Search) {header.kind, header.nrows - header.nnulls, from / BLOCK,
 	(to + BLOCK - 1) / BLOCK, keys_of(header.kind, range)};
 	status = select_body(&search, header.body, 0, arena, bits);

@@ -124,31 +124,21 @@ tsdb_codec_sum(const uint8_t *src, size_t src_bytes, uint32_t first, uint32_t co
 	TsdbArena	arena = {scratch, (uint8_t *) scratch + scratch_bytes};
 	TsdbVectorHeader header;
 	Halves		halves = {0, 0};
-	uint32_t	from = first;
-	uint32_t	to = first + count;
+	uint32_t	from;
+	uint32_t	to;
 	uint32_t	total;
 	uint64_t   *values;
 	uint8_t		codec;
 	bool		all;
-	TsdbCodecStatus status = tsdb_vector_read_header(src, src_bytes, &header);
+	TsdbCodecStatus status = tsdb_vector_open(src, src_bytes, first, count, &arena, &header,
+											  &from, &to);
 
 	if (status != TSDB_CODEC_OK)
 		return status;
-	if (header.kind > TSDB_KIND_FLOAT8 || ((uintptr_t) scratch & 15) != 0 ||
-		first % BLOCK != 0 || first > header.nrows || count > header.nrows - first)
-		return TSDB_CODEC_INVALID;
 	memset(sum, 0, sizeof(*sum));
 	total = header.nrows - header.nnulls;
-	if (header.nnulls > 0)
-	{
-		from -= tsdb_nulls_count(header.nulls, first);
-		to -= tsdb_nulls_count(header.nulls, first + count);
-	}
 	if (from == to)
 		return TSDB_CODEC_OK;
-	status = tsdb_vector_unsqueeze(&header.body, &arena);
-	if (status != TSDB_CODEC_OK)
-		return status;
 
 	all = rows == NULL && !tsdb_kind_is_float(header.kind);
 	codec = *header.body.at;

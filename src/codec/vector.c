@@ -323,6 +323,27 @@ tsdb_vector_unsqueeze(TsdbReader *body, TsdbArena *arena)
 	return TSDB_CODEC_OK;
 }
 
+TsdbCodecStatus
+tsdb_vector_open(const uint8_t *src, size_t src_bytes, uint32_t first, uint32_t count,
+				 TsdbArena *arena, TsdbVectorHeader *header, uint32_t *from, uint32_t *to)
+{
+	TsdbCodecStatus status = tsdb_vector_read_header(src, src_bytes, header);
+
+	if (status != TSDB_CODEC_OK)
+		return status;
+	if (header->kind > TSDB_KIND_FLOAT8 || ((uintptr_t) arena->at & 15) != 0 ||
+		first % BLOCK != 0 || first > header->nrows || count > header->nrows - first)
+		return TSDB_CODEC_INVALID;
+	*from = first;
+	*to = first + count;
+	if (header->nnulls > 0)
+	{
+		*from -= tsdb_nulls_count(header->nulls, first);
+		*to -= tsdb_nulls_count(header->nulls, first + count);
+	}
+	return *from == *to ? TSDB_CODEC_OK : tsdb_vector_unsqueeze(&header->body, arena);
+}
+
 /* Values [from, to) of the body go to the rows of out that are not null. */
 static TsdbCodecStatus
 decode_numbers(const TsdbVectorHeader *header, uint32_t from, uint32_t to, TsdbArena arena,

@@ -27,6 +27,17 @@ extern TsdbCodecStatus tsdb_vector_read_header(const uint8_t *src, size_t src_by
 /* If a numeric body is behind zstd, unwrap it into scratch, codec id first. */
 extern TsdbCodecStatus tsdb_vector_unsqueeze(TsdbReader *body, TsdbArena *arena);
 
+/*
+ * Read the header of a numeric vector for who works on rows [first, first + count)
+ * of it, first being the start of a block: [*from, *to) are their places among the
+ * values that are not null.  The body is unwrapped if there are any.  INVALID if
+ * there are no such rows, or the arena is not aligned.
+ */
+extern TsdbCodecStatus tsdb_vector_open(const uint8_t *src, size_t src_bytes, uint32_t first,
+										uint32_t count, TsdbArena *arena,
+										TsdbVectorHeader *header, uint32_t *from,
+										uint32_t *to);
+
 /* The kind of a vector's values, or -1 if its type and width make none. */
 extern int	tsdb_vector_kind(const TsdbVector *vector);
 

@@ -319,17 +319,17 @@ find_tombstone(TsdbStorage *storage, ItemPointer tid, TsdbMarkVersion *found)
 	return result;
 }
 
-/* Does a lock on this stub outlive an update of its row by us? */
+/* Is this version of a mark locked, by several who run or by one who is what "is_he" asks? */
 static bool
-is_held(HeapTupleHeader stub)
+is_locked(HeapTupleHeader mark, bool (*is_he) (TransactionId xid))
 {
-	TransactionId xmax = HeapTupleHeaderGetRawXmax(stub);
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(mark);
 
-	if (stub->t_infomask & HEAP_XMAX_INVALID)
+	if (mark->t_infomask & HEAP_XMAX_INVALID)
 		return false;
-	if (stub->t_infomask & HEAP_XMAX_IS_MULTI)
-		return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(stub->t_infomask));
-	return TransactionIdIsCurrentTransactionId(xmax);
+	if (mark->t_infomask & HEAP_XMAX_IS_MULTI)
+		return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(mark->t_infomask));
+	return is_he(xmax);
 }
 
 /* Find the row's present mark by a dirty look; *deleter is who runs and has put
@@ -355,7 +355,9 @@ find_mark(TsdbStorage *storage, ItemPointer tid, TsdbMarkVersion *found, Transac
 		found->held = false;
 		if (version.state == TSDB_MARK_STUB)
 		{
-			found->held = is_held(ExecFetchSlotHeapTuple(scan.slot, false, NULL)->t_data);
+			/* such a lock outlives an update of the row by us */
+			found->held = is_locked(ExecFetchSlotHeapTuple(scan.slot, false, NULL)->t_data,
+									TransactionIdIsCurrentTransactionId);
 			*deleter = InvalidTransactionId;
 			break;
 		}
@@ -712,19 +714,6 @@ tsdb_marks_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden)
 	return free;
 }
 
-/* Does a running transaction, ours included, hold a lock on this version of a mark? */
-static bool
-is_locked(HeapTupleHeader mark)
-{
-	TransactionId xmax = HeapTupleHeaderGetRawXmax(mark);
-
-	if (mark->t_infomask & HEAP_XMAX_INVALID)
-		return false;
-	if (mark->t_infomask & HEAP_XMAX_IS_MULTI)
-		return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(mark->t_infomask));
-	return TransactionIdIsInProgress(xmax);
-}
-
 /*
  * First the stubs, whose loss changes nothing: whoever has found one, but not
  * yet locked it, waits for us and looks again.  When they are gone, and under the
@@ -752,7 +741,8 @@ tsdb_marks_try_take(TsdbStorage *storage, uint32 chunk, uint8 *hidden)
 		TM_FailureData failure;
 
 		if (TransactionIdIsValid(dirty.xmin) || TransactionIdIsValid(dirty.xmax) ||
-			is_locked(ExecFetchSlotHeapTuple(scan.slot, false, NULL)->t_data))
+			is_locked(ExecFetchSlotHeapTuple(scan.slot, false, NULL)->t_data,
+					  TransactionIdIsInProgress))
 			free = false;
 		else if (version.state == TSDB_MARK_STUB)
 			free = heap_delete(tsdb_storage_marks(storage), &version.tid, cid,
