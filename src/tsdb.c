@@ -24,6 +24,7 @@
 #include "plan/key_arbiter.h"
 #include "plan/publication_guard.h"
 #include "plan/salvage_plan.h"
+#include "plan/scan_path.h"
 #include "sql/internal_guard.h"
 #include "sql/table_options.h"
 #include "stats/progress.h"
@@ -196,6 +197,11 @@ define_settings(void)
 							&tsdb_shards, TSDB_SHARDS_DEFAULT,
 							TSDB_SHARDS_MIN, TSDB_SHARDS_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("tsdb.enable_scan",
+							 "Enables the planner's use of scans that read the columns they need.",
+							 "Such a scan stands for a sequential scan of a tsdb table that has chunks.",
+							 &tsdb_enable_scan, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("tsdb.compact_always",
 							 "Compacts all tables before every statement.",
 							 "For tests.",
@@ -214,6 +220,7 @@ _PG_init(void)
 	define_settings();
 	tsdb_salvage_init();
 	tsdb_salvage_plan_init();
+	tsdb_scan_path_init();
 	tsdb_progress_init();
 	tsdb_worker_init();
 	tsdb_compact_always_init();

@@ -372,6 +372,45 @@ tsdb_scan_getnextslot(TableScanDesc base, ScanDirection direction, TupleTableSlo
 	return false;
 }
 
+/* ---- by columns ---- */
+
+bool
+tsdb_scan_next_row_store_row(TableScanDesc base, TupleTableSlot *slot)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	if (scan->part != TSDB_SCAN_ROW_STORE)
+		return false;
+	if (next_row_store_row(scan, ForwardScanDirection, slot))
+		return true;
+	scan->part = TSDB_SCAN_CHUNKS;
+	if (scan->storage != NULL)
+		enter_chunks(scan, true);
+	return false;
+}
+
+TsdbChunkEntry *
+tsdb_scan_next_chunk(TableScanDesc base)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	if (scan->storage == NULL)
+		return NULL;
+	while (++scan->entry >= scan->nentries)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!next_page(scan, true))
+			return NULL;
+	}
+	return &scan->entries[scan->entry];
+}
+
+TsdbStorage *
+tsdb_scan_storage(TableScanDesc base)
+{
+	return ((TsdbScanDesc *) base)->storage;
+}
+
 /* ---- parallel ---- */
 
 Size

@@ -79,6 +79,14 @@ extern void tsdb_scan_rescan(TableScanDesc scan, struct ScanKeyData *keys,
 extern bool tsdb_scan_getnextslot(TableScanDesc scan, ScanDirection direction,
 								  TupleTableSlot *slot);
 
+/*
+ * For who reads columns himself: first the rows of the row store, to their end,
+ * then one chunk after the other.  The entry is valid until the next call.
+ */
+extern bool tsdb_scan_next_row_store_row(TableScanDesc scan, TupleTableSlot *slot);
+extern TsdbChunkEntry *tsdb_scan_next_chunk(TableScanDesc scan);
+extern TsdbStorage *tsdb_scan_storage(TableScanDesc scan);
+
 extern Size tsdb_parallelscan_estimate(Relation rel);
 extern Size tsdb_parallelscan_initialize(Relation rel, ParallelTableScanDesc pscan);
 extern void tsdb_parallelscan_reinitialize(Relation rel, ParallelTableScanDesc pscan);

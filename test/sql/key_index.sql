@@ -86,6 +86,7 @@ ROLLBACK;
 INSERT INTO m VALUES (4, '2024-01-01 00:00:10', 43) ON CONFLICT (device, ts) DO NOTHING RETURNING v;
 
 -- look-ups give what a scan of the table gives
+SET tsdb.enable_scan = off;
 CREATE TABLE answers (q text, plan text, n bigint, s bigint);
 CREATE FUNCTION ask(condition text) RETURNS TABLE (same bool, uses_key bool) LANGUAGE plpgsql AS $$
 DECLARE
@@ -116,6 +117,7 @@ SELECT c, ask.* FROM unnest(ARRAY[
 ]) c, ask(c);
 DROP FUNCTION ask;
 DROP TABLE answers;
+RESET tsdb.enable_scan;
 
 -- nulls, and types whose order or equality is their own
 CREATE TABLE n (a int, b text, ts timestamptz) USING tsdb;

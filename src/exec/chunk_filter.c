@@ -1,0 +1,523 @@
+/*
+ * chunk_filter.c
+ *		Conditions that say of a whole chunk that no row of it can match.
+ */
+#include "postgres.h"
+
+#include "exec/chunk_filter.h"
+
+#include "access/nbtree.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "utils/array.h"
+#include "utils/date.h"
+#include "utils/float.h"
+#include "utils/lsyscache.h"
+#include "utils/pg_locale.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+/* Of a longer array only whether it is null counts. */
+#define ELEMENTS_MAX	1000
+
+typedef enum ClauseKind
+{
+	CLAUSE_COMPARE,
+	CLAUSE_ANY,					/* equal to an element of an array */
+	CLAUSE_IS_NULL,
+	CLAUSE_IS_NOT_NULL
+} ClauseKind;
+
+/* How decoded values are compared, row by row. */
+typedef enum Lane
+{
+	LANE_NONE,					/* they are not */
+	LANE_INTEGER,
+	LANE_FLOAT
+} Lane;
+
+/* A clause taken apart. */
+typedef struct Clause
+{
+	ClauseKind	kind;
+	AttrNumber	attno;
+	Oid			type;			/* of the column, below domains */
+	int			strategy;		/* btree's, with the column on the left */
+	Oid			argument_type;	/* of an element, for an array */
+	Oid			compare;		/* support function: column, argument */
+	Oid			collation;
+	bool		bytes;			/* statistics are in order of bytes */
+	Lane		lane;
+	Expr	   *argument;
+} Clause;
+
+typedef struct FilterClause
+{
+	Clause		clause;
+	FmgrInfo	compare;
+	ExprState  *argument;
+	bool		never;			/* it is null: no row can match */
+	bool		always;			/* nothing is ruled out */
+	int			count;
+	Datum	   *values;			/* count of them; one of CLAUSE_COMPARE */
+	Datum		value;
+} FilterClause;
+
+struct TsdbChunkFilter
+{
+	int			count;
+	FilterClause *clauses;
+	MemoryContext memory;		/* of the arguments, reset when they are computed */
+};
+
+/* ---- understanding clauses ---- */
+
+static Lane
+lane_of(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return LANE_INTEGER;
+		case FLOAT4OID:
+		case FLOAT8OID:
+			return LANE_FLOAT;
+		default:
+			return LANE_NONE;
+	}
+}
+
+static bool
+is_integer(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
+/* Do both sides count the same thing, so that their numbers can be compared? */
+static Lane
+common_lane(Oid type, Oid argument_type)
+{
+	Lane		lane = lane_of(type);
+
+	if (lane == LANE_FLOAT)
+		return lane_of(argument_type) == LANE_FLOAT ? LANE_FLOAT : LANE_NONE;
+	return type == argument_type || (is_integer(type) && is_integer(argument_type)) ?
+		lane : LANE_NONE;
+}
+
+/* A column of the relation, perhaps seen as a type of the same representation. */
+static Var *
+column_of(Node *node, Index relid)
+{
+	Var		   *var;
+
+	if (IsA(node, RelabelType))
+		node = (Node *) ((RelabelType *) node)->arg;
+	var = (Var *) node;
+	return IsA(node, Var) && var->varno == relid && var->varattno > 0 &&
+		var->varlevelsup == 0 ? var : NULL;
+}
+
+/* Is it the same throughout the scan? */
+static bool
+is_known(Node *node, Index relid)
+{
+	return !bms_is_member(relid, pull_varnos(NULL, node)) && !contain_var_clause(node) &&
+		!contain_volatile_functions(node) && !contain_subplans(node);
+}
+
+/* Statistics of strings are in order of bytes: what compares so? */
+static bool
+takes_bytes(Clause *clause)
+{
+	switch (clause->type)
+	{
+		case BYTEAOID:
+			return true;
+		case TEXTOID:
+		case VARCHAROID:
+			return clause->strategy == BTEqualStrategyNumber &&
+				OidIsValid(clause->collation) &&
+				get_collation_isdeterministic(clause->collation);
+		default:
+			return false;
+	}
+}
+
+static bool
+is_string(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID || type == NAMEOID;
+}
+
+/* Look up the operator, whose left side is the column. */
+static bool
+understand_operator(Clause *clause, Oid operator)
+{
+	TypeCacheEntry *cache = lookup_type_cache(clause->type, TYPECACHE_BTREE_OPFAMILY);
+	Oid			left;
+	Oid			right;
+
+	if (!OidIsValid(operator) || !OidIsValid(cache->btree_opf) ||
+		!op_in_opfamily(operator, cache->btree_opf))
+		return false;
+	get_op_opfamily_properties(operator, cache->btree_opf, false, &clause->strategy, &left,
+							   &right);
+	clause->argument_type = right;
+	clause->compare = get_opfamily_proc(cache->btree_opf, left, right, BTORDER_PROC);
+	clause->lane = common_lane(clause->type, right);
+	clause->bytes = takes_bytes(clause);
+	return OidIsValid(clause->compare) && (clause->bytes || !is_string(clause->type));
+}
+
+static bool
+understand(Expr *expr, Index relid, Clause *clause)
+{
+	Var		   *var;
+
+	memset(clause, 0, sizeof(*clause));
+	if (IsA(expr, NullTest))
+	{
+		NullTest   *test = (NullTest *) expr;
+
+		var = test->argisrow ? NULL : column_of((Node *) test->arg, relid);
+		if (var == NULL)
+			return false;
+		clause->kind = test->nulltesttype == IS_NULL ? CLAUSE_IS_NULL : CLAUSE_IS_NOT_NULL;
+		clause->attno = var->varattno;
+		return true;
+	}
+	if (IsA(expr, OpExpr) && list_length(((OpExpr *) expr)->args) == 2)
+	{
+		OpExpr	   *op = (OpExpr *) expr;
+		Node	   *left = linitial(op->args);
+		Node	   *right = lsecond(op->args);
+		Oid			operator = op->opno;
+
+		var = column_of(left, relid);
+		if (var == NULL)
+		{
+			var = column_of(right, relid);
+			right = left;
+			operator = get_commutator(operator);
+		}
+		if (var == NULL || !is_known(right, relid))
+			return false;
+		clause->kind = CLAUSE_COMPARE;
+		clause->attno = var->varattno;
+		clause->type = getBaseType(var->vartype);
+		clause->collation = op->inputcollid;
+		clause->argument = (Expr *) right;
+		return understand_operator(clause, operator);
+	}
+	if (IsA(expr, ScalarArrayOpExpr))
+	{
+		ScalarArrayOpExpr *op = (ScalarArrayOpExpr *) expr;
+
+		var = column_of(linitial(op->args), relid);
+		if (var == NULL || !op->useOr || !is_known(lsecond(op->args), relid))
+			return false;
+		clause->kind = CLAUSE_ANY;
+		clause->attno = var->varattno;
+		clause->type = getBaseType(var->vartype);
+		clause->collation = op->inputcollid;
+		clause->argument = lsecond(op->args);
+		return understand_operator(clause, op->opno) &&
+			clause->strategy == BTEqualStrategyNumber;
+	}
+	return false;
+}
+
+bool
+tsdb_chunk_filter_understands(Expr *expr, Index relid, AttrNumber *attno)
+{
+	Clause		clause;
+
+	if (!understand(expr, relid, &clause))
+		return false;
+	*attno = clause.attno;
+	return true;
+}
+
+/* ---- arguments ---- */
+
+TsdbChunkFilter *
+tsdb_chunk_filter_create(List *clauses, Index relid, PlanState *parent)
+{
+	TsdbChunkFilter *filter = palloc0(sizeof(TsdbChunkFilter));
+	ListCell   *lc;
+
+	filter->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb filter arguments",
+										   ALLOCSET_SMALL_SIZES);
+	filter->clauses = palloc0(Max(list_length(clauses), 1) * sizeof(FilterClause));
+	foreach(lc, clauses)
+	{
+		FilterClause *clause = &filter->clauses[filter->count];
+
+		if (!understand(lfirst(lc), relid, &clause->clause))
+			continue;
+		filter->count++;
+		if (clause->clause.argument == NULL)
+			continue;
+		clause->argument = ExecInitExpr(clause->clause.argument, parent);
+		fmgr_info(clause->clause.compare, &clause->compare);
+	}
+	return filter;
+}
+
+static void
+take_elements(FilterClause *clause, Datum argument)
+{
+	ArrayType  *array = DatumGetArrayTypeP(argument);
+	Oid			type = ARR_ELEMTYPE(array);
+	int16		length;
+	bool		by_value;
+	char		align;
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+
+	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) > ELEMENTS_MAX)
+	{
+		clause->always = true;
+		return;
+	}
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	deconstruct_array(array, type, length, by_value, align, &values, &nulls, &count);
+	clause->values = values;
+	clause->count = 0;
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			values[clause->count++] = values[i];
+	}
+	clause->never = clause->count == 0;
+}
+
+void
+tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *context)
+{
+	MemoryContext old;
+
+	MemoryContextReset(filter->memory);
+	old = MemoryContextSwitchTo(filter->memory);
+	for (int i = 0; i < filter->count; i++)
+	{
+		FilterClause *clause = &filter->clauses[i];
+		bool		isnull;
+
+		if (clause->argument == NULL)
+			continue;
+		clause->always = false;
+		clause->values = &clause->value;
+		clause->count = 1;
+		clause->value = ExecEvalExpr(clause->argument, context, &isnull);
+		clause->never = isnull;
+		if (isnull)
+			continue;
+		if (clause->clause.kind == CLAUSE_ANY)
+			take_elements(clause, clause->value);
+		else if (clause->clause.bytes)
+			clause->value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(clause->value));
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* ---- statistics ---- */
+
+static int
+compare_bytes(Datum a, Datum b)
+{
+	struct varlena *left = (struct varlena *) DatumGetPointer(a);
+	struct varlena *right = PG_DETOAST_DATUM_PACKED(b);
+	Size		left_bytes = VARSIZE_ANY_EXHDR(left);
+	Size		right_bytes = VARSIZE_ANY_EXHDR(right);
+	int			order = memcmp(VARDATA_ANY(left), VARDATA_ANY(right),
+							   Min(left_bytes, right_bytes));
+
+	if (order != 0)
+		return order;
+	return left_bytes < right_bytes ? -1 : left_bytes > right_bytes;
+}
+
+static int
+compare(FilterClause *clause, Datum stored, Datum value)
+{
+	if (clause->clause.bytes)
+		return compare_bytes(stored, value);
+	return DatumGetInt32(FunctionCall2Coll(&clause->compare, clause->clause.collation, stored,
+										   value));
+}
+
+static bool
+range_may_match(FilterClause *clause, const TsdbColumnStats *stats, Datum value)
+{
+	switch (clause->clause.strategy)
+	{
+		case BTLessStrategyNumber:
+			return compare(clause, stats->min, value) < 0;
+		case BTLessEqualStrategyNumber:
+			return compare(clause, stats->min, value) <= 0;
+		case BTGreaterEqualStrategyNumber:
+			return compare(clause, stats->max, value) >= 0;
+		case BTGreaterStrategyNumber:
+			return compare(clause, stats->max, value) > 0;
+		default:
+			return compare(clause, stats->min, value) <= 0 &&
+				compare(clause, stats->max, value) >= 0;
+	}
+}
+
+static bool
+may_match(FilterClause *clause, const TsdbChunkSummary *summary)
+{
+	const TsdbColumnStats *stats;
+
+	if (clause->never)
+		return false;
+	/* a column that was added later reads as its missing value */
+	if (clause->clause.attno > summary->natts)
+		return true;
+	stats = &summary->columns[clause->clause.attno - 1];
+	if (clause->clause.kind == CLAUSE_IS_NULL)
+		return stats->nnulls > 0;
+	if (stats->nnulls == summary->nrows)
+		return false;
+	if (clause->clause.kind == CLAUSE_IS_NOT_NULL || clause->always || !stats->has_range)
+		return true;
+	for (int i = 0; i < clause->count; i++)
+	{
+		if (range_may_match(clause, stats, clause->values[i]))
+			return true;
+	}
+	return false;
+}
+
+bool
+tsdb_chunk_filter_may_match(TsdbChunkFilter *filter, const TsdbChunkSummary *summary)
+{
+	for (int i = 0; i < filter->count; i++)
+	{
+		if (!may_match(&filter->clauses[i], summary))
+			return false;
+	}
+	return true;
+}
+
+/* ---- rows ---- */
+
+static int64
+get_integer(Oid type, Datum value)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		case DATEOID:
+			return DatumGetDateADT(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+static double
+get_float(Oid type, Datum value)
+{
+	return type == FLOAT4OID ? DatumGetFloat4(value) : DatumGetFloat8(value);
+}
+
+/* Clear the rows for which "condition", on x, does not hold. */
+#define FILTER_ROWS(get, condition) \
+	do \
+	{ \
+		for (uint32 row = 0; row < nrows; row++) \
+		{ \
+			x = get(type, column->values[row]); \
+			pass[row] &= (condition) & !column->nulls[row]; \
+		} \
+	} while (0)
+
+static void
+filter_integers(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 *pass)
+{
+	Oid			type = clause->clause.type;
+	int64		bound = get_integer(clause->clause.argument_type, clause->value);
+	int64		x;
+
+	switch (clause->clause.strategy)
+	{
+		case BTLessStrategyNumber:
+			FILTER_ROWS(get_integer, x < bound);
+			break;
+		case BTLessEqualStrategyNumber:
+			FILTER_ROWS(get_integer, x <= bound);
+			break;
+		case BTEqualStrategyNumber:
+			FILTER_ROWS(get_integer, x == bound);
+			break;
+		case BTGreaterEqualStrategyNumber:
+			FILTER_ROWS(get_integer, x >= bound);
+			break;
+		case BTGreaterStrategyNumber:
+			FILTER_ROWS(get_integer, x > bound);
+			break;
+	}
+}
+
+static void
+filter_floats(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 *pass)
+{
+	Oid			type = clause->clause.type;
+	double		bound = get_float(clause->clause.argument_type, clause->value);
+	double		x;
+
+	switch (clause->clause.strategy)
+	{
+		case BTLessStrategyNumber:
+			FILTER_ROWS(get_float, float8_lt(x, bound));
+			break;
+		case BTLessEqualStrategyNumber:
+			FILTER_ROWS(get_float, float8_le(x, bound));
+			break;
+		case BTEqualStrategyNumber:
+			FILTER_ROWS(get_float, float8_eq(x, bound));
+			break;
+		case BTGreaterEqualStrategyNumber:
+			FILTER_ROWS(get_float, float8_ge(x, bound));
+			break;
+		case BTGreaterStrategyNumber:
+			FILTER_ROWS(get_float, float8_gt(x, bound));
+			break;
+	}
+}
+
+bool
+tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 nrows,
+					   uint8 *pass)
+{
+	for (int i = 0; i < filter->count; i++)
+	{
+		FilterClause *clause = &filter->clauses[i];
+		const TsdbColumn *column;
+
+		if (clause->clause.kind != CLAUSE_COMPARE || clause->clause.lane == LANE_NONE)
+			continue;
+		column = tsdb_chunk_reader_column(reader, clause->clause.attno);
+		if (clause->clause.lane == LANE_INTEGER)
+			filter_integers(clause, column, nrows, pass);
+		else
+			filter_floats(clause, column, nrows, pass);
+		if (memchr(pass, true, nrows) == NULL)
+			return false;
+	}
+	return true;
+}

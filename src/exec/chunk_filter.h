@@ -1,0 +1,41 @@
+/*
+ * chunk_filter.h
+ *		Conditions that say of a whole chunk that no row of it can match.
+ *
+ * A clause is understood if it compares a column with something that the scan
+ * knows before it begins (a constant, a parameter, a stable function) by an
+ * operator of the column type's default btree family, by = ANY (array) of
+ * that kind, or tests the column for null.  It is asked twice: of a chunk's
+ * statistics, which may rule the chunk out, and, for integers, times and floats,
+ * of the decoded column, which may rule rows out.  Both only ever leave out what
+ * the clause itself would reject, so that the executor may evaluate all clauses
+ * again, and does.
+ */
+#ifndef TSDB_EXEC_CHUNK_FILTER_H
+#define TSDB_EXEC_CHUNK_FILTER_H
+
+#include "chunk/chunk.h"
+#include "nodes/execnodes.h"
+
+typedef struct TsdbChunkFilter TsdbChunkFilter;
+
+/* Is this a clause on a column of the relation that a filter understands?  Sets the
+ * column. */
+extern bool tsdb_chunk_filter_understands(Expr *clause, Index relid, AttrNumber *attno);
+
+/* Make a filter of clauses that it understands, in the current context. */
+extern TsdbChunkFilter *tsdb_chunk_filter_create(List *clauses, Index relid, PlanState *parent);
+
+/* Compute what columns are compared with, as of now. */
+extern void tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *context);
+
+/* Can a chunk with these statistics have a matching row? */
+extern bool tsdb_chunk_filter_may_match(TsdbChunkFilter *filter,
+										const TsdbChunkSummary *summary);
+
+/* Clear pass[row] of the rows that cannot match; false if none is left.  Only
+ * columns that a clause is about are read. */
+extern bool tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader,
+								   uint32 nrows, uint8 *pass);
+
+#endif							/* TSDB_EXEC_CHUNK_FILTER_H */

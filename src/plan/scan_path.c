@@ -1,0 +1,256 @@
+/*
+ * scan_path.c
+ *		Offers the planner scans that read the columns that are needed.
+ */
+#include "postgres.h"
+
+#include "plan/scan_path.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "am/handler.h"
+#include "am/salvage.h"
+#include "exec/chunk_filter.h"
+#include "exec/table_scan.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+#include "store/storage.h"
+#include "store/table_key.h"
+#include "utils/rel.h"
+#include "utils/spccache.h"
+
+/* Showing a row of a chunk costs so much of what a row of heap does. */
+#define ROW_COST		0.5
+
+bool		tsdb_enable_scan = true;
+
+static set_rel_pathlist_hook_type previous_hook = NULL;
+
+/* May the clause be evaluated before others?  Not if it could show rows that a
+ * security barrier hides. */
+static bool
+is_safe_early(const RelOptInfo *rel, const RestrictInfo *info)
+{
+	return !info->pseudoconstant &&
+		(info->leakproof || info->security_level <= rel->baserestrict_min_security);
+}
+
+/* Attribute numbers of the columns that expressions refer to, none for system
+ * columns; all for the whole row. */
+static List *
+list_columns(List *exprs, Index relid, Relation table)
+{
+	Bitmapset  *attributes = NULL;
+	List	   *columns = NIL;
+	bool		whole;
+
+	pull_varattnos((Node *) exprs, relid, &attributes);
+	whole = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, attributes);
+	for (AttrNumber attno = 1; attno <= RelationGetNumberOfAttributes(table); attno++)
+	{
+		if (!TupleDescAttr(RelationGetDescr(table), attno - 1)->attisdropped &&
+			(whole || bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, attributes)))
+			columns = lappend_int(columns, attno);
+	}
+	bms_free(attributes);
+	return columns;
+}
+
+/* Does the query ask for a system column that only a stored tuple has? */
+static bool
+needs_tuple(const RelOptInfo *rel)
+{
+	Bitmapset  *attributes = NULL;
+	ListCell   *lc;
+
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &attributes);
+	foreach(lc, rel->baserestrictinfo)
+		pull_varattnos((Node *) lfirst_node(RestrictInfo, lc)->clause, rel->relid, &attributes);
+	for (AttrNumber attno = FirstLowInvalidHeapAttributeNumber + 1; attno < 0; attno++)
+	{
+		if (attno != SelfItemPointerAttributeNumber && attno != TableOidAttributeNumber &&
+			bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, attributes))
+			return true;
+	}
+	return false;
+}
+
+static Plan *
+make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
+		  List *custom_plans)
+{
+	CustomScan *scan = makeNode(CustomScan);
+	Relation	table = table_open(planner_rt_fetch(rel->relid, root)->relid, NoLock);
+	List	   *quals = extract_actual_clauses(clauses, false);
+	AttrNumber	attno;
+	ListCell   *lc;
+
+	foreach(lc, clauses)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
+
+		if (is_safe_early(rel, info) &&
+			tsdb_chunk_filter_understands(info->clause, rel->relid, &attno))
+			scan->custom_exprs = lappend(scan->custom_exprs, copyObject(info->clause));
+	}
+	scan->scan.plan.targetlist = tlist;
+	scan->scan.plan.qual = quals;
+	scan->scan.scanrelid = rel->relid;
+	scan->flags = path->flags;
+	scan->methods = &tsdb_table_scan_methods;
+	/* tlist may be put off until after us: what the path promises is what counts */
+	scan->custom_private = list_columns(list_concat_copy(path->path.pathtarget->exprs, quals),
+										rel->relid, table);
+	table_close(table, NoLock);
+	return &scan->scan.plan;
+}
+
+static const CustomPathMethods path_methods = {
+	.CustomName = "tsdb",
+	.PlanCustomPath = make_plan
+};
+
+/* ---- costs ---- */
+
+/* What is known of a table for the cost of scanning it. */
+typedef struct ScanCost
+{
+	double		columns;		/* part of the columns that are read */
+	double		chunks;			/* part of the chunks that are */
+} ScanCost;
+
+/* Chunks are sorted by series and time: conditions on these columns leave out
+ * nearly as many chunks as rows. */
+static double
+chunks_read(PlannerInfo *root, RelOptInfo *rel, Relation table)
+{
+	List	   *clauses = NIL;
+	TsdbSortKey key;
+	ListCell   *lc;
+
+	tsdb_table_key(table, &key);
+	foreach(lc, rel->baserestrictinfo)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
+		AttrNumber	attno;
+
+		if (!is_safe_early(rel, info) ||
+			!tsdb_chunk_filter_understands(info->clause, rel->relid, &attno))
+			continue;
+		if (attno == key.time)
+			clauses = lappend(clauses, info);
+		for (int i = 0; i < key.nseries; i++)
+		{
+			if (attno == key.series[i])
+				clauses = lappend(clauses, info);
+		}
+	}
+	return clauselist_selectivity(root, clauses, 0, JOIN_INNER, NULL);
+}
+
+static CustomPath *
+make_path(PlannerInfo *root, RelOptInfo *rel, const ScanCost *scan, int workers)
+{
+	CustomPath *custom = makeNode(CustomPath);
+	Path	   *path = &custom->path;
+	double		share = 1;
+	double		page_cost;
+	Cost		cpu;
+
+	path->pathtype = T_CustomScan;
+	path->parent = rel;
+	path->pathtarget = rel->reltarget;
+	path->param_info = get_baserel_parampathinfo(root, rel, rel->lateral_relids);
+	path->parallel_aware = workers > 0;
+	path->parallel_safe = rel->consider_parallel;
+	path->parallel_workers = workers;
+	custom->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	custom->methods = &path_methods;
+
+	/* as the server divides the work of a parallel scan */
+	if (workers > 0)
+	{
+		share = workers;
+		if (parallel_leader_participation)
+			share += Max(1.0 - 0.3 * workers, 0);
+	}
+	get_tablespace_page_costs(rel->reltablespace, NULL, &page_cost);
+	path->rows = clamp_row_est((path->param_info != NULL ? path->param_info->ppi_rows :
+								rel->rows) / share);
+	cpu = (cpu_tuple_cost * ROW_COST + rel->baserestrictcost.per_tuple) * rel->tuples *
+		scan->chunks + path->pathtarget->cost.per_tuple * path->rows * share;
+	path->startup_cost = rel->baserestrictcost.startup + path->pathtarget->cost.startup +
+		(enable_seqscan ? 0 : disable_cost);
+	path->total_cost = path->startup_cost + cpu / share +
+		page_cost * rel->pages * scan->columns * scan->chunks;
+	return custom;
+}
+
+static void
+add_paths(PlannerInfo *root, RelOptInfo *rel, Relation table)
+{
+	List	   *clauses = extract_actual_clauses(rel->baserestrictinfo, false);
+	int			columns = list_length(list_columns(list_concat_copy(rel->reltarget->exprs,
+																	clauses), rel->relid, table));
+	ScanCost	scan = {
+		.columns = (columns + 1.0) / (RelationGetNumberOfAttributes(table) + 1.0),
+		.chunks = chunks_read(root, rel, table)
+	};
+	ListCell   *lc;
+	int			workers = 0;
+
+	add_path(rel, &make_path(root, rel, &scan, 0)->path);
+	if (!rel->consider_parallel || rel->lateral_relids != NULL)
+		return;
+
+	/* as many as the server has found right for a sequential scan */
+	foreach(lc, rel->partial_pathlist)
+	{
+		Path	   *path = lfirst(lc);
+
+		if (path->pathtype == T_SeqScan)
+			workers = Max(workers, path->parallel_workers);
+	}
+	if (workers > 0)
+		add_partial_path(rel, &make_path(root, rel, &scan, workers)->path);
+}
+
+static void
+rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte)
+{
+	Relation	table;
+	TsdbStorage *storage;
+
+	if (previous_hook != NULL)
+		previous_hook(root, rel, relid, rte);
+	if (!tsdb_enable_scan || tsdb_damaged_chunks != TSDB_DAMAGED_ERROR ||
+		rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL ||
+		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
+		IS_DUMMY_REL(rel) || needs_tuple(rel))
+		return;
+
+	table = table_open(rte->relid, NoLock);
+	if (tsdb_is_table(table))
+	{
+		storage = tsdb_storage_open(table, AccessShareLock);
+		if (storage != NULL)
+		{
+			tsdb_storage_close(storage);
+			add_paths(root, rel, table);
+		}
+	}
+	table_close(table, NoLock);
+}
+
+void
+tsdb_scan_path_init(void)
+{
+	tsdb_table_scan_init();
+	previous_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = rel_pathlist;
+}
