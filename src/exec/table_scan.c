@@ -46,7 +46,6 @@ typedef struct TableScan
 	CustomScanState css;		/* must be first */
 	TableScanDesc scan;			/* NULL before the first row */
 	bool		by_rows;		/* read as a sequential scan does */
-	TupleTableSlot *row_slot;	/* a row of the row store */
 	int			ncolumns;
 	AttrNumber *columns;		/* to be read, in order */
 	TsdbChunkFilter *filter;
@@ -77,20 +76,13 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	ListCell   *lc;
 
 	/*
-	 * EvalPlanQual hands in rows in slots of the table's kind, where the server
-	 * has compiled projection and conditions for virtual ones only.
+	 * EvalPlanQual fetches rows into the scan's slot, and hands in others, so that
+	 * has to be of the table's kind; the server has made a virtual one.
 	 */
-	node->ss.ps.scanopsfixed = false;
-	node->ss.ps.scanopsset = true;
+	ExecInitScanTupleSlot(estate, &node->ss, RelationGetDescr(rel), table_slot_callbacks(rel));
 	ExecAssignScanProjectionInfoWithVarno(&node->ss, plan->scan.scanrelid);
 	node->ss.ps.qual = ExecInitQual(plan->scan.plan.qual, &node->ss.ps);
 
-	/* columns that nobody asks for */
-	memset(node->ss.ss_ScanTupleSlot->tts_isnull, true,
-		   RelationGetDescr(rel)->natts * sizeof(bool));
-
-	state->row_slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(rel),
-											 table_slot_callbacks(rel));
 	state->columns = palloc(Max(list_length(plan->custom_private), 1) * sizeof(AttrNumber));
 	state->values = palloc(Max(list_length(plan->custom_private), 1) * sizeof(TsdbColumn *));
 	foreach(lc, plan->custom_private)
@@ -146,28 +138,7 @@ get_ready(TableScan *state)
 
 /* ---- rows ---- */
 
-/* Put the columns of a row-store row into the scan's slot. */
-static TupleTableSlot *
-show_row(TableScan *state, TupleTableSlot *row)
-{
-	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
-
-	ExecClearTuple(slot);
-	if (state->ncolumns > 0)
-		slot_getsomeattrs(row, state->columns[state->ncolumns - 1]);
-	for (int i = 0; i < state->ncolumns; i++)
-	{
-		int			column = state->columns[i] - 1;
-
-		slot->tts_values[column] = row->tts_values[column];
-		slot->tts_isnull[column] = row->tts_isnull[column];
-	}
-	ExecStoreVirtualTuple(slot);
-	slot->tts_tid = row->tts_tid;
-	slot->tts_tableOid = row->tts_tableOid;
-	return slot;
-}
-
+/* Show the columns that are read; the others are null since the chunk was opened. */
 static TupleTableSlot *
 show_chunk_row(TableScan *state, uint32 row)
 {
@@ -239,6 +210,9 @@ open_chunk(TableScan *state, TsdbChunkEntry *entry)
 		state->nrows = entry->nrows;
 		state->row = 0;
 		state->open = select_rows(state, reader);
+		ExecClearTuple(state->css.ss.ss_ScanTupleSlot);
+		memset(state->css.ss.ss_ScanTupleSlot->tts_isnull, true,
+			   RelationGetDescr(rel)->natts * sizeof(bool));
 		for (int i = 0; state->open && i < state->ncolumns; i++)
 			state->values[i] = tsdb_chunk_reader_column(reader, state->columns[i]);
 	}
@@ -250,18 +224,18 @@ static TupleTableSlot *
 next_row(ScanState *node)
 {
 	TableScan  *state = (TableScan *) node;
+	TupleTableSlot *slot = node->ss_ScanTupleSlot;
 	TsdbChunkEntry *entry;
 
 	if (!state->ready)
 		get_ready(state);
 	if (state->by_rows)
-		return table_scan_getnextslot(state->scan, ForwardScanDirection, state->row_slot) ?
-			show_row(state, state->row_slot) : ExecClearTuple(node->ss_ScanTupleSlot);
+		return table_scan_getnextslot(state->scan, ForwardScanDirection, slot) ? slot : NULL;
 
-	if (tsdb_scan_next_row_store_row(state->scan, state->row_slot))
+	if (tsdb_scan_next_row_store_row(state->scan, slot))
 	{
 		state->counts[COUNT_ROW_STORE]++;
-		return show_row(state, state->row_slot);
+		return slot;
 	}
 	for (;;)
 	{
@@ -279,7 +253,7 @@ next_row(ScanState *node)
 		if (entry == NULL)
 		{
 			close_chunk(state);
-			return ExecClearTuple(node->ss_ScanTupleSlot);
+			return ExecClearTuple(slot);
 		}
 		open_chunk(state, entry);
 		CHECK_FOR_INTERRUPTS();
