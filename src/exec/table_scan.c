@@ -45,7 +45,8 @@ typedef struct TableScan
 {
 	CustomScanState css;		/* must be first */
 	TableScanDesc scan;			/* NULL before the first row */
-	bool		by_rows;		/* read as a sequential scan does */
+	bool		by_rows;		/* read as a sequential scan does, in both directions */
+	bool		backward;		/* a cursor may go back */
 	int			ncolumns;
 	AttrNumber *columns;		/* to be read, in order */
 	TsdbChunkFilter *filter;
@@ -83,6 +84,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	ExecAssignScanProjectionInfoWithVarno(&node->ss, plan->scan.scanrelid);
 	node->ss.ps.qual = ExecInitQual(plan->scan.plan.qual, &node->ss.ps);
 
+	state->backward = (eflags & EXEC_FLAG_BACKWARD) != 0;
 	state->columns = palloc(Max(list_length(plan->custom_private), 1) * sizeof(AttrNumber));
 	state->values = palloc(Max(list_length(plan->custom_private), 1) * sizeof(TsdbColumn *));
 	foreach(lc, plan->custom_private)
@@ -131,7 +133,7 @@ get_ready(TableScan *state)
 	if (state->scan == NULL)
 		state->scan = table_beginscan(node->ss_currentRelation,
 									  node->ps.state->es_snapshot, 0, NULL);
-	state->by_rows = tsdb_damaged_chunks != TSDB_DAMAGED_ERROR;
+	state->by_rows = state->backward || tsdb_damaged_chunks != TSDB_DAMAGED_ERROR;
 	tsdb_chunk_filter_begin(state->filter, node->ps.ps_ExprContext);
 	state->ready = true;
 }
@@ -230,7 +232,8 @@ next_row(ScanState *node)
 	if (!state->ready)
 		get_ready(state);
 	if (state->by_rows)
-		return table_scan_getnextslot(state->scan, ForwardScanDirection, slot) ? slot : NULL;
+		return table_scan_getnextslot(state->scan, node->ps.state->es_direction, slot) ?
+			slot : NULL;
 
 	if (tsdb_scan_next_row_store_row(state->scan, slot))
 	{

@@ -169,7 +169,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const ScanCost *scan, int workers)
 	path->parallel_aware = workers > 0;
 	path->parallel_safe = rel->consider_parallel;
 	path->parallel_workers = workers;
-	custom->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	custom->flags = CUSTOMPATH_SUPPORT_PROJECTION | CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
 	custom->methods = &path_methods;
 
 	/* as the server divides the work of a parallel scan */
