@@ -140,11 +140,11 @@ takes_bytes(Clause *clause)
 	switch (clause->type)
 	{
 		case BYTEAOID:
-			return true;
+			return clause->argument_type == BYTEAOID;
 		case TEXTOID:
 		case VARCHAROID:
 			return clause->strategy == BTEqualStrategyNumber &&
-				OidIsValid(clause->collation) &&
+				clause->argument_type == TEXTOID && OidIsValid(clause->collation) &&
 				get_collation_isdeterministic(clause->collation);
 		default:
 			return false;

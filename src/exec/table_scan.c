@@ -362,8 +362,7 @@ explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 		Node	   *all = (Node *) make_ands_explicit(plan->custom_exprs);
 
 		ExplainPropertyText("Chunk Filter",
-							deparse_expression(all, context, list_length(es->rtable) > 1 ||
-											   es->verbose, false), es);
+							deparse_expression(all, context, es->verbose, false), es);
 	}
 	if (!es->analyze)
 		return;

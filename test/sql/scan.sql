@@ -90,6 +90,8 @@ SELECT condition, a.* FROM unnest(ARRAY[
 	'price > 142.8',
 	'host = ''host3''',
 	'host = ''nobody''',
+	'host = current_user',
+	'host = ''host3''::name',
 	'host = ANY (''{host1,host2}'') AND code > 3900',
 	'host < ''host1''',
 	'host COLLATE "C" = ''zzz''',
