@@ -50,7 +50,8 @@ typedef struct TableScan
 	int			ncolumns;
 	AttrNumber *columns;		/* to be read, in order */
 	TsdbChunkFilter *filter;
-	bool		ready;			/* the filter's arguments are computed */
+	bool		ready;			/* by_rows is decided, there is a scan */
+	bool		armed;			/* the filter's arguments are computed */
 
 	/* the chunk at hand */
 	MemoryContext memory;
@@ -121,6 +122,7 @@ rescan(CustomScanState *node)
 		table_rescan(state->scan, NULL);
 	close_chunk(state);
 	state->ready = false;
+	state->armed = false;
 	ExecScanReScan(&node->ss);
 }
 
@@ -134,7 +136,6 @@ get_ready(TableScan *state)
 		state->scan = table_beginscan(node->ss_currentRelation,
 									  node->ps.state->es_snapshot, 0, NULL);
 	state->by_rows = state->backward || tsdb_damaged_chunks != TSDB_DAMAGED_ERROR;
-	tsdb_chunk_filter_begin(state->filter, node->ps.ps_ExprContext);
 	state->ready = true;
 }
 
@@ -200,6 +201,11 @@ open_chunk(TableScan *state, TsdbChunkEntry *entry)
 
 	close_chunk(state);
 	state->counts[COUNT_CHUNKS]++;
+
+	/* not before there is a row: an empty table raises no error of an argument */
+	if (!state->armed)
+		tsdb_chunk_filter_begin(state->filter, state->css.ss.ps.ps_ExprContext);
+	state->armed = true;
 	old = MemoryContextSwitchTo(state->memory);
 	if (!tsdb_chunk_filter_may_match(state->filter, tsdb_directory_summary(storage, entry)))
 		state->counts[COUNT_PRUNED]++;
