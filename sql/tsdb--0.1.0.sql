@@ -142,7 +142,8 @@ COMMENT ON FUNCTION tsdb.table_size(regclass) IS
 CREATE FUNCTION tsdb.table_info(
 	"table" regclass,
 	OUT time_column name, OUT series_columns name[], OUT chunks bigint,
-	OUT chunk_rows bigint, OUT row_store_bytes bigint, OUT total_bytes bigint)
+	OUT chunk_rows bigint, OUT row_store_bytes bigint, OUT total_bytes bigint,
+	OUT cold_age interval)
 RETURNS record
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'tsdb_table_info';
@@ -163,7 +164,7 @@ CREATE FUNCTION tsdb.chunk_info(
 	"table" regclass,
 	OUT chunk bigint, OUT shard integer, OUT level integer, OUT "rows" integer,
 	OUT segments integer, OUT min_time bigint, OUT max_time bigint,
-	OUT stream_bytes integer, OUT body_bytes integer)
+	OUT stream_bytes integer, OUT body_bytes integer, OUT cold boolean)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'tsdb_chunk_info';

@@ -55,6 +55,7 @@ typedef struct TsdbChunkImage
 {
 	uint32		nrows;
 	bool		has_time;		/* min_time and max_time are set */
+	bool		cold;			/* encoded at level cold */
 	int64		min_time;		/* in the time column's own unit */
 	int64		max_time;
 	const char *body;
@@ -75,9 +76,17 @@ extern uint32 tsdb_chunk_writer_rows(const TsdbChunkWriter *writer);
 /* True if no further row may be added. */
 extern bool tsdb_chunk_writer_full(const TsdbChunkWriter *writer);
 
-/* Serialise what was added (at least one row). */
+/* Is a chunk due for level cold if times before cold_before are?  All chunks
+ * are with PG_INT64_MAX, none with PG_INT64_MIN. */
+static inline bool
+tsdb_chunk_is_due(bool has_time, int64 max_time, int64 cold_before)
+{
+	return cold_before == PG_INT64_MAX || (has_time && max_time < cold_before);
+}
+
+/* Serialise what was added (at least one row), at level cold if that is due. */
 extern const TsdbChunkImage *tsdb_chunk_writer_finish(TsdbChunkWriter *writer,
-													  TsdbCodecLevel level);
+													  int64 cold_before);
 extern void tsdb_chunk_writer_reset(TsdbChunkWriter *writer);
 extern void tsdb_chunk_writer_free(TsdbChunkWriter *writer);
 

@@ -664,10 +664,11 @@ assemble_body(TsdbChunkWriter *writer)
 }
 
 const TsdbChunkImage *
-tsdb_chunk_writer_finish(TsdbChunkWriter *writer, TsdbCodecLevel level)
+tsdb_chunk_writer_finish(TsdbChunkWriter *writer, int64 cold_before)
 {
 	TsdbBodyHead *head = &writer->head;
 	TsdbChunkImage *image = &writer->image;
+	TsdbCodecLevel level;
 
 	if (writer->nrows == 0)
 		elog(ERROR, "chunk without rows");
@@ -692,6 +693,8 @@ tsdb_chunk_writer_finish(TsdbChunkWriter *writer, TsdbCodecLevel level)
 		head->min_time = time->min.number;
 		head->max_time = time->max.number;
 	}
+	image->cold = tsdb_chunk_is_due(head->has_time, head->max_time, cold_before);
+	level = image->cold ? TSDB_LEVEL_COLD : TSDB_LEVEL_FAST;
 
 	/* the order in which places are mentioned is the order of the stream */
 	writer->stream_bytes = 0;

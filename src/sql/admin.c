@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "storage/smgr.h"
 #include "store/directory.h"
+#include "store/table_cold.h"
 #include "store/table_key.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -214,7 +215,7 @@ series_names(Relation rel, const TsdbSortKey *key)
 }
 
 /* time column, series columns, chunks, their rows, bytes of the row store and
- * of all. */
+ * of all, age at which chunks are cold. */
 Datum
 tsdb_table_info(PG_FUNCTION_ARGS)
 {
@@ -222,8 +223,10 @@ tsdb_table_info(PG_FUNCTION_ARGS)
 	TableTotals totals = {0};
 	TsdbSortKey key;
 	TupleDesc	tupdesc;
-	Datum		values[6];
-	bool		nulls[6] = {0};
+	Datum		values[7];
+	bool		nulls[7] = {0};
+	int			cold_age = tsdb_table_cold_age(rel);
+	Interval	age = {.time = cold_age * USECS_PER_SEC};
 	HeapTuple	tuple;
 
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
@@ -239,6 +242,8 @@ tsdb_table_info(PG_FUNCTION_ARGS)
 	values[3] = Int64GetDatum(totals.rows);
 	values[4] = Int64GetDatum((int64) smgrnblocks(RelationGetSmgr(rel), MAIN_FORKNUM) * BLCKSZ);
 	values[5] = Int64GetDatum(tsdb_table_bytes(rel));
+	values[6] = DirectFunctionCall1(interval_justify_hours, IntervalPGetDatum(&age));
+	nulls[6] = cold_age == TSDB_COLD_AGE_NEVER;
 	tuple = heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls);
 	relation_close(rel, AccessShareLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(tuple));
@@ -317,8 +322,8 @@ static void
 put_chunk(TsdbStorage *storage, TsdbChunkEntry *entry, void *arg)
 {
 	ReturnSetInfo *rsinfo = arg;
-	Datum		values[9];
-	bool		nulls[9] = {0};
+	Datum		values[10];
+	bool		nulls[10] = {0};
 
 	values[0] = Int64GetDatum((int64) entry->chunk);
 	values[1] = Int32GetDatum(entry->shard);
@@ -330,6 +335,7 @@ put_chunk(TsdbStorage *storage, TsdbChunkEntry *entry, void *arg)
 	nulls[5] = nulls[6] = !entry->has_time;
 	values[7] = Int32GetDatum((int32) entry->pieces.stream_bytes);
 	values[8] = Int32GetDatum((int32) entry->body_bytes);
+	values[9] = BoolGetDatum(entry->cold);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 

@@ -1,6 +1,7 @@
 /*
  * table_options.c
- *		WITH (tsdb.time = ..., tsdb.series = ...) on tables, and tsdb.set_key().
+ *		WITH (tsdb.time = ..., tsdb.series = ..., tsdb.cold_age = ...) on tables, and
+ *		tsdb.set_key().
  *
  * The statement that the hook is given may be a cached plan's or a function's,
  * so it is copied before an option is taken out of it.  Labels are written
@@ -13,6 +14,7 @@
 
 #include "access/relation.h"
 #include "am/handler.h"
+#include "am/insert.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -23,19 +25,36 @@
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "plan/key_arbiter.h"
+#include "store/table_cold.h"
 #include "store/table_key.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
 #define OPTION_NAMESPACE	"tsdb"
+#define COLUMN_EXAMPLE		"name of a column"
 
 PG_FUNCTION_INFO_V1(tsdb_set_table_key);
 
 static ProcessUtility_hook_type previous_hook = NULL;
+
+/* What the options of a statement say. */
+typedef struct TableOptions
+{
+	TsdbKeyStatement key;
+	enum
+	{
+		COLD_KEEP,				/* leave it as it is */
+		COLD_RESET,				/* forget what was stated */
+		COLD_AGE
+	}			cold_part;
+	int			cold_age;
+} TableOptions;
 
 /* ---- options ---- */
 
@@ -58,17 +77,17 @@ has_ours(const List *options)
 	return false;
 }
 
-/* The value of an option as text.  An unquoted word comes as a type name, and
+/* The value of an option as text, for instance "example".  An unquoted word comes as a type name, and
  * words like time and timestamp as one of pg_catalog. */
 static char *
-option_text(DefElem *option)
+option_text(DefElem *option, const char *example)
 {
 	if (option->arg == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("parameter \"%s.%s\" requires a value", OPTION_NAMESPACE, option->defname),
-				 errhint("Write it as %s.%s = 'name of a column'.",
-						 OPTION_NAMESPACE, option->defname)));
+				 errhint("Write it as %s.%s = '%s'.",
+						 OPTION_NAMESPACE, option->defname, example)));
 	if (IsA(option->arg, TypeName))
 	{
 		TypeName   *type = (TypeName *) option->arg;
@@ -83,7 +102,7 @@ option_text(DefElem *option)
 static List *
 option_names(DefElem *option)
 {
-	char	   *value = pstrdup(option_text(option));
+	char	   *value = pstrdup(option_text(option, COLUMN_EXAMPLE));
 	List	   *names;
 	List	   *copies = NIL;
 	ListCell   *cell;
@@ -95,11 +114,35 @@ option_names(DefElem *option)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for parameter \"%s.%s\": \"%s\"",
-						OPTION_NAMESPACE, option->defname, option_text(option)),
+						OPTION_NAMESPACE, option->defname, option_text(option, COLUMN_EXAMPLE)),
 				 errhint("Separate names of columns by commas, and double-quote those that are not plain lower-case words.")));
 	foreach(cell, names)
 		copies = lappend(copies, pstrdup(lfirst(cell)));
 	return copies;
+}
+
+/* The age that an option's value is, in seconds: an interval, or "never". */
+static int
+option_age(DefElem *option)
+{
+	char	   *text = option_text(option, "30 days");
+	Interval   *age;
+	int64		seconds;
+
+	if (pg_strcasecmp(text, "never") == 0)
+		return TSDB_COLD_AGE_NEVER;
+	age = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
+												ObjectIdGetDatum(InvalidOid),
+												Int32GetDatum(-1)));
+	seconds = ((int64) age->month * DAYS_PER_MONTH + age->day) * SECS_PER_DAY +
+		age->time / USECS_PER_SEC + (age->time % USECS_PER_SEC > 0);
+	if (seconds < 0 || seconds > TSDB_COLD_AGE_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value \"%s\" for parameter \"%s.%s\" is out of range",
+						text, OPTION_NAMESPACE, option->defname),
+				 errhint("Write an interval from 0 to 30 years, or \"never\".")));
+	return (int) seconds;
 }
 
 static void
@@ -115,7 +158,7 @@ refuse_second(const DefElem *option, TsdbKeyPart part)
 
 /* Add what one option says to the statement; reset: it stands in RESET. */
 static void
-read_option(DefElem *option, bool reset, TsdbKeyStatement *key)
+read_option(DefElem *option, bool reset, TableOptions *stated)
 {
 	const char *name = option->defname;
 
@@ -123,10 +166,10 @@ read_option(DefElem *option, bool reset, TsdbKeyStatement *key)
 	{
 		List	   *names = NIL;
 
-		refuse_second(option, key->time_part);
+		refuse_second(option, stated->key.time_part);
 		if (reset)
 		{
-			key->time_part = TSDB_KEY_INFER;
+			stated->key.time_part = TSDB_KEY_INFER;
 			return;
 		}
 		names = option_names(option);
@@ -136,19 +179,31 @@ read_option(DefElem *option, bool reset, TsdbKeyStatement *key)
 					 errmsg("parameter \"%s.%s\" takes one column, not %d",
 							OPTION_NAMESPACE, name, list_length(names)),
 					 errhint("The other columns that order a table are its series key, \"tsdb.series\".")));
-		key->time_part = names == NIL ? TSDB_KEY_NONE : TSDB_KEY_COLUMNS;
-		key->time = names == NIL ? NULL : linitial(names);
+		stated->key.time_part = names == NIL ? TSDB_KEY_NONE : TSDB_KEY_COLUMNS;
+		stated->key.time = names == NIL ? NULL : linitial(names);
 	}
 	else if (strcmp(name, "series") == 0 || strcmp(name, "segmentby") == 0)
 	{
-		refuse_second(option, key->series_part);
+		refuse_second(option, stated->key.series_part);
 		if (reset)
 		{
-			key->series_part = TSDB_KEY_INFER;
+			stated->key.series_part = TSDB_KEY_INFER;
 			return;
 		}
-		key->series = option_names(option);
-		key->series_part = key->series == NIL ? TSDB_KEY_NONE : TSDB_KEY_COLUMNS;
+		stated->key.series = option_names(option);
+		stated->key.series_part = stated->key.series == NIL ? TSDB_KEY_NONE : TSDB_KEY_COLUMNS;
+	}
+	else if (strcmp(name, "cold_age") == 0)
+	{
+		if (stated->cold_part != COLD_KEEP)
+			ereport(ERROR,
+					(errcode(ERRCODE_SYNTAX_ERROR),
+					 errmsg("parameter \"%s.%s\" specified more than once",
+							OPTION_NAMESPACE, name),
+					 errhint("State one age.")));
+		stated->cold_part = reset ? COLD_RESET : COLD_AGE;
+		if (!reset)
+			stated->cold_age = option_age(option);
 	}
 	else if (strcmp(name, "hypertable") == 0)
 	{
@@ -168,12 +223,12 @@ read_option(DefElem *option, bool reset, TsdbKeyStatement *key)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unrecognized parameter \"%s.%s\"", OPTION_NAMESPACE, name),
-				 errhint("Parameters of a tsdb table are \"tsdb.time\" and \"tsdb.series\".")));
+				 errhint("Parameters of a tsdb table are \"tsdb.time\", \"tsdb.series\" and \"tsdb.cold_age\".")));
 }
 
 /* Take our options out of a list, into the statement. */
 static List *
-take_options(List *options, bool reset, TsdbKeyStatement *key)
+take_options(List *options, bool reset, TableOptions *stated)
 {
 	ListCell   *cell;
 
@@ -183,7 +238,7 @@ take_options(List *options, bool reset, TsdbKeyStatement *key)
 
 		if (!is_ours(option))
 			continue;
-		read_option(option, reset, key);
+		read_option(option, reset, stated);
 		options = foreach_delete_current(options, cell);
 	}
 	return options;
@@ -208,9 +263,44 @@ check_table(Relation table)
 			 errdetail_relkind_not_supported(table->rd_rel->relkind)));
 }
 
+/* An age may be of no use for a table as it is; see store/table_cold.h. */
+static void
+mention_useless_age(Relation table)
+{
+	TsdbSortKey key;
+	TsdbColdRule rule;
+
+	if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		return;
+	tsdb_table_key(table, &key);
+	tsdb_table_cold_rule(table, &key, &rule);
+	if (rule.unit == 0)
+		ereport(NOTICE,
+				(errmsg("parameter \"%s.cold_age\" has no effect on table \"%s\" as it is",
+						OPTION_NAMESPACE, RelationGetRelationName(table)),
+				 errdetail("It has no time column whose values are timestamps or dates."),
+				 errhint("With an age of 0, all chunks are cold.")));
+}
+
+/* Let a worker look at a table and its partitions, once this transaction has committed. */
+static void
+note_tables(Oid relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		Relation	table = relation_open(lfirst_oid(cell), NoLock);
+
+		if (tsdb_is_table(table))
+			tsdb_insert_count(table, 1);
+		relation_close(table, NoLock);
+	}
+}
+
 /* Write what was stated for a table that the user must own. */
 static void
-state_key(Oid relid, const TsdbKeyStatement *key)
+state_options(Oid relid, const TableOptions *stated)
 {
 	Relation	table;
 
@@ -223,8 +313,16 @@ state_key(Oid relid, const TsdbKeyStatement *key)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relid)));
 	check_table(table);
+	if (stated->key.time_part != TSDB_KEY_KEEP || stated->key.series_part != TSDB_KEY_KEEP)
+		tsdb_table_key_set(relid, &stated->key);
+	if (stated->cold_part != COLD_KEEP)
+	{
+		tsdb_table_cold_set(relid, stated->cold_part == COLD_AGE, stated->cold_age);
+		if (stated->cold_part == COLD_AGE && stated->cold_age > 0)
+			mention_useless_age(table);
+		note_tables(relid);
+	}
 	relation_close(table, NoLock);
-	tsdb_table_key_set(relid, key);
 }
 
 /* ---- statements ---- */
@@ -271,11 +369,11 @@ created_table(const RangeVar *name)
 static void
 create_with_options(UtilityCall *call, RangeVar *name, List **options)
 {
-	TsdbKeyStatement key = {0};
+	TableOptions stated = {0};
 	RangeVar   *table = copyObject(name);
 	bool		existed;
 
-	*options = take_options(*options, false, &key);
+	*options = take_options(*options, false, &stated);
 	existed = OidIsValid(created_table(table));
 	run_statement(call);
 	if (!existed)
@@ -283,7 +381,7 @@ create_with_options(UtilityCall *call, RangeVar *name, List **options)
 		Oid			relid = created_table(table);
 
 		if (OidIsValid(relid))
-			state_key(relid, &key);
+			state_options(relid, &stated);
 	}
 }
 
@@ -314,7 +412,7 @@ alter_with_options(UtilityCall *call)
 	AlterTableStmt *statement = (AlterTableStmt *) copy_statement(call);
 	RangeVar   *name = copyObject(statement->relation);
 	bool		missing_ok = statement->missing_ok;
-	TsdbKeyStatement key = {0};
+	TableOptions stated = {0};
 	ListCell   *cell;
 	Oid			relid;
 
@@ -327,14 +425,14 @@ alter_with_options(UtilityCall *call)
 		if (!sets_options(command))
 			continue;
 		command->def = (Node *) take_options((List *) command->def,
-											 command->subtype == AT_ResetRelOptions, &key);
+											 command->subtype == AT_ResetRelOptions, &stated);
 		if (command->def == NULL)
 			statement->cmds = foreach_delete_current(statement->cmds, cell);
 	}
 	run_statement(call);
 	relid = RangeVarGetRelid(name, ShareUpdateExclusiveLock, missing_ok);
 	if (OidIsValid(relid))
-		state_key(relid, &key);
+		state_options(relid, &stated);
 }
 
 /* Run an ALTER TABLE that changes column types: labels must still fit. */
@@ -456,7 +554,8 @@ array_names(ArrayType *array)
 Datum
 tsdb_set_table_key(PG_FUNCTION_ARGS)
 {
-	TsdbKeyStatement key = {TSDB_KEY_INFER, NULL, TSDB_KEY_INFER, NIL};
+	TableOptions stated = {.key = {TSDB_KEY_INFER, NULL, TSDB_KEY_INFER, NIL}};
+	TsdbKeyStatement *key = &stated.key;
 
 	PreventCommandIfReadOnly("tsdb.set_key()");
 	PreventCommandDuringRecovery("tsdb.set_key()");
@@ -467,14 +566,14 @@ tsdb_set_table_key(PG_FUNCTION_ARGS)
 				 errhint("Name the table whose key is stated.")));
 	if (!PG_ARGISNULL(1))
 	{
-		key.time = NameStr(*PG_GETARG_NAME(1));
-		key.time_part = key.time[0] == '\0' ? TSDB_KEY_NONE : TSDB_KEY_COLUMNS;
+		key->time = NameStr(*PG_GETARG_NAME(1));
+		key->time_part = key->time[0] == '\0' ? TSDB_KEY_NONE : TSDB_KEY_COLUMNS;
 	}
 	if (!PG_ARGISNULL(2))
 	{
-		key.series = array_names(PG_GETARG_ARRAYTYPE_P(2));
-		key.series_part = key.series == NIL ? TSDB_KEY_NONE : TSDB_KEY_COLUMNS;
+		key->series = array_names(PG_GETARG_ARRAYTYPE_P(2));
+		key->series_part = key->series == NIL ? TSDB_KEY_NONE : TSDB_KEY_COLUMNS;
 	}
-	state_key(PG_GETARG_OID(0), &key);
+	state_options(PG_GETARG_OID(0), &stated);
 	PG_RETURN_VOID();
 }

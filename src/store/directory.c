@@ -33,6 +33,7 @@
 #include "utils/rel.h"
 
 #define DIRECTORY_VERSION	1
+#define LEVEL_COLD			0x100	/* in column level: encoded at level cold */
 #define DIRECT_PIECES		64
 
 enum
@@ -213,7 +214,7 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 
 	values[Anum_version - 1] = Int16GetDatum(DIRECTORY_VERSION);
 	values[Anum_shard - 1] = Int16GetDatum(shard);
-	values[Anum_level - 1] = Int16GetDatum(level);
+	values[Anum_level - 1] = Int16GetDatum(level | (image->cold ? LEVEL_COLD : 0));
 	values[Anum_nrows - 1] = Int32GetDatum(image->nrows);
 	values[Anum_min_time - 1] = Int64GetDatum(image->min_time);
 	values[Anum_max_time - 1] = Int64GetDatum(image->max_time);
@@ -340,7 +341,8 @@ parse_entry(TsdbStorage *storage, uint32 chunk, HeapTuple tuple, TsdbChunkEntry 
 	entry->cmin = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) ?
 		HeapTupleHeaderGetCmin(tuple->t_data) : FirstCommandId;
 	entry->shard = DatumGetInt16(values[Anum_shard - 1]);
-	entry->level = DatumGetInt16(values[Anum_level - 1]);
+	entry->level = DatumGetInt16(values[Anum_level - 1]) & ~LEVEL_COLD;
+	entry->cold = (DatumGetInt16(values[Anum_level - 1]) & LEVEL_COLD) != 0;
 	entry->nrows = DatumGetInt32(values[Anum_nrows - 1]);
 	entry->nsegments = DatumGetInt32(values[Anum_nsegments - 1]);
 	entry->has_time = !nulls[Anum_min_time - 1];

@@ -32,6 +32,7 @@ typedef struct TsdbChunkEntry
 	CommandId	cmin;
 	int			shard;
 	int			level;			/* how often its rows were merged */
+	bool		cold;			/* encoded at level cold */
 	uint32		nrows;
 	uint32		nsegments;
 	bool		has_time;

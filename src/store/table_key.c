@@ -13,13 +13,11 @@
 #include "store/table_key.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/objectaccess.h"
-#include "catalog/objectaddress.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
@@ -28,142 +26,20 @@
 #include "commands/seclabel.h"
 #include "store/internal.h"
 #include "store/table_key_infer.h"
+#include "store/table_label.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
-/* ---- the words of labels ---- */
-
-typedef enum LabelRole
-{
-	LABEL_UNKNOWN,
-	LABEL_NOTHING,
-	LABEL_TIME,
-	LABEL_SERIES
-} LabelRole;
-
-/* What a column's label says; *position is 0 if none is stated. */
-static LabelRole
-parse_column_label(const char *label, int *position)
-{
-	static const char *const series_words[] = {"series", "segmentby"};
-
-	*position = 0;
-	if (pg_strcasecmp(label, "time") == 0 || pg_strcasecmp(label, "partition_column") == 0)
-		return LABEL_TIME;
-	if (pg_strncasecmp(label, "orderby", 7) == 0 && (label[7] == '\0' || label[7] == ' '))
-		return LABEL_NOTHING;
-	for (int i = 0; i < lengthof(series_words); i++)
-	{
-		int			length = strlen(series_words[i]);
-		const char *number = label + length;
-		size_t		digits;
-
-		if (pg_strncasecmp(label, series_words[i], length) != 0)
-			continue;
-		if (*number == '\0')
-			return LABEL_SERIES;
-		if (*number++ != ' ')
-			break;
-		digits = strspn(number, "0123456789");
-		if (digits < 1 || digits > 4 || number[digits] != '\0' || atoi(number) == 0)
-			break;
-		*position = atoi(number);
-		return LABEL_SERIES;
-	}
-	return LABEL_UNKNOWN;
-}
-
-/* What a table's own label says; false if it is none of ours. */
-static bool
-parse_table_label(const char *label, bool *no_time, bool *no_series)
-{
-	*no_time = pg_strcasecmp(label, "no time") == 0 ||
-		pg_strcasecmp(label, "no time, no series") == 0;
-	*no_series = pg_strcasecmp(label, "no series") == 0 ||
-		pg_strcasecmp(label, "no time, no series") == 0;
-	return *no_time || *no_series;
-}
-
 /* ---- reading ---- */
-
-/* All labels of one table, as they stand there. */
-typedef struct ColumnLabel
-{
-	AttrNumber	attno;
-	LabelRole	role;
-	int			position;
-} ColumnLabel;
-
-typedef struct TableLabels
-{
-	bool		has_table_label;
-	bool		no_time;
-	bool		no_series;
-	int			ncolumns;
-	ColumnLabel *columns;		/* by attribute number */
-} TableLabels;
-
-static void
-read_labels(Oid relid, TableLabels *labels)
-{
-	Relation	catalog = table_open(SecLabelRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	int			room = 8;
-
-	memset(labels, 0, sizeof(*labels));
-	labels->columns = palloc(sizeof(ColumnLabel) * room);
-
-	ScanKeyInit(&keys[0], Anum_pg_seclabel_objoid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	ScanKeyInit(&keys[1], Anum_pg_seclabel_classoid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationRelationId));
-	scan = systable_beginscan(catalog, SecLabelObjectIndexId, true, NULL, 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		FormData_pg_seclabel *form = (FormData_pg_seclabel *) GETSTRUCT(tuple);
-		bool		isnull;
-		Datum		datum;
-		char	   *word;
-
-		datum = heap_getattr(tuple, Anum_pg_seclabel_provider, RelationGetDescr(catalog),
-							 &isnull);
-		word = TextDatumGetCString(datum);
-		if (strcmp(word, TSDB_LABEL_PROVIDER) != 0)
-			continue;
-		datum = heap_getattr(tuple, Anum_pg_seclabel_label, RelationGetDescr(catalog),
-							 &isnull);
-		word = TextDatumGetCString(datum);
-
-		if (form->objsubid == 0)
-		{
-			labels->has_table_label = true;
-			parse_table_label(word, &labels->no_time, &labels->no_series);
-			continue;
-		}
-		if (labels->ncolumns == room)
-		{
-			room *= 2;
-			labels->columns = repalloc(labels->columns, sizeof(ColumnLabel) * room);
-		}
-		labels->columns[labels->ncolumns].attno = form->objsubid;
-		labels->columns[labels->ncolumns].role =
-			parse_column_label(word, &labels->columns[labels->ncolumns].position);
-		labels->ncolumns++;
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-}
 
 /* Columns with a stated place first, then by attribute number. */
 static int
 compare_labels(const void *left, const void *right)
 {
-	const ColumnLabel *a = left;
-	const ColumnLabel *b = right;
+	const TsdbColumnLabel *a = left;
+	const TsdbColumnLabel *b = right;
 	int			place_a = a->position > 0 ? a->position : PG_INT16_MAX;
 	int			place_b = b->position > 0 ? b->position : PG_INT16_MAX;
 
@@ -188,16 +64,16 @@ add_stated(Relation table, Oid relid, StatedKey *stated)
 	TupleDesc	tupdesc = RelationGetDescr(table);
 	bool		want_time = !stated->time_stated;
 	bool		want_series = !stated->series_stated;
-	TableLabels labels;
+	TsdbTableLabels labels;
 
-	read_labels(relid, &labels);
-	qsort(labels.columns, labels.ncolumns, sizeof(ColumnLabel), compare_labels);
+	tsdb_label_read(relid, &labels);
+	qsort(labels.columns, labels.ncolumns, sizeof(TsdbColumnLabel), compare_labels);
 
-	stated->time_stated |= labels.no_time;
-	stated->series_stated |= labels.no_series;
+	stated->time_stated |= labels.table.no_time;
+	stated->series_stated |= labels.table.no_series;
 	for (int i = 0; i < labels.ncolumns; i++)
 	{
-		const ColumnLabel *label = &labels.columns[i];
+		const TsdbColumnLabel *label = &labels.columns[i];
 		AttrNumber	attno = label->attno;
 
 		if (relid != RelationGetRelid(table))
@@ -208,13 +84,13 @@ add_stated(Relation table, Oid relid, StatedKey *stated)
 		}
 		if (attno <= 0 || attno > tupdesc->natts)
 			continue;
-		if (label->role == LABEL_TIME && want_time && stated->key.time == 0 &&
+		if (label->role == TSDB_LABEL_TIME && want_time && stated->key.time == 0 &&
 			tsdb_key_countable(TupleDescAttr(tupdesc, attno - 1)))
 		{
 			stated->time_stated = true;
 			stated->key.time = attno;
 		}
-		else if (label->role == LABEL_SERIES && want_series &&
+		else if (label->role == TSDB_LABEL_SERIES && want_series &&
 				 stated->key.nseries < INDEX_MAX_KEYS &&
 				 tsdb_key_sortable(TupleDescAttr(tupdesc, attno - 1)))
 		{
@@ -295,26 +171,25 @@ check_series_column(Relation table, Form_pg_attribute att)
 }
 
 static void
-check_label_of_table(Relation table, const char *label)
+check_label_of_table(Relation table, const char *text)
 {
-	bool		no_time;
-	bool		no_series;
+	TsdbTableLabel label;
 
-	if (!parse_table_label(label, &no_time, &no_series))
+	if (!tsdb_label_parse_table(text, &label))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unrecognized tsdb label \"%s\" for table \"%s\"",
-						label, RelationGetRelationName(table)),
-				 errhint("A table's label is 'no time', 'no series' or 'no time, no series'; 'time' and 'series' are labels of columns.")));
+						text, RelationGetRelationName(table)),
+				 errhint("A table's label is made of 'no time', 'no series' and 'cold after 60 s' or 'cold never', separated by commas; 'time' and 'series' are labels of columns.")));
 }
 
 static void
 check_label_of_column(Relation table, AttrNumber attno, const char *label)
 {
 	Form_pg_attribute att;
-	LabelRole	role;
+	TsdbLabelRole role;
 	int			position;
-	TableLabels labels;
+	TsdbTableLabels labels;
 	int			nseries = 1;
 
 	if (attno < 0)
@@ -324,26 +199,26 @@ check_label_of_column(Relation table, AttrNumber attno, const char *label)
 						RelationGetRelationName(table)),
 				 errhint("Use a column of the table.")));
 	att = TupleDescAttr(RelationGetDescr(table), attno - 1);
-	role = parse_column_label(label, &position);
-	if (role == LABEL_UNKNOWN)
+	role = tsdb_label_parse_column(label, &position);
+	if (role == TSDB_LABEL_UNKNOWN)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unrecognized tsdb label \"%s\" for column \"%s\" of table \"%s\"",
 						label, NameStr(att->attname), RelationGetRelationName(table)),
 				 errhint("A column's label is 'time', 'series', or 'series 2' for the second column of the series key.")));
-	if (role == LABEL_TIME)
+	if (role == TSDB_LABEL_TIME)
 		check_time_column(table, att);
-	else if (role == LABEL_SERIES)
+	else if (role == TSDB_LABEL_SERIES)
 		check_series_column(table, att);
 
-	read_labels(RelationGetRelid(table), &labels);
+	tsdb_label_read(RelationGetRelid(table), &labels);
 	for (int i = 0; i < labels.ncolumns; i++)
 	{
-		const ColumnLabel *other = &labels.columns[i];
+		const TsdbColumnLabel *other = &labels.columns[i];
 
 		if (other->attno == attno)
 			continue;
-		if (role == LABEL_TIME && other->role == LABEL_TIME)
+		if (role == TSDB_LABEL_TIME && other->role == TSDB_LABEL_TIME)
 		{
 			const char *name = NameStr(TupleDescAttr(RelationGetDescr(table),
 													 other->attno - 1)->attname);
@@ -355,10 +230,10 @@ check_label_of_column(Relation table, AttrNumber attno, const char *label)
 					 errhint("Remove that label first: SECURITY LABEL FOR tsdb ON COLUMN %s IS NULL.",
 							 quote_qualified_identifier(RelationGetRelationName(table), name))));
 		}
-		if (other->role == LABEL_SERIES)
+		if (other->role == TSDB_LABEL_SERIES)
 			nseries++;
 	}
-	if (role == LABEL_SERIES && nseries > INDEX_MAX_KEYS)
+	if (role == TSDB_LABEL_SERIES && nseries > INDEX_MAX_KEYS)
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_COLUMNS),
 				 errmsg("the series key of table \"%s\" would have more than %d columns",
@@ -422,15 +297,6 @@ find_column(Relation table, const char *name)
 	return attno;
 }
 
-static void
-write_label(Relation table, AttrNumber attno, const char *label)
-{
-	ObjectAddress object;
-
-	ObjectAddressSubSet(object, RelationRelationId, RelationGetRelid(table), attno);
-	SetSecurityLabel(&object, TSDB_LABEL_PROVIDER, label);
-}
-
 /* The columns of a stated series key, checked. */
 static void
 find_series_columns(Relation table, List *names, TsdbSortKey *key)
@@ -465,39 +331,37 @@ static void
 write_labels(Relation table, const StatedKey *stated)
 {
 	const TsdbSortKey *key = &stated->key;
+	Oid			relid = RelationGetRelid(table);
 	int			natts = RelationGetNumberOfAttributes(table);
 	const char **wanted = palloc0(sizeof(char *) * (natts + 1));
 	bool		in_order = true;
-	bool		no_time = stated->time_stated && key->time == 0;
-	bool		no_series = stated->series_stated && key->nseries == 0;
-	TableLabels labels;
+	TsdbTableLabels labels;
 
+	tsdb_label_read(relid, &labels);
 	for (int i = 1; i < key->nseries; i++)
 		in_order &= key->series[i - 1] < key->series[i];
 	for (int i = 0; i < key->nseries; i++)
 		wanted[key->series[i]] = in_order ? "series" : psprintf("series %d", i + 1);
 	if (key->time != 0)
 		wanted[key->time] = "time";
-	if (no_time)
-		wanted[0] = no_series ? "no time, no series" : "no time";
-	else if (no_series)
-		wanted[0] = "no series";
+	labels.table.no_time = stated->time_stated && key->time == 0;
+	labels.table.no_series = stated->series_stated && key->nseries == 0;
+	wanted[0] = tsdb_label_format_table(&labels.table);
 
 	/* Remove what is there and not wanted, then write the rest, each once. */
-	read_labels(RelationGetRelid(table), &labels);
 	for (int i = 0; i < labels.ncolumns; i++)
 	{
 		AttrNumber	attno = labels.columns[i].attno;
 
 		if (attno <= natts && wanted[attno] == NULL)
-			write_label(table, attno, NULL);
+			tsdb_label_write(relid, attno, NULL);
 	}
 	if (labels.has_table_label && wanted[0] == NULL)
-		write_label(table, 0, NULL);
+		tsdb_label_write(relid, 0, NULL);
 	for (int attno = 0; attno <= natts; attno++)
 	{
 		if (wanted[attno] != NULL)
-			write_label(table, attno, wanted[attno]);
+			tsdb_label_write(relid, attno, wanted[attno]);
 	}
 
 	CacheInvalidateRelcache(table);
@@ -550,23 +414,23 @@ tsdb_table_key_recheck(Oid relid)
 {
 	Relation	table = relation_open(relid, ShareUpdateExclusiveLock);
 	TupleDesc	tupdesc = RelationGetDescr(table);
-	TableLabels labels;
+	TsdbTableLabels labels;
 	bool		changed = false;
 
-	read_labels(relid, &labels);
+	tsdb_label_read(relid, &labels);
 	for (int i = 0; i < labels.ncolumns; i++)
 	{
-		const ColumnLabel *label = &labels.columns[i];
+		const TsdbColumnLabel *label = &labels.columns[i];
 		Form_pg_attribute att = TupleDescAttr(tupdesc, label->attno - 1);
 
-		if ((label->role == LABEL_TIME && !tsdb_key_countable(att)) ||
-			(label->role == LABEL_SERIES && !tsdb_key_sortable(att)))
+		if ((label->role == TSDB_LABEL_TIME && !tsdb_key_countable(att)) ||
+			(label->role == TSDB_LABEL_SERIES && !tsdb_key_sortable(att)))
 		{
 			ereport(NOTICE,
 					(errmsg("column \"%s\" is no longer part of the key of table \"%s\"",
 							NameStr(att->attname), RelationGetRelationName(table)),
 					 errdetail("Its type is now %s.", format_type_be(att->atttypid))));
-			write_label(table, label->attno, NULL);
+			tsdb_label_write(RelationGetRelid(table), label->attno, NULL);
 			changed = true;
 		}
 	}

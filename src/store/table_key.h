@@ -2,20 +2,10 @@
  * table_key.h
  *		Which columns order a table: its time column and its series key.
  *
- * What somebody stated comes first.  It is kept in security labels of provider
- * "tsdb", which follow renames, pg_dump and DROP COLUMN:
- *
- *	 on a column	'time'				the time column
- *					'series'			part of the series key, in order of columns
- *					'series 2'			the same with its place in the key stated
- *	 on the table	'no time'			chunks keep the order of insertion
- *					'no series'			all rows are one series
- *					'no time, no series'
- *
- * TimescaleDB's words are aliases: 'partition_column' is 'time', 'segmentby'
- * is 'series', and 'orderby' is accepted and says nothing.  A partition without
- * labels of its own takes those of its parent, by name of column.  A label
- * that no longer fits (its column changed type) counts as absent.
+ * What somebody stated comes first.  It is kept in security labels (see
+ * store/table_label.h).  A partition without labels of its own takes those of
+ * its parent, by name of column.  A label that no longer fits (its column
+ * changed type) counts as absent.
  *
  * What nobody stated is inferred.  Time column:
  *	 1. a timestamptz column, else timestamp, else date
@@ -45,8 +35,6 @@
 #include "chunk/chunk.h"
 #include "nodes/pg_list.h"
 #include "utils/rel.h"
-
-#define TSDB_LABEL_PROVIDER	"tsdb"
 
 /* The columns that order a table.  The caller holds a lock on it. */
 extern void tsdb_table_key(Relation table, TsdbSortKey *key);

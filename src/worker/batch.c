@@ -21,6 +21,7 @@
 #include "store/directory.h"
 #include "store/key_note.h"
 #include "store/moves.h"
+#include "store/table_cold.h"
 #include "store/table_key.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -72,6 +73,7 @@ struct TsdbBatch
 	Relation	rel;
 	TsdbStorage **storage;
 	TsdbSortKey key;
+	TsdbColdRule cold;
 	Oid			time_type;
 	SortSupportData *sort;		/* per series column */
 	KeyPrefix	key_prefix;
@@ -146,6 +148,7 @@ tsdb_batch_create(Relation rel, TsdbStorage **storage)
 	batch->rel = rel;
 	batch->storage = storage;
 	tsdb_table_key(rel, &batch->key);
+	tsdb_table_cold_rule(rel, &batch->key, &batch->cold);
 	if (batch->key.time != 0)
 		batch->time_type = getBaseType(TupleDescAttr(tupdesc, batch->key.time - 1)->atttypid);
 
@@ -410,7 +413,7 @@ write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int 
 			uint64 run, int64 *bytes)
 {
 	uint32		nrows = tsdb_chunk_writer_rows(batch->writer);
-	const TsdbChunkImage *image = tsdb_chunk_writer_finish(batch->writer, TSDB_LEVEL_FAST);
+	const TsdbChunkImage *image = tsdb_chunk_writer_finish(batch->writer, batch->cold.before);
 	MemoryContext old;
 	uint32		chunk;
 
@@ -434,14 +437,15 @@ write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int 
 }
 
 int64
-tsdb_batch_write(TsdbBatch *batch, int level, int64 *bytes)
+tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes)
 {
 	TsdbChunkWriter *writer = batch->writer;
-	uint64		run = pg_prng_uint64(&pg_global_prng_state);
 	uint32		first = 0;
 	uint32		nsegments = 0;
 	int64		chunks = 0;
 
+	if (run == 0)
+		run = pg_prng_uint64(&pg_global_prng_state);
 	tsdb_progress_phase(TSDB_PROGRESS_SORTING);
 	if (batch->key.time != 0 || batch->key.nseries > 0)
 		tsdb_batch_sort(batch->items, batch->spare, batch->count, compare_items, batch);

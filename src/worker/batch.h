@@ -28,8 +28,9 @@ extern void tsdb_batch_add(TsdbBatch *batch, HeapTuple tuple);
 extern bool tsdb_batch_full(TsdbBatch *batch);
 extern uint32 tsdb_batch_rows(TsdbBatch *batch);
 
-/* Sort and write; level is that of the new chunks. Returns chunks written. */
-extern int64 tsdb_batch_write(TsdbBatch *batch, int level, int64 *bytes);
+/* Sort and write; level and run are those of the new chunks, which form a run of
+ * their own with run 0.  Returns chunks written. */
+extern int64 tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes);
 extern void tsdb_batch_free(TsdbBatch *batch);
 
 #endif							/* TSDB_WORKER_BATCH_H */

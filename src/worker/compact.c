@@ -43,7 +43,7 @@ static void
 write_batch(TsdbBatch *batch, TsdbCompactResult *result)
 {
 	result->rows_moved += tsdb_batch_rows(batch);
-	result->chunks_written += tsdb_batch_write(batch, 0, &result->bytes_written);
+	result->chunks_written += tsdb_batch_write(batch, 0, 0, &result->bytes_written);
 }
 
 /*
@@ -165,6 +165,7 @@ tsdb_compact_relation(Oid relid, const TsdbCompactOptions *options,
 
 	memset(result, 0, sizeof(*result));
 	result->done = true;
+	result->cold_at = DT_NOEND;
 	tsdb_pace_begin(options->background);
 	if (options->nowait)
 	{

@@ -5,6 +5,7 @@
 #ifndef TSDB_WORKER_COMPACT_H
 #define TSDB_WORKER_COMPACT_H
 
+#include "datatype/timestamp.h"
 #include "storage/block.h"
 #include "utils/rel.h"
 
@@ -28,6 +29,8 @@ typedef struct TsdbCompactResult
 	int64		rows_merged;	/* of these chunks */
 	int64		bytes_written;
 	int64		bytes_moved;	/* of chunks, towards the front of their shard */
+	TimestampTz cold_at;		/* when a chunk will be due for level cold, if merging
+								 * was done; DT_NOEND: none will be */
 } TsdbCompactResult;
 
 /*

@@ -47,6 +47,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "store/table_cold.h"
 #include "worker/launcher.h"
 #include "worker/pool.h"
 #include "worker/schedule.h"
@@ -359,8 +360,12 @@ tsdb_launcher_main(Datum main_arg)
 		ProcessCatchupInterrupt();
 		if (ConfigReloadPending)
 		{
+			int			cold_age = tsdb_cold_age;
+
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			if (tsdb_cold_age != cold_age)
+				tsdb_schedule_scan_everything();
 		}
 	}
 	proc_exit(1);
@@ -400,6 +405,12 @@ define_settings(void)
 							&tsdb_compact_duty,
 							TSDB_COMPACT_DUTY_DEFAULT, TSDB_COMPACT_DUTY_MIN, TSDB_COMPACT_DUTY_MAX,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("tsdb.cold_age",
+							"Sets the age of a chunk's newest row at which compaction packs it tighter, at level cold.",
+							"Such chunks take longer to decode. -1 leaves all chunks as they are, 0 packs all. WITH (tsdb.cold_age = ...) states it for one table.",
+							&tsdb_cold_age,
+							TSDB_COLD_AGE_DEFAULT, TSDB_COLD_AGE_MIN, TSDB_COLD_AGE_MAX,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("tsdb.worker_idle_timeout",
 							"Sets the time after which a background worker with nothing to do exits.",
 							NULL,

@@ -19,9 +19,12 @@
 #include "store/directory_numbers.h"
 #include "store/marks.h"
 #include "store/row_arena.h"
+#include "store/table_cold.h"
+#include "store/table_key.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "worker/batch.h"
 #include "worker/shrink.h"
 
@@ -37,6 +40,7 @@
 #define TOUCHED_SHARE		16
 #define WORTH_SHARE			10
 #define IN_USE_MAX			8	/* chunks in the way of rewriting a group of them */
+#define COLD_CHUNKS_MAX		32	/* encoded anew together: up to 256 MB of rows */
 
 /*
  * No more for marks when there is this share of dead chunks, which VACUUM has not
@@ -63,6 +67,9 @@ typedef struct Candidate
 	Size		mark_bytes;
 	Size		bytes;			/* of the chunk itself */
 	int			natts;			/* columns of the table when it was written */
+	bool		cold;			/* encoded at level cold */
+	bool		has_time;
+	int64		max_time;
 	uint64		generation;
 } Candidate;
 
@@ -136,6 +143,9 @@ fill_candidate(void *arg)
 	item->nrows = entry->nrows;
 	item->nsegments = entry->nsegments;
 	item->generation = entry->generation;
+	item->cold = entry->cold;
+	item->has_time = entry->has_time;
+	item->max_time = entry->max_time;
 	item->natts = work->all ? tsdb_directory_summary(work->storage, entry)->natts : 0;
 	item->bytes = entry->pieces.stream_bytes + entry->body_bytes;
 	item->mark_bytes = tsdb_marks_weigh(work->storage, item->chunk, work->snapshot,
@@ -334,12 +344,13 @@ take_chunk(Relation rel, TsdbStorage *storage, uint32 chunk, TsdbBatch *batch,
 }
 
 /*
- * Rewrite a set of chunks of one shard, in a subtransaction of its own.  Returns
+ * Rewrite a set of chunks of one shard, in a subtransaction of its own, to chunks of
+ * a run (0: a new one).  Returns
  * count if that was done, or the place in items of the first chunk that is in use,
  * or that is damaged, which *error says then.
  */
 static int
-try_rewrite(Relation rel, const Candidate *items, int count, int level,
+try_rewrite(Relation rel, const Candidate *items, int count, int level, uint64 run,
 			TsdbCompactResult *result, ErrorData **error)
 {
 	ResourceOwner owner = CurrentResourceOwner;
@@ -364,7 +375,7 @@ try_rewrite(Relation rel, const Candidate *items, int count, int level,
 			   take_chunk(rel, storage, items[ntaken].chunk, batch, &arena))
 			rows += items[ntaken++].nrows;
 		if (ntaken == count && tsdb_batch_rows(batch) > 0)
-			chunks = tsdb_batch_write(batch, level, &result->bytes_written);
+			chunks = tsdb_batch_write(batch, level, run, &result->bytes_written);
 		tsdb_batch_free(batch);
 		tsdb_storage_close(storage);
 		if (ntaken == count)
@@ -399,14 +410,14 @@ try_rewrite(Relation rel, const Candidate *items, int count, int level,
 /* The same, leaving out what is damaged, and a few that are in use. */
 static void
 rewrite(Relation rel, TsdbStorage *storage, Candidate *items, int count, int level,
-		TsdbCompactResult *result)
+		uint64 run, TsdbCompactResult *result)
 {
 	int			in_use = 0;
 
 	while (count > 0 && in_use <= IN_USE_MAX)
 	{
 		ErrorData  *error;
-		int			taken = try_rewrite(rel, items, count, level, result, &error);
+		int			taken = try_rewrite(rel, items, count, level, run, result, &error);
 
 		if (taken == count)
 			return;
@@ -454,77 +465,183 @@ wants_merge(const Candidate *items, int count)
 	return rows / count < LONG_SEGMENT || rows / segments < LONG_SEGMENT;
 }
 
+/* One look at all chunks of a table, and what is done about them. */
+typedef struct MergeRound
+{
+	Relation	rel;
+	TsdbStorage *storage;
+	const TsdbCompactOptions *options;
+	TsdbCompactResult *result;
+	TsdbColdRule cold;
+	CandidateList list;
+	int64		rewritten;		/* rows */
+	int64		allowed;		/* chunks that may be rewritten, until VACUUM has come */
+} MergeRound;
+
+static bool
+round_is_over(const MergeRound *round)
+{
+	return round->options->max_rows > 0 && round->rewritten >= round->options->max_rows;
+}
+
+/* Rewrite chunks of one shard to a run of a level, and count them. */
+static void
+rewrite_in_round(MergeRound *round, Candidate *items, int count, int level, uint64 run)
+{
+	for (int i = 0; i < count; i++)
+		round->rewritten += items[i].nrows;
+	round->list.shard_bytes[items[0].shard] = -1;
+	rewrite(round->rel, round->storage, items, count, level, run, round->result);
+}
+
+/*
+ * Encode chunks of one shard and tier anew, run by run, that are due for level
+ * cold.  They stay in their run, and so their run in its tier.  Moves the others to
+ * the front of items and returns how many these are.
+ */
+static int
+encode_cold(MergeRound *round, Candidate *items, int count)
+{
+	Candidate  *due = palloc(count * sizeof(Candidate));
+	int			ndue = 0;
+	int			kept = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		Candidate  *item = &items[i];
+		bool		wanted = !item->cold &&
+		tsdb_chunk_is_due(item->has_time, item->max_time, round->cold.before);
+
+		if (wanted && round_is_over(round))
+		{
+			round->result->done = false;
+			wanted = false;
+		}
+
+		/* Who waits for this wants it done; the background can wait for VACUUM. */
+		if (wanted && round->options->background && round->allowed-- <= 0)
+			wanted = false;
+		if (wanted)
+			due[ndue++] = *item;
+		else
+			items[kept++] = *item;
+		if (ndue > 0 &&
+			(i == count - 1 || items[i + 1].run != due[0].run || ndue == COLD_CHUNKS_MAX))
+		{
+			rewrite_in_round(round, due, ndue, due[0].level, due[0].run);
+			ndue = 0;
+		}
+	}
+	pfree(due);
+	return kept;
+}
+
+/* Rewrite chunks of one shard and tier that have many marks; those taken move to the
+ * front of items. */
+static void
+rewrite_touched(MergeRound *round, Candidate *items, int count)
+{
+	int			taken = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (round->allowed > 0 && wants_rewrite(&items[i]))
+		{
+			round->allowed--;
+			items[taken++] = items[i];
+		}
+		if (taken > 0 && (i == count - 1 || taken * TSDB_CHUNK_ROWS >= TSDB_BATCH_ROWS))
+		{
+			rewrite_in_round(round, items, taken, items[0].level, 0);
+			taken = 0;
+			if (round_is_over(round) && i < count - 1)
+			{
+				round->result->done = false;
+				break;
+			}
+		}
+	}
+}
+
+/* Do what is due for the chunks of one shard and tier. */
+static void
+maintain_group(MergeRound *round, Candidate *items, int count)
+{
+	if (wants_merge(items, count))
+	{
+		uint32		rows = 0;
+		int			taken = 0;
+
+		/* as many chunks as fit, run by run */
+		while (taken < count && rows + items[taken].nrows <= TSDB_MERGE_ROWS_MAX)
+			rows += items[taken++].nrows;
+		rewrite_in_round(round, items, taken, next_level(items, taken), 0);
+		return;
+	}
+	count = encode_cold(round, items, count);
+	rewrite_touched(round, items, count);
+}
+
+/* When will a chunk be due for level cold?  At once, if one is: it may be in use, or
+ * have to wait for VACUUM. */
+static TimestampTz
+next_cold(const MergeRound *round)
+{
+	TimestampTz at = DT_NOEND;
+
+	for (int i = 0; i < round->list.count; i++)
+	{
+		const Candidate *item = &round->list.items[i];
+
+		if (item->cold)
+			continue;
+		if (tsdb_chunk_is_due(item->has_time, item->max_time, round->cold.before))
+			return GetCurrentTransactionStartTimestamp();
+		at = Min(at, tsdb_table_cold_at(&round->cold, item->has_time, item->max_time));
+	}
+	return at;
+}
+
 void
 tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
 				  TsdbCompactResult *result)
 {
-	TsdbStorage *storage = tsdb_storage_open(rel, ShareUpdateExclusiveLock);
-	CandidateList list;
+	MergeRound	round = {.rel = rel,.options = options,.result = result};
+	CandidateList *list = &round.list;
+	TsdbSortKey key;
 	int			start = 0;
-	int64		rewritten = 0;
-	int64		allowed;
 
-	if (storage == NULL)
+	round.storage = tsdb_storage_open(rel, ShareUpdateExclusiveLock);
+	if (round.storage == NULL)
 		return;
-	list_candidates(storage, false, &list);
-	allowed = list.count + Max(list.count / DEAD_CHUNKS_SHARE, DEAD_CHUNKS_MIN) -
-		(int64) tsdb_directory_used(storage);
-	group_by_tier(&list);
+	tsdb_table_key(rel, &key);
+	tsdb_table_cold_rule(rel, &key, &round.cold);
+	list_candidates(round.storage, false, list);
+	round.allowed = list->count + Max(list->count / DEAD_CHUNKS_SHARE, DEAD_CHUNKS_MIN) -
+		(int64) tsdb_directory_used(round.storage);
+	result->cold_at = next_cold(&round);
+	group_by_tier(list);
 
-	while (start < list.count)
+	while (start < list->count)
 	{
-		Candidate  *items = &list.items[start];
+		Candidate  *items = &list->items[start];
 		int			count = 1;
-		int			taken = 0;
 
-		while (start + count < list.count && items[count].shard == items[0].shard &&
+		while (start + count < list->count && items[count].shard == items[0].shard &&
 			   items[count].tier == items[0].tier)
 			count++;
 		start += count;
 
-		if (options->max_rows > 0 && rewritten >= options->max_rows)
+		if (round_is_over(&round))
 		{
 			result->done = false;
 			break;
 		}
-		if (wants_merge(items, count))
-		{
-			uint32		rows = 0;
-
-			/* as many chunks as fit, run by run */
-			while (taken < count && rows + items[taken].nrows <= TSDB_MERGE_ROWS_MAX)
-				rows += items[taken++].nrows;
-			rewrite(rel, storage, items, taken, next_level(items, taken), result);
-			list.shard_bytes[items[0].shard] = -1;
-			rewritten += rows;
-			continue;
-		}
-
-		/* chunks with many marks; those taken move to the front of items */
-		for (int i = 0; i < count; i++)
-		{
-			if (allowed > 0 && wants_rewrite(&items[i]))
-			{
-				allowed--;
-				rewritten += items[i].nrows;
-				items[taken++] = items[i];
-			}
-			if (taken > 0 && (i == count - 1 || taken * TSDB_CHUNK_ROWS >= TSDB_BATCH_ROWS))
-			{
-				rewrite(rel, storage, items, taken, items[0].level, result);
-				list.shard_bytes[items[0].shard] = -1;
-				taken = 0;
-				if (options->max_rows > 0 && rewritten >= options->max_rows && i < count - 1)
-				{
-					result->done = false;
-					break;
-				}
-			}
-		}
+		maintain_group(&round, items, count);
 	}
-	tsdb_shrink_shards(rel, list.shard_bytes, options, result);
-	pfree(list.items);
-	tsdb_storage_close(storage);
+	tsdb_shrink_shards(rel, list->shard_bytes, options, result);
+	pfree(list->items);
+	tsdb_storage_close(round.storage);
 }
 
 void
@@ -558,7 +675,7 @@ tsdb_merge_short_chunks(Relation rel, int natts)
 			   items[count].level == items[0].level &&
 			   (count + 1) * TSDB_CHUNK_ROWS <= TSDB_BATCH_ROWS)
 			count++;
-		taken = try_rewrite(rel, items, count, items[0].level, &result, &error);
+		taken = try_rewrite(rel, items, count, items[0].level, 0, &result, &error);
 		if (error != NULL)
 			ReThrowError(error);
 		if (taken < count)

@@ -6,7 +6,8 @@
  * the same size (one tier) are merged when there are TSDB_MERGE_RUNS of them and
  * merging makes longer segments or fuller chunks, so a row is rewritten a
  * logarithmic number of times.  A chunk of which a good part is deleted is
- * rewritten without the dead rows.
+ * rewritten without the dead rows, and one that is due for level cold is
+ * encoded anew (see store/table_cold.h).
  */
 #ifndef TSDB_WORKER_MERGE_H
 #define TSDB_WORKER_MERGE_H

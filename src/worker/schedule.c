@@ -15,6 +15,9 @@
  *		     ▲                   ▲                                       │
  *		     └──── finish: all ──┴── finish: rows left, busy, failed ────┘
  *
+ * A table may be due without rows, too, at a time that its last task has set
+ * (look_at): when chunks will have the age for level cold.
+ *
  * An entry with an invalid relid stands for its database: look for tables that
  * have rows.  That is wanted after a start of the server, since notes do not
  * survive it; with the first note of a database, which may be a copy; and when
@@ -73,6 +76,7 @@ typedef struct TsdbWorkEntry
 	pg_atomic_uint64 noted_at;	/* TimestampTz of the oldest of these */
 	TimestampTz taken_at;		/* noted_at of what the claim took */
 	TimestampTz not_before;
+	TimestampTz look_at;		/* due then without rows; DT_NOEND: never */
 	int			failures;		/* in a row, of any kind */
 	bool		claimed;
 	int64		unvacuumed;
@@ -153,20 +157,22 @@ tsdb_schedule_init(void)
 }
 
 /*
- * When an entry may be claimed; DT_NOEND if it has no rows or is claimed.
+ * When an entry may be claimed; DT_NOEND if nothing is known to come, or it is claimed.
  * The lock is held in either mode.
  */
 static TimestampTz
 entry_due_at(TsdbWorkEntry *entry)
 {
 	uint64		rows = pg_atomic_read_u64(&entry->rows);
-	TimestampTz due = (TimestampTz) pg_atomic_read_u64(&entry->noted_at);
+	TimestampTz due = DT_NOEND;
 
-	if (rows == 0 || entry->claimed)
+	if (entry->claimed)
 		return DT_NOEND;
-	if (rows < (uint64) tsdb_compact_rows && OidIsValid(entry->key.relid))
+	if (rows > 0)
+		due = (TimestampTz) pg_atomic_read_u64(&entry->noted_at);
+	if (rows > 0 && rows < (uint64) tsdb_compact_rows && OidIsValid(entry->key.relid))
 		due = TimestampTzPlusMilliseconds(due, tsdb_compact_age);
-	return Max(due, entry->not_before);
+	return Max(Min(due, entry->look_at), entry->not_before);
 }
 
 /* The lock is held in either mode. */
@@ -178,8 +184,9 @@ wake_launcher_before(TimestampTz due)
 }
 
 /*
- * Frees the room of an entry that holds nothing but a history.  Returns false
- * if all have work.  The lock is held exclusively.
+ * Frees the room of an entry that holds nothing but a history, and perhaps when to look
+ * at its table again, which the next note from it or a start of the server brings back.
+ * Returns false if all have rows.  The lock is held exclusively.
  */
 static bool
 evict_entry(void)
@@ -229,6 +236,7 @@ enter_entry(Oid dboid, Oid relid)
 	pg_atomic_init_u64(&entry->noted_at, 0);
 	entry->taken_at = 0;
 	entry->not_before = DT_NOBEGIN;
+	entry->look_at = DT_NOEND;
 	entry->failures = 0;
 	entry->claimed = false;
 	entry->unvacuumed = 0;
@@ -527,6 +535,8 @@ release_claim(TsdbWorkOutcome outcome, int64 rows_moved, int64 rows_left,
 				entry->failures = 0;
 			rows_left = Min(rows_left, tsdb_compact_rows - 1);
 			entry->taken_at = now;
+			if (task != NULL)
+				entry->look_at = task->look_at;
 			break;
 		case TSDB_WORK_YIELDED:
 			/* due at once, but behind all others that are */
@@ -613,6 +623,7 @@ tsdb_schedule_claim(Oid dboid, TsdbWorkTask *task, TimestampTz *next_due)
 		task->rows = (int64) pg_atomic_exchange_u64(&best->rows, 0);
 		task->unvacuumed = best->unvacuumed;
 		task->unindexed = best->unindexed;
+		task->look_at = DT_NOEND;
 		my_claim_rows = task->rows;
 	}
 	LWLockRelease(shared->lock);

@@ -46,6 +46,7 @@ typedef struct TsdbWorkTask
 	int64		rows;			/* noted when it was claimed */
 	int64		unvacuumed;		/* rows moved since the row store's VACUUM */
 	int64		unindexed;		/* ... since one that also cleaned indexes */
+	TimestampTz look_at;		/* when to come back without a note; DT_NOEND: never */
 } TsdbWorkTask;
 
 /* One database with work that is due, as the launcher sees it. */

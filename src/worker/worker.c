@@ -78,6 +78,7 @@
 #include "utils/timestamp.h"
 
 #include "stats/progress.h"
+#include "store/table_cold.h"
 #include "worker/compact.h"
 #include "worker/pool.h"
 #include "worker/schedule.h"
@@ -100,6 +101,9 @@
 
 /* what a page of a row store may hold, when only its size is known */
 #define ROWS_PER_PAGE_GUESS 64
+
+/* how often it looks at a table for chunks that have come of age, at most, milliseconds */
+#define COLD_LOOK_MIN 1000
 
 /* rows moved, as a fraction of the table, after which its indexes are cleaned */
 #define INDEX_VACUUM_FRACTION 0.1
@@ -255,7 +259,8 @@ is_our_table(Oid relid)
 }
 
 /*
- * Notes every table of this database whose row store is not empty.
+ * Notes every table of this database whose row store is not empty, or whose chunks
+ * get to be cold.
  *
  * A row store of dead tuples only is noted too; the compaction that follows
  * finds nothing, and VACUUM truncates it some day.
@@ -296,7 +301,7 @@ look_for_work(void)
 	foreach(lc, relids)
 	{
 		Oid			relid = lfirst_oid(lc);
-		BlockNumber pages = 1;
+		int64		rows = 1;
 
 		CHECK_FOR_INTERRUPTS();
 		StartTransactionCommand();
@@ -306,18 +311,21 @@ look_for_work(void)
 		{
 			Relation	rel = is_our_table(relid) ? try_relation_open(relid, NoLock) : NULL;
 
-			pages = 0;
+			rows = 0;
 			if (rel != NULL)
 			{
 				/* not the table's size, which may count more than this fork */
-				pages = smgrnblocks(RelationGetSmgr(rel), MAIN_FORKNUM);
+				rows = (int64) smgrnblocks(RelationGetSmgr(rel), MAIN_FORKNUM) *
+					ROWS_PER_PAGE_GUESS;
+				if (rows == 0 && tsdb_table_cold_age(rel) != TSDB_COLD_AGE_NEVER)
+					rows = 1;
 				relation_close(rel, NoLock);
 			}
 			UnlockRelationOid(relid, AccessShareLock);
 		}
 		CommitTransactionCommand();
 
-		tsdb_work_note(MyDatabaseId, relid, (int64) pages * ROWS_PER_PAGE_GUESS);
+		tsdb_work_note(MyDatabaseId, relid, rows);
 	}
 }
 
@@ -383,6 +391,14 @@ vacuum_if_needed(bool must)
 	return true;
 }
 
+/* Comes back to the task's table at a time, DT_NOEND for none, but not too soon. */
+static void
+look_again_at(TimestampTz at)
+{
+	task.look_at = Max(at, TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   Max(tsdb_compact_age, COLD_LOOK_MIN)));
+}
+
 /*
  * Compacts the task's table until nothing is left, or somebody else's turn is.
  * Sets *rows_merged and *bytes_moved.
@@ -405,6 +421,7 @@ compact_until_done(int64 *rows_merged, int64 *bytes_moved)
 		bool		stay;
 
 		INSTR_TIME_SET_CURRENT(start);
+		SetCurrentStatementStartTimestamp();	/* from it comes the age of chunks */
 		StartTransactionCommand();
 		if (!is_our_table(task.relid))
 		{
@@ -435,7 +452,10 @@ compact_until_done(int64 *rows_merged, int64 *bytes_moved)
 
 		stay = nap_after(INSTR_TIME_GET_MILLISEC(duration));
 		if (result.done)
+		{
+			look_again_at(result.cold_at);
 			return TSDB_WORK_DONE;
+		}
 		if (!stay || slice_used(task_started_at))
 			return TSDB_WORK_YIELDED;
 	}
