@@ -333,6 +333,102 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'tsdb_time_bucke
 COMMENT ON FUNCTION time_bucket(interval, date, interval) IS
 	'begin of the bucket that a date lies in; all buckets are shifted by the offset';
 
+-- time_bucket_gapfill(), locf(), interpolate()
+
+CREATE FUNCTION _tsdb.gapfill_support(internal) RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_gapfill_support';
+COMMENT ON FUNCTION _tsdb.gapfill_support(internal) IS
+	'planner support of time_bucket_gapfill, locf and interpolate';
+CREATE FUNCTION _tsdb.gapfill_column_support(internal) RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tsdb_gapfill_column_support';
+COMMENT ON FUNCTION _tsdb.gapfill_column_support(internal) IS
+	'planner support of _tsdb.gapfill_column';
+CREATE FUNCTION _tsdb.gapfill_column(anyelement) RETURNS anyelement
+LANGUAGE C VOLATILE PARALLEL SAFE SUPPORT _tsdb.gapfill_column_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_column';
+COMMENT ON FUNCTION _tsdb.gapfill_column(anyelement) IS
+	'a column with filled gaps, into whose query no condition may be moved';
+
+CREATE FUNCTION time_bucket_gapfill(bucket_width smallint, ts smallint, start smallint DEFAULT NULL,
+	finish smallint DEFAULT NULL) RETURNS smallint
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_bucket_int2';
+COMMENT ON FUNCTION time_bucket_gapfill(smallint, smallint, smallint, smallint) IS
+	'begin of the bucket that an integer lies in; in GROUP BY, empty buckets are shown too';
+CREATE FUNCTION time_bucket_gapfill(bucket_width integer, ts integer, start integer DEFAULT NULL,
+	finish integer DEFAULT NULL) RETURNS integer
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_bucket_int4';
+COMMENT ON FUNCTION time_bucket_gapfill(integer, integer, integer, integer) IS
+	'begin of the bucket that an integer lies in; in GROUP BY, empty buckets are shown too';
+CREATE FUNCTION time_bucket_gapfill(bucket_width bigint, ts bigint, start bigint DEFAULT NULL,
+	finish bigint DEFAULT NULL) RETURNS bigint
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_bucket_int8';
+COMMENT ON FUNCTION time_bucket_gapfill(bigint, bigint, bigint, bigint) IS
+	'begin of the bucket that an integer lies in; in GROUP BY, empty buckets are shown too';
+CREATE FUNCTION time_bucket_gapfill(bucket_width interval, ts date, start date DEFAULT NULL,
+	finish date DEFAULT NULL) RETURNS date
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_bucket_date';
+COMMENT ON FUNCTION time_bucket_gapfill(interval, date, date, date) IS
+	'begin of the bucket that a date lies in; in GROUP BY, empty buckets are shown too';
+CREATE FUNCTION time_bucket_gapfill(bucket_width interval, ts timestamp, start timestamp DEFAULT NULL,
+	finish timestamp DEFAULT NULL) RETURNS timestamp
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_bucket_timestamp';
+COMMENT ON FUNCTION time_bucket_gapfill(interval, timestamp, timestamp, timestamp) IS
+	'begin of the bucket that a time lies in; in GROUP BY, empty buckets are shown too';
+CREATE FUNCTION time_bucket_gapfill(bucket_width interval, ts timestamptz, start timestamptz DEFAULT NULL,
+	finish timestamptz DEFAULT NULL) RETURNS timestamptz
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_bucket_timestamp';
+COMMENT ON FUNCTION time_bucket_gapfill(interval, timestamptz, timestamptz, timestamptz) IS
+	'begin of the bucket that a time lies in, in UTC; in GROUP BY, empty buckets are shown too';
+CREATE FUNCTION time_bucket_gapfill(bucket_width interval, ts timestamptz, timezone text, start timestamptz DEFAULT NULL,
+	finish timestamptz DEFAULT NULL) RETURNS timestamptz
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_bucket_zone';
+COMMENT ON FUNCTION time_bucket_gapfill(interval, timestamptz, text, timestamptz, timestamptz) IS
+	'begin of the bucket that a time lies in, by the clock of a time zone; in GROUP BY, empty buckets are shown too';
+
+CREATE FUNCTION locf(value anyelement, prev anyelement DEFAULT NULL, treat_null_as_missing boolean DEFAULT false)
+RETURNS anyelement
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_locf';
+COMMENT ON FUNCTION locf(anyelement, anyelement, boolean) IS
+	'value, in rows that time_bucket_gapfill adds that of the row before; before the first row prev';
+CREATE FUNCTION interpolate(value smallint, prev record DEFAULT NULL, next record DEFAULT NULL)
+RETURNS smallint
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_interpolate';
+COMMENT ON FUNCTION interpolate(smallint, record, record) IS
+	'value, in rows that time_bucket_gapfill adds on the line between the rows around, or prev and next: (time, value)';
+CREATE FUNCTION interpolate(value integer, prev record DEFAULT NULL, next record DEFAULT NULL)
+RETURNS integer
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_interpolate';
+COMMENT ON FUNCTION interpolate(integer, record, record) IS
+	'value, in rows that time_bucket_gapfill adds on the line between the rows around, or prev and next: (time, value)';
+CREATE FUNCTION interpolate(value bigint, prev record DEFAULT NULL, next record DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_interpolate';
+COMMENT ON FUNCTION interpolate(bigint, record, record) IS
+	'value, in rows that time_bucket_gapfill adds on the line between the rows around, or prev and next: (time, value)';
+CREATE FUNCTION interpolate(value real, prev record DEFAULT NULL, next record DEFAULT NULL)
+RETURNS real
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_interpolate';
+COMMENT ON FUNCTION interpolate(real, record, record) IS
+	'value, in rows that time_bucket_gapfill adds on the line between the rows around, or prev and next: (time, value)';
+CREATE FUNCTION interpolate(value double precision, prev record DEFAULT NULL, next record DEFAULT NULL)
+RETURNS double precision
+LANGUAGE C STABLE PARALLEL SAFE SUPPORT _tsdb.gapfill_support
+AS 'MODULE_PATHNAME', 'tsdb_gapfill_interpolate';
+COMMENT ON FUNCTION interpolate(double precision, record, record) IS
+	'value, in rows that time_bucket_gapfill adds on the line between the rows around, or prev and next: (time, value)';
+
 -- first(), last()
 
 CREATE FUNCTION _tsdb.first_step(internal, anyelement, "any") RETURNS internal

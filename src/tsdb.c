@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "parser/analyze.h"
 #include "plan/bitmap_guard.h"
+#include "plan/gapfill_path.h"
 #include "plan/key_arbiter.h"
 #include "plan/publication_guard.h"
 #include "plan/salvage_plan.h"
@@ -229,6 +230,7 @@ _PG_init(void)
 	tsdb_table_options_init();
 	tsdb_internal_guard_init();
 	tsdb_publication_guard_init();
+	tsdb_gapfill_path_init();	/* after all that add paths of grouping */
 	MarkGUCPrefixReserved("tsdb");
 
 	tsdb_storage_init();

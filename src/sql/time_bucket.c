@@ -27,6 +27,8 @@
  */
 #include "postgres.h"
 
+#include "sql/time_bucket.h"
+
 #include "common/int.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
