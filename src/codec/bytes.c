@@ -94,23 +94,11 @@ find_entries(const TsdbByteValues *values, Entries *entries)
 
 /* An integer body as a section. */
 static TsdbCodecStatus
-write_section(const int64_t *numbers, uint32_t count, TsdbCodecLevel level,
-			  TsdbArena arena, TsdbWriter *out)
+write_integers(const int64_t *numbers, uint32_t count, TsdbCodecLevel level,
+			   TsdbArena arena, TsdbWriter *out)
 {
-	uint8_t    *body = tsdb_arena_take(&arena, TSDB_NUMBER_BYTES_MAX);
-	TsdbWriter	inner;
-	TsdbCodecStatus status;
-
-	if (body == NULL)
-		return TSDB_CODEC_INVALID;
-	inner = tsdb_writer(body, TSDB_NUMBER_BYTES_MAX);
-	status = tsdb_number_encode(TSDB_KIND_INT8, (const uint64_t *) numbers, count,
-								level, 0, arena, &inner);
-	if (status != TSDB_CODEC_OK || inner.full)
-		return status != TSDB_CODEC_OK ? status : TSDB_CODEC_INVALID;
-	tsdb_write_varint(out, (uint64_t) (inner.at - body));
-	tsdb_write_bytes(out, body, (size_t) (inner.at - body));
-	return TSDB_CODEC_OK;
+	return tsdb_number_encode_section(TSDB_KIND_INT8, (const uint64_t *) numbers, count, level,
+									  arena, out);
 }
 
 /*
@@ -184,9 +172,9 @@ judge(const TsdbByteValues *texts, uint8_t form, size_t joined_bytes, bool fixed
 	else
 		tail_bytes = joined_bytes;
 	if (form & TSDB_BYTES_FRONT)
-		status = write_section(work->prefixes, texts->count, level, arena, &head);
+		status = write_integers(work->prefixes, texts->count, level, arena, &head);
 	if (status == TSDB_CODEC_OK && !fixed)
-		status = write_section(work->lengths, texts->count, level, arena, &head);
+		status = write_integers(work->lengths, texts->count, level, arena, &head);
 	if (status != TSDB_CODEC_OK)
 		return status;
 	head_bytes = (size_t) (head.at - work->head);
@@ -273,7 +261,7 @@ tsdb_bytes_encode(const TsdbByteValues *values, bool fixed, TsdbCodecLevel level
 
 		tsdb_write_byte(&codes_out, TSDB_CODEC_DICTIONARY);
 		tsdb_write_varint(&codes_out, entries->count);
-		status = write_section(entries->codes, values->count, level, arena, &codes_out);
+		status = write_integers(entries->codes, values->count, level, arena, &codes_out);
 		if (status == TSDB_CODEC_OK)
 			status = code_texts(&texts, fixed, level, &work, arena, &dictionary);
 		if (status != TSDB_CODEC_OK)

@@ -271,24 +271,6 @@ code_lane(const TsdbVector *lanes, uint32_t lane, TsdbKind kind, LaneNote *notes
 	return status;
 }
 
-/* A numeric body as a section. */
-static TsdbCodecStatus
-write_section(TsdbKind kind, const uint64_t *values, uint32_t count, TsdbCodecLevel level,
-			  TsdbArena arena, TsdbWriter *out)
-{
-	uint8_t    *body = tsdb_arena_take(&arena, TSDB_NUMBER_BYTES_MAX);
-	TsdbWriter	inner;
-	TsdbCodecStatus status;
-
-	if (body == NULL)
-		return TSDB_CODEC_INVALID;
-	inner = tsdb_writer(body, TSDB_NUMBER_BYTES_MAX);
-	status = tsdb_number_encode(kind, values, count, level, 0, arena, &inner);
-	tsdb_write_varint(out, (uint64_t) (inner.at - body));
-	tsdb_write_bytes(out, body, (size_t) (inner.at - body));
-	return inner.full ? TSDB_CODEC_INVALID : status;
-}
-
 /* The kind that all lanes have, or -1. */
 static int
 common_kind(const TsdbVector *lanes, uint32_t nlanes)
@@ -366,13 +348,14 @@ tsdb_matrix_encode(const TsdbVector *lanes, uint32_t nlanes, TsdbCodecLevel leve
 	}
 
 	directory = out.at;
-	status = write_section(TSDB_KIND_INT8, forms, nlanes, level, arena, &out);
+	status = tsdb_number_encode_section(TSDB_KIND_INT8, forms, nlanes, level, arena, &out);
 	if (status == TSDB_CODEC_OK && nseconds > 0)
-		status = write_section(TSDB_KIND_INT8, seconds, nseconds, level, arena, &out);
+		status = tsdb_number_encode_section(TSDB_KIND_INT8, seconds, nseconds, level, arena, &out);
 	if (status == TSDB_CODEC_OK && nconstants > 0)
-		status = write_section((TsdbKind) kind, constants, nconstants, level, arena, &out);
+		status = tsdb_number_encode_section((TsdbKind) kind, constants, nconstants, level, arena,
+											&out);
 	if (status == TSDB_CODEC_OK && nbodies > 0)
-		status = write_section(TSDB_KIND_INT8, lengths, nbodies, level, arena, &out);
+		status = tsdb_number_encode_section(TSDB_KIND_INT8, lengths, nbodies, level, arena, &out);
 	if (status != TSDB_CODEC_OK)
 		return status;
 	tsdb_store64(trailer, (uint64_t) (out.at - directory));

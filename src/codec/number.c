@@ -241,3 +241,24 @@ tsdb_number_encode(TsdbKind kind, const uint64_t *values, uint32_t count,
 		tsdb_write_bytes(out, contest.best, contest.best_bytes);
 	return TSDB_CODEC_OK;
 }
+
+TsdbCodecStatus
+tsdb_number_encode_section(TsdbKind kind, const uint64_t *values, uint32_t count,
+						   TsdbCodecLevel level, TsdbArena arena, TsdbWriter *out)
+{
+	uint8_t    *body = tsdb_arena_take(&arena, TSDB_NUMBER_BYTES_MAX);
+	TsdbWriter	inner;
+	TsdbCodecStatus status;
+
+	if (body == NULL)
+		return TSDB_CODEC_INVALID;
+	inner = tsdb_writer(body, TSDB_NUMBER_BYTES_MAX);
+	status = tsdb_number_encode(kind, values, count, level, 0, arena, &inner);
+	if (status != TSDB_CODEC_OK)
+		return status;
+	if (inner.full)
+		return TSDB_CODEC_INVALID;
+	tsdb_write_varint(out, (uint64_t) (inner.at - body));
+	tsdb_write_bytes(out, body, (size_t) (inner.at - body));
+	return TSDB_CODEC_OK;
+}

@@ -28,6 +28,11 @@ extern TsdbCodecStatus tsdb_number_encode(TsdbKind kind, const uint64_t *values,
 										  unsigned depth, TsdbArena arena,
 										  TsdbWriter *out);
 
+/* The same as a section: the body behind its length. */
+extern TsdbCodecStatus tsdb_number_encode_section(TsdbKind kind, const uint64_t *values,
+												  uint32_t count, TsdbCodecLevel level,
+												  TsdbArena arena, TsdbWriter *out);
+
 /*
  * Decode blocks [first, last) of a body of count values; out receives whole
  * blocks, of which entries past count are unspecified.
