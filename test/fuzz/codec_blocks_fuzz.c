@@ -14,22 +14,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	TsdbVector	vector;
 	TsdbVectorInfo info;
+	Encoded		encoded;
 	size_t		data_bytes;
-	size_t		scratch_bytes;
-	size_t		bound;
-	void	   *scratch;
-	uint8_t    *encoded;
-	ptrdiff_t	bytes;
 
 	if (size <= VECTOR_HEAD_BYTES + RANGE_BYTES)
 		return 0;
 	vector = make_vector(data, size - RANGE_BYTES, &data_bytes);
-	scratch_bytes = tsdb_codec_scratch_bytes(vector.type, vector.width, data_bytes);
-	bound = tsdb_codec_encode_bound(&vector, data_bytes);
-	scratch = make_scratch(scratch_bytes);
-	encoded = malloc(bound);
-	bytes = tsdb_codec_encode(&vector, level_of(data), scratch, scratch_bytes, encoded, bound);
-	require(bytes > 0 && tsdb_codec_inspect(encoded, (size_t) bytes, &info) == TSDB_CODEC_OK);
+	encoded = encode_vector(&vector, data_bytes, level_of(data));
+	require(tsdb_codec_inspect(encoded.at, encoded.bytes, &info) == TSDB_CODEC_OK);
 
 	for (int i = 0; i < RANGE_BYTES; i++)
 	{
@@ -44,13 +36,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (count > vector.nrows - first)
 			count = vector.nrows - first;
 		out = make_out(vector.type, vector.width, info.raw_bytes, count);
-		require(tsdb_codec_decode_range(encoded, (size_t) bytes, first, count, scratch,
-										scratch_bytes, &out) == TSDB_CODEC_OK);
+		require(tsdb_codec_decode_range(encoded.at, encoded.bytes, first, count, encoded.scratch,
+										encoded.scratch_bytes, &out) == TSDB_CODEC_OK);
 		require(out.nrows == count);
 		compare_rows(&vector, first, &out);
 		free_out(&out);
 	}
-	free(encoded);
-	free(scratch);
+	free_encoded(&encoded);
 	return 0;
 }

@@ -21,49 +21,39 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	TsdbVector	vector;
 	TsdbVector	out;
+	Encoded		encoded;
 	size_t		data_bytes;
-	size_t		scratch_bytes;
-	size_t		bound;
 	size_t		small_bytes;
-	void	   *scratch;
 	void	   *small;
-	uint8_t    *encoded;
 	uint8_t    *room;
-	ptrdiff_t	bytes;
 	ptrdiff_t	result;
 
 	if (size <= VECTOR_HEAD_BYTES + SHARE_BYTES)
 		return 0;
 	vector = make_vector(data, size - SHARE_BYTES, &data_bytes);
-	scratch_bytes = tsdb_codec_scratch_bytes(vector.type, vector.width, data_bytes);
-	bound = tsdb_codec_encode_bound(&vector, data_bytes);
-	scratch = make_scratch(scratch_bytes);
-	encoded = malloc(bound);
-	bytes = tsdb_codec_encode(&vector, level_of(data), scratch, scratch_bytes, encoded, bound);
-	require(bytes > 0);
+	encoded = encode_vector(&vector, data_bytes, level_of(data));
 
-	small_bytes = part_of((size_t) bytes, data[size - 2]);
+	small_bytes = part_of(encoded.bytes, data[size - 2]);
 	room = malloc(small_bytes);
-	require(tsdb_codec_encode(&vector, level_of(data), scratch, scratch_bytes, room,
-							  small_bytes) == TSDB_CODEC_NO_SPACE);
+	require(tsdb_codec_encode(&vector, level_of(data), encoded.scratch, encoded.scratch_bytes,
+							  room, small_bytes) == TSDB_CODEC_NO_SPACE);
 	free(room);
 
-	small_bytes = part_of(scratch_bytes, data[size - 1]);
+	small_bytes = part_of(encoded.scratch_bytes, data[size - 1]);
 	small = make_scratch(small_bytes);
-	room = malloc(bound);
-	result = tsdb_codec_encode(&vector, level_of(data), small, small_bytes, room, bound);
+	room = malloc(encoded.bound);
+	result = tsdb_codec_encode(&vector, level_of(data), small, small_bytes, room, encoded.bound);
 	require(result == TSDB_CODEC_INVALID ||
-			(result == bytes && memcmp(room, encoded, (size_t) bytes) == 0));
+			(result == (ptrdiff_t) encoded.bytes && memcmp(room, encoded.at, encoded.bytes) == 0));
 	free(room);
 
 	out = make_out(vector.type, vector.width, data_bytes, vector.nrows);
-	result = tsdb_codec_decode(encoded, (size_t) bytes, small, small_bytes, &out);
+	result = tsdb_codec_decode(encoded.at, encoded.bytes, small, small_bytes, &out);
 	require(result == TSDB_CODEC_INVALID || result == TSDB_CODEC_OK);
 	if (result == TSDB_CODEC_OK)
 		compare_rows(&vector, 0, &out);
 	free_out(&out);
 	free(small);
-	free(encoded);
-	free(scratch);
+	free_encoded(&encoded);
 	return 0;
 }

@@ -83,21 +83,16 @@ static inline void
 check_select(const TsdbVector *vector, TsdbCodecLevel level, uint32_t low, uint32_t high,
 			 uint32_t pick)
 {
-	size_t		scratch_bytes = tsdb_codec_scratch_bytes(vector->type, vector->width, 0);
-	size_t		bound = tsdb_codec_encode_bound(vector, 0);
-	void	   *scratch = make_scratch(scratch_bytes);
-	uint8_t    *encoded = malloc(bound);
-	ptrdiff_t	bytes = tsdb_codec_encode(vector, level, scratch, scratch_bytes, encoded, bound);
+	Encoded		encoded = encode_vector(vector, 0, level);
 	TsdbCodecRange range = {make_bound(vector, low), make_bound(vector, high)};
 	uint8_t    *matches = malloc(TSDB_VECTOR_NULL_BYTES);
 	uint32_t	first = pick % 8 * TSDB_VECTOR_BLOCK_ROWS;
 	uint32_t	count;
 
-	require(bytes > 0);
 	first = first > vector->nrows ? 0 : first;
 	count = (vector->nrows - first) * (pick / 8 % 4 + 1) / 4;
-	require(tsdb_codec_select(encoded, (size_t) bytes, &range, first, count, scratch,
-							  scratch_bytes, matches) == TSDB_CODEC_OK);
+	require(tsdb_codec_select(encoded.at, encoded.bytes, &range, first, count, encoded.scratch,
+							  encoded.scratch_bytes, matches) == TSDB_CODEC_OK);
 	for (uint32_t i = 0; i < TSDB_VECTOR_ROWS_MAX; i++)
 		require(is_set(matches, i) ==
 				(i < count && !is_set(vector->nulls, first + i) &&
@@ -120,15 +115,14 @@ check_select(const TsdbVector *vector, TsdbCodecLevel level, uint32_t low, uint3
 				else
 					real += real_of(vector, first + i);
 			}
-		require(tsdb_codec_sum(encoded, (size_t) bytes, first, count, chosen ? matches : NULL,
-							   scratch, scratch_bytes, &sum) == TSDB_CODEC_OK);
+		require(tsdb_codec_sum(encoded.at, encoded.bytes, first, count, chosen ? matches : NULL,
+							   encoded.scratch, encoded.scratch_bytes, &sum) == TSDB_CODEC_OK);
 		require(sum.count == rows && sum.low == (uint64_t) expected &&
 				sum.high == (int64_t) (expected >> 64));
 		require(compare_reals(sum.real, real) == 0);
 	}
 	free(matches);
-	free(encoded);
-	free(scratch);
+	free_encoded(&encoded);
 }
 
 #endif							/* TSDB_FUZZ_SELECT_CHECK_H */

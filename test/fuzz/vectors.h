@@ -202,6 +202,41 @@ make_scratch(size_t bytes)
 	return posix_memalign(&memory, 16, bytes) == 0 ? memory : NULL;
 }
 
+/* A vector's encoding, and the scratch memory that it was made with. */
+typedef struct Encoded
+{
+	void	   *scratch;
+	size_t		scratch_bytes;
+	uint8_t    *at;
+	size_t		bytes;
+	size_t		bound;			/* that at has room for */
+} Encoded;
+
+/* Encode a vector, which must succeed; data_bytes as make_vector() says. */
+static inline Encoded
+encode_vector(const TsdbVector *vector, size_t data_bytes, TsdbCodecLevel level)
+{
+	Encoded		encoded = {0};
+	ptrdiff_t	bytes;
+
+	encoded.scratch_bytes = tsdb_codec_scratch_bytes(vector->type, vector->width, data_bytes);
+	encoded.bound = tsdb_codec_encode_bound(vector, data_bytes);
+	encoded.scratch = make_scratch(encoded.scratch_bytes);
+	encoded.at = malloc(encoded.bound);
+	bytes = tsdb_codec_encode(vector, level, encoded.scratch, encoded.scratch_bytes, encoded.at,
+							  encoded.bound);
+	require(bytes > 0 && (size_t) bytes <= encoded.bound);
+	encoded.bytes = (size_t) bytes;
+	return encoded;
+}
+
+static inline void
+free_encoded(Encoded *encoded)
+{
+	free(encoded->at);
+	free(encoded->scratch);
+}
+
 /* Abort unless out holds rows [first, first + out->nrows) of the vector. */
 static inline void
 compare_rows(const TsdbVector *vector, uint32_t first, const TsdbVector *out)
