@@ -17,51 +17,21 @@
 #include <string.h>
 
 #include "codec/matrix.h"
+#include "harness.h"
 
 #define ROWS_MAX	TSDB_VECTOR_ROWS_MAX
 #define BLOCK		TSDB_VECTOR_BLOCK_ROWS
 #define LANES_MAX	40
 
-static int	passed;
-static int	failed;
-static bool good = true;
-static uint64_t seed = 88172645463325252;
 static uint64_t values[LANES_MAX][ROWS_MAX];
 static uint32_t halves[LANES_MAX][ROWS_MAX];
 static uint8_t nulls[LANES_MAX][TSDB_VECTOR_NULL_BYTES];
 
-static uint64_t
-draw(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
-static void
-finish(const char *name)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", passed + failed + 1, name);
-	passed += good;
-	failed += !good;
-	good = true;
-}
-
 static void
 expect(bool condition, const char *what)
 {
-	if (!condition && good)
-		printf("# %s\n", what);
-	good = good && condition;
-}
-
-static void *
-allocate(size_t bytes)
-{
-	void	   *memory;
-
-	return posix_memalign(&memory, 16, bytes) == 0 ? memory : NULL;
+	if (!condition)
+		fail("%s", what);
 }
 
 static uint64_t
@@ -475,6 +445,5 @@ main(int argc, char **argv)
 	test_relations();
 	test_extremes();
 	test_refusals();
-	printf("%d passed, %d failed\n", passed, failed);
-	return failed == 0 ? 0 : 1;
+	return summary();
 }

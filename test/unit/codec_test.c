@@ -14,55 +14,18 @@
 
 #include "codec/codec.h"
 #include "codec/codec_format.h"
+#include "harness.h"
 
 #define ROWS_MAX			TSDB_VECTOR_ROWS_MAX
 #define BLOCK				TSDB_VECTOR_BLOCK_ROWS
 #define DECODE_BYTES_MAX	((size_t) 1 << 24)	/* hostile headers may promise more */
 
-static int	passed;
-static int	failed;
-static bool good;				/* so far in this test */
-static uint64_t seed = 88172645463325252;
-
-static uint64_t
-draw(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
-static void
-finish(const char *name)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", passed + failed + 1, name);
-	if (good)
-		passed++;
-	else
-		failed++;
-	good = true;
-}
-
 static void
 expect(bool condition, const char *what, const TsdbVector *vector)
 {
-	if (condition)
-		return;
-	if (good)
-		printf("# %s: type %d, width %u, %u rows\n", what, (int) vector->type,
-			   vector->width, vector->nrows);
-	good = false;
-}
-
-static void *
-allocate(size_t bytes)
-{
-	void	   *memory = aligned_alloc(16, (bytes + 15) / 16 * 16 + (bytes == 0 ? 16 : 0));
-
-	if (memory == NULL)
-		exit(1);
-	return memory;
+	if (!condition)
+		fail("%s: type %d, width %u, %u rows", what, (int) vector->type, vector->width,
+			 vector->nrows);
 }
 
 /* Scratch of exactly this size, kept while the size stays the same. */
@@ -958,7 +921,6 @@ int
 main(void)
 {
 	text = malloc((size_t) ROWS_MAX * 300);
-	good = true;
 	test_constants();
 	test_steps();
 	test_bit_widths();
@@ -982,6 +944,5 @@ main(void)
 	test_refusals();
 	free(text);
 	(void) scratch_of(0);
-	printf("%d passed, %d failed\n", passed, failed);
-	return failed == 0 ? 0 : 1;
+	return summary();
 }
