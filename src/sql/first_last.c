@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
+#include "sql/aggregate.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/expandeddatum.h"
@@ -113,16 +114,6 @@ kept_set(KeptDatum *kept, Datum value, bool isnull, MemoryContext context)
 	kept->value = PointerGetDatum(kept->buffer);
 }
 
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "support function of first() or last() called outside of an aggregate");
-	return context;
-}
-
 static TimeOrder *
 time_order(FunctionCallInfo fcinfo, Oid type)
 {
@@ -181,7 +172,7 @@ new_row(MemoryContext context, Oid value_type, Oid time_type)
 static Datum
 step(FunctionCallInfo fcinfo, bool last)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = tsdb_aggregate_context(fcinfo);
 	BestRow    *best = PG_ARGISNULL(0) ? NULL : (BestRow *) PG_GETARG_POINTER(0);
 
 	if (PG_ARGISNULL(2))
@@ -218,7 +209,7 @@ tsdb_last_step(PG_FUNCTION_ARGS)
 static Datum
 combine(FunctionCallInfo fcinfo, bool last)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = tsdb_aggregate_context(fcinfo);
 	BestRow    *best = PG_ARGISNULL(0) ? NULL : (BestRow *) PG_GETARG_POINTER(0);
 	BestRow    *other = PG_ARGISNULL(1) ? NULL : (BestRow *) PG_GETARG_POINTER(1);
 
@@ -285,7 +276,7 @@ tsdb_first_last_serialize(PG_FUNCTION_ARGS)
 	BestRow    *row = (BestRow *) PG_GETARG_POINTER(0);
 	StringInfoData buffer;
 
-	(void) aggregate_context(fcinfo);
+	(void) tsdb_aggregate_context(fcinfo);
 	pq_begintypsend(&buffer);
 	serialize(&buffer, &row->value);
 	serialize(&buffer, &row->time);
@@ -300,7 +291,7 @@ tsdb_first_last_deserialize(PG_FUNCTION_ARGS)
 	char	   *place = VARDATA_ANY(bytes);
 	BestRow    *row = palloc(sizeof(BestRow));
 
-	(void) aggregate_context(fcinfo);
+	(void) tsdb_aggregate_context(fcinfo);
 	deserialize(&place, &row->value);
 	deserialize(&place, &row->time);
 	PG_RETURN_POINTER(row);
@@ -312,7 +303,7 @@ tsdb_first_last_result(PG_FUNCTION_ARGS)
 {
 	BestRow    *best = PG_ARGISNULL(0) ? NULL : (BestRow *) PG_GETARG_POINTER(0);
 
-	(void) aggregate_context(fcinfo);
+	(void) tsdb_aggregate_context(fcinfo);
 	if (best == NULL || best->value.isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(datumCopy(best->value.value, best->value.typbyval, best->value.typlen));

@@ -13,6 +13,7 @@
 #include "common/int.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
+#include "sql/aggregate.h"
 #include "utils/array.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
@@ -31,16 +32,6 @@ typedef struct Histogram
 	int32		slots;			/* buckets + 2 */
 	int64		counts[FLEXIBLE_ARRAY_MEMBER];
 } Histogram;
-
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "support function of histogram() called outside of an aggregate");
-	return context;
-}
 
 static Histogram *
 new_histogram(MemoryContext context, int32 slots)
@@ -73,7 +64,7 @@ refuse_count(int64 count)
 Datum
 tsdb_histogram_step(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = tsdb_aggregate_context(fcinfo);
 	Histogram  *histogram = PG_ARGISNULL(0) ? NULL : (Histogram *) PG_GETARG_POINTER(0);
 	int32		nbuckets;
 	int32		bucket;
@@ -111,7 +102,7 @@ tsdb_histogram_step(PG_FUNCTION_ARGS)
 Datum
 tsdb_histogram_combine(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = tsdb_aggregate_context(fcinfo);
 	Histogram  *histogram = PG_ARGISNULL(0) ? NULL : (Histogram *) PG_GETARG_POINTER(0);
 	Histogram  *other = PG_ARGISNULL(1) ? NULL : (Histogram *) PG_GETARG_POINTER(1);
 
@@ -136,7 +127,7 @@ tsdb_histogram_serialize(PG_FUNCTION_ARGS)
 	Histogram  *histogram = (Histogram *) PG_GETARG_POINTER(0);
 	StringInfoData buffer;
 
-	(void) aggregate_context(fcinfo);
+	(void) tsdb_aggregate_context(fcinfo);
 	pq_begintypsend(&buffer);
 	pq_sendint32(&buffer, histogram->slots);
 	for (int32 i = 0; i < histogram->slots; i++)
@@ -151,7 +142,7 @@ tsdb_histogram_deserialize(PG_FUNCTION_ARGS)
 	StringInfoData buffer;
 	Histogram  *histogram;
 
-	(void) aggregate_context(fcinfo);
+	(void) tsdb_aggregate_context(fcinfo);
 	buffer.data = VARDATA_ANY(bytes);
 	buffer.len = buffer.maxlen = VARSIZE_ANY_EXHDR(bytes);
 	buffer.cursor = 0;
@@ -167,7 +158,7 @@ tsdb_histogram_result(PG_FUNCTION_ARGS)
 	Histogram  *histogram = PG_ARGISNULL(0) ? NULL : (Histogram *) PG_GETARG_POINTER(0);
 	Datum	   *counts;
 
-	(void) aggregate_context(fcinfo);
+	(void) tsdb_aggregate_context(fcinfo);
 	if (histogram == NULL)
 		PG_RETURN_NULL();
 	counts = palloc(histogram->slots * sizeof(Datum));
