@@ -169,8 +169,11 @@ has_open_gapfill(Query *query)
 		List	   *times;
 		ListCell   *column;
 
-		if (rte->rtekind != RTE_SUBQUERY || rte->subquery == NULL ||
-			!tsdb_gapfill_groups(rte->subquery))
+		if (rte->rtekind != RTE_SUBQUERY || rte->subquery == NULL)
+			continue;
+		if (rte->subquery->setOperations != NULL && has_open_gapfill(rte->subquery))
+			return true;
+		if (!tsdb_gapfill_groups(rte->subquery))
 			continue;
 		times = time_columns(rte->subquery);
 		foreach(column, rte->subquery->targetList)
@@ -196,12 +199,17 @@ has_quals_walker(Node *node, void *context)
 void
 tsdb_gapfill_guard_check(PlannerInfo *root)
 {
+	PlannerInfo *parent = root->parent_root;
 	bool		has_quals = false;
 
-	if (root->parent_root == NULL || root->parse->limitCount != NULL ||
-		root->parse->limitOffset != NULL || !has_open_gapfill(root->parent_root->parse))
+	/* the branches of UNION and the like are planned in place: only the query around has
+	 * them as they were */
+	while (parent != NULL && parent->parse->setOperations != NULL)
+		parent = parent->parent_root;
+	if (parent == NULL || root->parse->limitCount != NULL || root->parse->limitOffset != NULL ||
+		!has_open_gapfill(parent->parse))
 		return;
-	for (PlannerInfo *around = root->parent_root; around != NULL; around = around->parent_root)
+	for (PlannerInfo *around = parent; around != NULL; around = around->parent_root)
 		has_quals |= has_quals_walker((Node *) around->parse->jointree, NULL) ||
 			around->parse->havingQual != NULL;
 	if (has_quals)

@@ -252,6 +252,8 @@ SELECT count(*) FROM filled_view WHERE four = 5;
 SELECT count(*) FROM (SELECT time_bucket_gapfill(1, t, 0, 4), 4 AS four FROM plain GROUP BY 1) s WHERE four = 5;
 EXPLAIN (costs off) SELECT * FROM filled_view WHERE total IS NULL AND bucket > 1 AND a = 2;
 SELECT * FROM (SELECT * FROM filled_view UNION ALL SELECT * FROM filled_view) s WHERE total IS NULL AND a = 2 ORDER BY bucket;
+SELECT * FROM ((SELECT * FROM filled_view UNION SELECT time_bucket_gapfill(2, t, 0, 9), a, sum(v), 2 FROM plain GROUP BY 1, 2) EXCEPT
+	SELECT time_bucket_gapfill(4, t, 0, 9), a, max(v), 2 FROM plain GROUP BY 1, 2) s WHERE total IS NULL AND a = 2 ORDER BY bucket, four;
 WITH f AS (SELECT * FROM filled_view) SELECT f.a, g.bucket FROM f JOIN filled_view g USING (a, bucket) WHERE f.total IS NULL AND g.total IS NULL ORDER BY 1, 2;
 SELECT x, EXISTS (SELECT FROM filled_view WHERE total IS NULL AND bucket = x) AS has_gap FROM generate_series(0, 4) x;
 SELECT EXISTS (SELECT time_bucket_gapfill(1, t, 0, 4) FROM plain WHERE t < 0 GROUP BY 1) AS has_gaps;
