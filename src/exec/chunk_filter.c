@@ -20,7 +20,7 @@
 #include "utils/typcache.h"
 
 /* Of a longer array only whether it is null counts. */
-#define ELEMENTS_MAX	1000
+#define ELEMENTS_MAX	10000
 
 typedef enum ClauseKind
 {
@@ -35,7 +35,8 @@ typedef enum Lane
 {
 	LANE_NONE,					/* they are not */
 	LANE_INTEGER,
-	LANE_FLOAT
+	LANE_FLOAT,
+	LANE_BYTES					/* equality only */
 } Lane;
 
 /* A clause taken apart. */
@@ -63,6 +64,8 @@ typedef struct FilterClause
 	int			count;
 	Datum	   *values;			/* count of them; one of CLAUSE_COMPARE */
 	Datum		value;
+	int64	   *integers;		/* the same of an array of integers, in order */
+	TsdbChunkMatch match;		/* in the chunk at hand, by its statistics */
 } FilterClause;
 
 struct TsdbChunkFilter
@@ -174,6 +177,8 @@ understand_operator(Clause *clause, Oid operator)
 	clause->compare = get_opfamily_proc(cache->btree_opf, left, right, BTORDER_PROC);
 	clause->lane = common_lane(clause->type, right);
 	clause->bytes = takes_bytes(clause);
+	if (clause->bytes && clause->strategy == BTEqualStrategyNumber)
+		clause->lane = LANE_BYTES;
 	return OidIsValid(clause->compare) && (clause->bytes || !is_string(clause->type));
 }
 
@@ -262,7 +267,7 @@ tsdb_chunk_filter_create(List *clauses, Index relid, PlanState *parent)
 		FilterClause *clause = &filter->clauses[filter->count];
 
 		if (!understand(lfirst(lc), relid, &clause->clause))
-			continue;
+			elog(ERROR, "unexpected clause of a chunk filter");
 		filter->count++;
 		if (clause->clause.argument == NULL)
 			continue;
@@ -270,6 +275,56 @@ tsdb_chunk_filter_create(List *clauses, Index relid, PlanState *parent)
 		fmgr_info(clause->clause.compare, &clause->compare);
 	}
 	return filter;
+}
+
+static int64
+get_integer(Oid type, Datum value)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		case DATEOID:
+			return DatumGetDateADT(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+static double
+get_float(Oid type, Datum value)
+{
+	return type == FLOAT4OID ? DatumGetFloat4(value) : DatumGetFloat8(value);
+}
+
+static int
+compare_integers(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* The first of the integers that is not smaller. */
+static int
+first_not_below(const FilterClause *clause, int64 value)
+{
+	int			low = 0;
+	int			high = clause->count;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (clause->integers[middle] < value)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 static void
@@ -299,6 +354,13 @@ take_elements(FilterClause *clause, Datum argument)
 			values[clause->count++] = values[i];
 	}
 	clause->never = clause->count == 0;
+	if (clause->clause.lane == LANE_INTEGER)
+	{
+		clause->integers = palloc(Max(clause->count, 1) * sizeof(int64));
+		for (int i = 0; i < clause->count; i++)
+			clause->integers[i] = get_integer(clause->clause.argument_type, values[i]);
+		qsort(clause->integers, clause->count, sizeof(int64), compare_integers);
+	}
 }
 
 void
@@ -316,6 +378,7 @@ tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *context)
 		if (clause->argument == NULL)
 			continue;
 		clause->always = false;
+		clause->integers = NULL;
 		clause->values = &clause->value;
 		clause->count = 1;
 		clause->value = ExecEvalExpr(clause->argument, context, &isnull);
@@ -356,84 +419,104 @@ compare(FilterClause *clause, Datum stored, Datum value)
 										   value));
 }
 
-static bool
-range_may_match(FilterClause *clause, const TsdbColumnStats *stats, Datum value)
+/* Which values from min to max compare so with the value? */
+static TsdbChunkMatch
+match_range(FilterClause *clause, const TsdbColumnStats *stats, Datum value)
 {
+	int			min = compare(clause, stats->min, value);
+	int			max = compare(clause, stats->max, value);
+	bool		any;
+	bool		all;
+
 	switch (clause->clause.strategy)
 	{
 		case BTLessStrategyNumber:
-			return compare(clause, stats->min, value) < 0;
+			any = min < 0;
+			all = max < 0;
+			break;
 		case BTLessEqualStrategyNumber:
-			return compare(clause, stats->min, value) <= 0;
+			any = min <= 0;
+			all = max <= 0;
+			break;
 		case BTGreaterEqualStrategyNumber:
-			return compare(clause, stats->max, value) >= 0;
+			any = max >= 0;
+			all = min >= 0;
+			break;
 		case BTGreaterStrategyNumber:
-			return compare(clause, stats->max, value) > 0;
+			any = max > 0;
+			all = min > 0;
+			break;
 		default:
-			return compare(clause, stats->min, value) <= 0 &&
-				compare(clause, stats->max, value) >= 0;
+			any = min <= 0 && max >= 0;
+			all = min == 0 && max == 0;
+			break;
 	}
+	return all ? TSDB_EVERY_ROW : any ? TSDB_SOME_ROWS : TSDB_NO_ROW;
 }
 
-static bool
-may_match(FilterClause *clause, const TsdbChunkSummary *summary)
+/* The same of an array of integers. */
+static TsdbChunkMatch
+match_integers(FilterClause *clause, const TsdbColumnStats *stats)
+{
+	int64		min = get_integer(clause->clause.type, stats->min);
+	int64		max = get_integer(clause->clause.type, stats->max);
+	int			first = first_not_below(clause, min);
+
+	if (first == clause->count || clause->integers[first] > max)
+		return TSDB_NO_ROW;
+	return min == max ? TSDB_EVERY_ROW : TSDB_SOME_ROWS;
+}
+
+static TsdbChunkMatch
+match(FilterClause *clause, const TsdbChunkSummary *summary)
 {
 	const TsdbColumnStats *stats;
+	TsdbChunkMatch found = TSDB_NO_ROW;
+	bool		wants_null = clause->clause.kind == CLAUSE_IS_NULL;
 
 	if (clause->never)
-		return false;
+		return TSDB_NO_ROW;
 	/* a column that was added later reads as its missing value */
 	if (clause->clause.attno > summary->natts)
-		return true;
+		return TSDB_SOME_ROWS;
 	stats = &summary->columns[clause->clause.attno - 1];
-	if (clause->clause.kind == CLAUSE_IS_NULL)
-		return stats->nnulls > 0;
-	if (stats->nnulls == summary->nrows)
-		return false;
-	if (clause->clause.kind == CLAUSE_IS_NOT_NULL || clause->always || !stats->has_range)
-		return true;
-	for (int i = 0; i < clause->count; i++)
+	if (wants_null || clause->clause.kind == CLAUSE_IS_NOT_NULL)
 	{
-		if (range_may_match(clause, stats, clause->values[i]))
-			return true;
+		if (stats->nnulls == 0)
+			return wants_null ? TSDB_NO_ROW : TSDB_EVERY_ROW;
+		if (stats->nnulls == summary->nrows)
+			return wants_null ? TSDB_EVERY_ROW : TSDB_NO_ROW;
+		return TSDB_SOME_ROWS;
 	}
-	return false;
+	if (stats->nnulls == summary->nrows)
+		return TSDB_NO_ROW;
+	if (clause->always || !stats->has_range)
+		return TSDB_SOME_ROWS;
+	if (clause->integers != NULL)
+		found = match_integers(clause, stats);
+	for (int i = 0; clause->integers == NULL && i < clause->count; i++)
+		found = Max(found, match_range(clause, stats, clause->values[i]));
+	return found == TSDB_EVERY_ROW && stats->nnulls > 0 ? TSDB_SOME_ROWS : found;
 }
 
-bool
-tsdb_chunk_filter_may_match(TsdbChunkFilter *filter, const TsdbChunkSummary *summary)
+TsdbChunkMatch
+tsdb_chunk_filter_judge(TsdbChunkFilter *filter, const TsdbChunkSummary *summary)
 {
+	TsdbChunkMatch found = TSDB_EVERY_ROW;
+
 	for (int i = 0; i < filter->count; i++)
 	{
-		if (!may_match(&filter->clauses[i], summary))
-			return false;
+		FilterClause *clause = &filter->clauses[i];
+
+		clause->match = match(clause, summary);
+		found = Min(found, clause->match);
+		if (found == TSDB_NO_ROW)
+			break;
 	}
-	return true;
+	return found;
 }
 
 /* ---- rows ---- */
-
-static int64
-get_integer(Oid type, Datum value)
-{
-	switch (type)
-	{
-		case INT2OID:
-			return DatumGetInt16(value);
-		case INT4OID:
-			return DatumGetInt32(value);
-		case DATEOID:
-			return DatumGetDateADT(value);
-		default:
-			return DatumGetInt64(value);
-	}
-}
-
-static double
-get_float(Oid type, Datum value)
-{
-	return type == FLOAT4OID ? DatumGetFloat4(value) : DatumGetFloat8(value);
-}
 
 /* Clear the rows for which "condition", on x, does not hold. */
 #define FILTER_ROWS(get, condition) \
@@ -500,6 +583,92 @@ filter_floats(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint
 	}
 }
 
+static void
+filter_integer_arrays(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 *pass)
+{
+	Oid			type = clause->clause.type;
+	int64		last = 0;
+	bool		found = false;
+	bool		known = false;
+
+	/* values come in runs, as rows are sorted */
+	for (uint32 row = 0; row < nrows; row++)
+	{
+		int64		x = get_integer(type, column->values[row]);
+
+		if (!pass[row] || column->nulls[row])
+		{
+			pass[row] = false;
+			continue;
+		}
+		if (!known || x != last)
+		{
+			int			first = first_not_below(clause, x);
+
+			found = first < clause->count && clause->integers[first] == x;
+			last = x;
+			known = true;
+		}
+		pass[row] = found;
+	}
+}
+
+static void
+filter_bytes(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 *pass)
+{
+	for (uint32 row = 0; row < nrows; row++)
+	{
+		bool		found = false;
+
+		if (!pass[row])
+			continue;
+		for (int i = 0; !column->nulls[row] && !found && i < clause->count; i++)
+			found = compare_bytes(column->values[row], clause->values[i]) == 0;
+		pass[row] = found;
+	}
+}
+
+static void
+filter_nulls(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 *pass)
+{
+	bool		wanted = clause->clause.kind == CLAUSE_IS_NULL;
+
+	for (uint32 row = 0; row < nrows; row++)
+		pass[row] &= column->nulls[row] == wanted;
+}
+
+/* Is the clause exactly what the loops over rows compute? */
+static bool
+decides_rows(const FilterClause *clause)
+{
+	switch (clause->clause.kind)
+	{
+		case CLAUSE_IS_NULL:
+		case CLAUSE_IS_NOT_NULL:
+			return true;
+		case CLAUSE_COMPARE:
+			return clause->clause.lane != LANE_NONE;
+		default:
+			return !clause->always &&
+				(clause->clause.lane == LANE_INTEGER || clause->clause.lane == LANE_BYTES);
+	}
+}
+
+static void
+filter_rows(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 *pass)
+{
+	if (clause->argument == NULL)
+		filter_nulls(clause, column, nrows, pass);
+	else if (clause->clause.lane == LANE_BYTES)
+		filter_bytes(clause, column, nrows, pass);
+	else if (clause->clause.lane == LANE_FLOAT)
+		filter_floats(clause, column, nrows, pass);
+	else if (clause->clause.kind == CLAUSE_ANY)
+		filter_integer_arrays(clause, column, nrows, pass);
+	else
+		filter_integers(clause, column, nrows, pass);
+}
+
 bool
 tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 nrows,
 					   uint8 *pass)
@@ -507,17 +676,21 @@ tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 
 	for (int i = 0; i < filter->count; i++)
 	{
 		FilterClause *clause = &filter->clauses[i];
-		const TsdbColumn *column;
 
-		if (clause->clause.kind != CLAUSE_COMPARE || clause->clause.lane == LANE_NONE)
+		if (clause->match == TSDB_EVERY_ROW || !decides_rows(clause))
 			continue;
-		column = tsdb_chunk_reader_column(reader, clause->clause.attno);
-		if (clause->clause.lane == LANE_INTEGER)
-			filter_integers(clause, column, nrows, pass);
-		else
-			filter_floats(clause, column, nrows, pass);
+		filter_rows(clause, tsdb_chunk_reader_column(reader, clause->clause.attno), nrows,
+					pass);
 		if (memchr(pass, true, nrows) == NULL)
 			return false;
 	}
 	return true;
+}
+
+bool
+tsdb_chunk_filter_settles(const TsdbChunkFilter *filter, int clause)
+{
+	const FilterClause *asked = &filter->clauses[clause];
+
+	return asked->match == TSDB_EVERY_ROW || decides_rows(asked);
 }

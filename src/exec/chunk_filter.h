@@ -6,10 +6,10 @@
  * knows before it begins (a constant, a parameter, a stable function) by an
  * operator of the column type's default btree family, by = ANY (array) of
  * that kind, or tests the column for null.  It is asked twice: of a chunk's
- * statistics, which may rule the chunk out, and, for integers, times and floats,
- * of the decoded column, which may rule rows out.  Both only ever leave out what
- * the clause itself would reject, so that the executor may evaluate all clauses
- * again, and does.
+ * statistics, which may settle it for the whole chunk, and of the decoded column,
+ * which may rule rows out.  Both only ever leave out what the clause itself would
+ * reject, so that the executor may evaluate all clauses again.  Who does not want
+ * to asks which clauses are settled: those are true of all rows that are left.
  */
 #ifndef TSDB_EXEC_CHUNK_FILTER_H
 #define TSDB_EXEC_CHUNK_FILTER_H
@@ -29,13 +29,24 @@ extern TsdbChunkFilter *tsdb_chunk_filter_create(List *clauses, Index relid, Pla
 /* Compute what columns are compared with, as of now. */
 extern void tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *context);
 
-/* Can a chunk with these statistics have a matching row? */
-extern bool tsdb_chunk_filter_may_match(TsdbChunkFilter *filter,
-										const TsdbChunkSummary *summary);
+/* Which rows of a chunk match. */
+typedef enum TsdbChunkMatch
+{
+	TSDB_NO_ROW,
+	TSDB_SOME_ROWS,				/* as far as one can tell */
+	TSDB_EVERY_ROW
+} TsdbChunkMatch;
 
-/* Clear pass[row] of the rows that cannot match; false if none is left.  Only
- * columns that a clause is about are read. */
+/* What a chunk's statistics say of it, which then is the chunk at hand. */
+extern TsdbChunkMatch tsdb_chunk_filter_judge(TsdbChunkFilter *filter,
+											  const TsdbChunkSummary *summary);
+
+/* Clear pass[row] of rows of the chunk at hand that do not match; false if none is
+ * left.  Only columns of clauses that statistics have left open are read. */
 extern bool tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader,
 								   uint32 nrows, uint8 *pass);
+
+/* After these: does the clause at that place of the list hold for all that passed? */
+extern bool tsdb_chunk_filter_settles(const TsdbChunkFilter *filter, int clause);
 
 #endif							/* TSDB_EXEC_CHUNK_FILTER_H */

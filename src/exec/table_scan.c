@@ -6,6 +6,7 @@
 
 #include "exec/table_scan.h"
 
+#include "access/sysattr.h"
 #include "access/tableam.h"
 #include "am/fetch.h"
 #include "am/salvage.h"
@@ -16,10 +17,12 @@
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
 #include "pgstat.h"
 #include "port/atomics.h"
 #include "store/chunk_tid.h"
 #include "store/marks.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
@@ -41,6 +44,15 @@ typedef struct SharedCounters
 	pg_atomic_uint64 counts[COUNTERS];
 } SharedCounters;
 
+/* A condition of the node, for rows of chunks. */
+typedef struct ScanQual
+{
+	ExprState  *state;
+	int			clause;			/* of the filter, or -1 */
+	int			ncolumns;
+	int		   *columns;		/* it reads: places in columns[] of the scan */
+} ScanQual;
+
 typedef struct TableScan
 {
 	CustomScanState css;		/* must be first */
@@ -52,15 +64,20 @@ typedef struct TableScan
 	TsdbChunkFilter *filter;
 	bool		ready;			/* by_rows is decided, there is a scan */
 	bool		armed;			/* the filter's arguments are computed */
+	int			nquals;
+	ScanQual   *quals;			/* made for the first batch */
 
 	/* the chunk at hand */
 	MemoryContext memory;
 	bool		open;
 	TsdbChunkHandle handle;
-	const TsdbColumn **values;	/* of columns[] */
-	uint32		chunk;
+	const TsdbChunkSummary *summary;
+	TsdbChunkReader *reader;	/* NULL until a column is needed */
+	const TsdbColumn **values;	/* of columns[]; NULL until it is needed */
 	uint32		row;			/* the next one */
 	uint32		nrows;
+	uint32		npass;
+	bool		all_pass;		/* and pass is not set */
 	uint8		pass[TSDB_CHUNK_ROWS];
 
 	uint64		counts[COUNTERS];
@@ -87,7 +104,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 
 	state->backward = (eflags & EXEC_FLAG_BACKWARD) != 0;
 	state->columns = palloc(Max(list_length(plan->custom_private), 1) * sizeof(AttrNumber));
-	state->values = palloc(Max(list_length(plan->custom_private), 1) * sizeof(TsdbColumn *));
+	state->values = palloc0(Max(list_length(plan->custom_private), 1) * sizeof(TsdbColumn *));
 	foreach(lc, plan->custom_private)
 		state->columns[state->ncolumns++] = (AttrNumber) lfirst_int(lc);
 	state->filter = tsdb_chunk_filter_create(plan->custom_exprs, plan->scan.scanrelid,
@@ -100,6 +117,9 @@ static void
 close_chunk(TableScan *state)
 {
 	MemoryContextReset(state->memory);
+	memset(state->values, 0, state->ncolumns * sizeof(TsdbColumn *));
+	state->reader = NULL;
+	state->summary = NULL;
 	state->open = false;
 }
 
@@ -139,54 +159,68 @@ get_ready(TableScan *state)
 	state->ready = true;
 }
 
-/* ---- rows ---- */
+/* ---- chunks ---- */
 
-/* Show the columns that are read; the others are null since the chunk was opened. */
-static TupleTableSlot *
-show_chunk_row(TableScan *state, uint32 row)
+static TsdbChunkReader *
+get_reader(TableScan *state)
 {
-	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
+	MemoryContext old;
 
-	ExecClearTuple(slot);
-	for (int i = 0; i < state->ncolumns; i++)
+	if (state->reader == NULL)
 	{
-		int			column = state->columns[i] - 1;
-
-		slot->tts_values[column] = state->values[i]->values[row];
-		slot->tts_isnull[column] = state->values[i]->nulls[row];
+		old = MemoryContextSwitchTo(state->memory);
+		state->reader = tsdb_directory_open_chunk(&state->handle,
+												  RelationGetDescr(state->css.ss.ss_currentRelation));
+		MemoryContextSwitchTo(old);
 	}
-	ExecStoreVirtualTuple(slot);
-	tsdb_tid_set(&slot->tts_tid, state->chunk, row);
-	slot->tts_tableOid = RelationGetRelid(state->css.ss.ss_currentRelation);
-	return slot;
+	return state->reader;
+}
+
+/* Column columns[i] of the batch or chunk at hand. */
+static const TsdbColumn *
+get_column(TableScan *state, int i)
+{
+	if (state->values[i] == NULL)
+		state->values[i] = tsdb_chunk_reader_column(get_reader(state), state->columns[i]);
+	return state->values[i];
 }
 
 /* Rows of the chunk that the snapshot sees and no condition rules out; false if
  * there are none. */
 static bool
-select_rows(TableScan *state, TsdbChunkReader *reader)
+select_rows(TableScan *state, TsdbChunkMatch match)
 {
-	TsdbStorage *storage = tsdb_scan_storage(state->scan);
-	uint8	   *hidden = tsdb_fetch_hidden(storage, state->chunk, state->nrows,
-										   state->scan->rs_snapshot);
-	uint32		seen = 0;
-	uint32		left = 0;
+	uint8	   *hidden = tsdb_fetch_hidden(state->handle.storage, state->handle.entry->chunk,
+										   state->nrows, state->scan->rs_snapshot);
+	uint32		seen = state->nrows;
+
+	state->npass = state->nrows;
+	state->all_pass = match == TSDB_EVERY_ROW && hidden == NULL;
+	if (state->all_pass)
+		return true;
 
 	memset(state->pass, true, state->nrows);
-	for (uint32 row = 0; hidden != NULL && row < state->nrows; row++)
-		state->pass[row] = !tsdb_marks_is_hidden(hidden, row);
-	for (uint32 row = 0; row < state->nrows; row++)
-		seen += state->pass[row];
-	if (seen == 0)
-		return false;
-	if (!tsdb_chunk_filter_rows(state->filter, reader, state->nrows, state->pass))
+	if (hidden != NULL)
+	{
+		seen = 0;
+		for (uint32 row = 0; row < state->nrows; row++)
+		{
+			state->pass[row] = !tsdb_marks_is_hidden(hidden, row);
+			seen += state->pass[row];
+		}
+		if (seen == 0)
+			return false;
+	}
+	if (match != TSDB_EVERY_ROW &&
+		!tsdb_chunk_filter_rows(state->filter, get_reader(state), state->nrows, state->pass))
 	{
 		state->counts[COUNT_FILTERED]++;
 		return false;
 	}
+	state->npass = 0;
 	for (uint32 row = 0; row < state->nrows; row++)
-		left += state->pass[row];
-	state->counts[COUNT_ROWS_FILTERED] += seen - left;
+		state->npass += state->pass[row];
+	state->counts[COUNT_ROWS_FILTERED] += seen - state->npass;
 	return true;
 }
 
@@ -195,9 +229,8 @@ static bool
 open_chunk(TableScan *state, TsdbChunkEntry *entry)
 {
 	TsdbStorage *storage = tsdb_scan_storage(state->scan);
-	Relation	rel = state->css.ss.ss_currentRelation;
+	TsdbChunkMatch match;
 	MemoryContext old;
-	TsdbChunkReader *reader;
 
 	close_chunk(state);
 	state->counts[COUNT_CHUNKS]++;
@@ -207,65 +240,125 @@ open_chunk(TableScan *state, TsdbChunkEntry *entry)
 		tsdb_chunk_filter_begin(state->filter, state->css.ss.ps.ps_ExprContext);
 	state->armed = true;
 	old = MemoryContextSwitchTo(state->memory);
-	if (!tsdb_chunk_filter_may_match(state->filter, tsdb_directory_summary(storage, entry)))
+	state->summary = tsdb_directory_summary(storage, entry);
+	match = tsdb_chunk_filter_judge(state->filter, state->summary);
+	if (match == TSDB_NO_ROW)
 		state->counts[COUNT_PRUNED]++;
 	else
 	{
 		state->handle.storage = storage;
 		state->handle.entry = entry;
-		reader = tsdb_directory_open_chunk(&state->handle, RelationGetDescr(rel));
-		state->chunk = entry->chunk;
 		state->nrows = entry->nrows;
 		state->row = 0;
-		state->open = select_rows(state, reader);
-		ExecClearTuple(state->css.ss.ss_ScanTupleSlot);
-		memset(state->css.ss.ss_ScanTupleSlot->tts_isnull, true,
-			   RelationGetDescr(rel)->natts * sizeof(bool));
-		for (int i = 0; state->open && i < state->ncolumns; i++)
-			state->values[i] = tsdb_chunk_reader_column(reader, state->columns[i]);
+		state->open = select_rows(state, match);
 	}
 	MemoryContextSwitchTo(old);
 	return state->open;
+}
+
+/* The next chunk that has a row for us; false at the end. */
+static bool
+next_chunk(TableScan *state)
+{
+	TsdbChunkEntry *entry;
+
+	while ((entry = tsdb_scan_next_chunk(state->scan)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (open_chunk(state, entry))
+			return true;
+	}
+	close_chunk(state);
+	return false;
+}
+
+/* ---- rows ---- */
+
+/* Every column of the scan's slot is null until it is shown. */
+static void
+clear_slot(TableScan *state)
+{
+	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true,
+		   RelationGetDescr(state->css.ss.ss_currentRelation)->natts * sizeof(bool));
+}
+
+/* Put column columns[i] of a row into the slot, which then has to be stored. */
+static inline void
+show_column(TableScan *state, TupleTableSlot *slot, int i, uint32 row)
+{
+	const TsdbColumn *column = state->values[i];
+	AttrNumber	attno = state->columns[i];
+
+	slot->tts_values[attno - 1] = column->values[row];
+	slot->tts_isnull[attno - 1] = column->nulls[row];
+}
+
+static TupleTableSlot *
+store_row(TableScan *state, TupleTableSlot *slot, uint32 row)
+{
+	ExecStoreVirtualTuple(slot);
+	tsdb_tid_set(&slot->tts_tid, state->handle.entry->chunk, row);
+	slot->tts_tableOid = RelationGetRelid(state->css.ss.ss_currentRelation);
+	return slot;
+}
+
+/* Show the columns that are read; the others are null since the chunk was opened. */
+static TupleTableSlot *
+show_chunk_row(TableScan *state, uint32 row)
+{
+	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
+
+	ExecClearTuple(slot);
+	for (int i = 0; i < state->ncolumns; i++)
+		show_column(state, slot, i, row);
+	return store_row(state, slot, row);
+}
+
+/* The next row as the table gives it: of the row store, or any if by_rows. */
+static bool
+next_stored_row(TableScan *state, ScanDirection direction)
+{
+	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
+
+	if (state->by_rows)
+		return table_scan_getnextslot(state->scan, direction, slot);
+	if (!tsdb_scan_next_row_store_row(state->scan, slot))
+		return false;
+	state->counts[COUNT_ROW_STORE]++;
+	return true;
 }
 
 static TupleTableSlot *
 next_row(ScanState *node)
 {
 	TableScan  *state = (TableScan *) node;
-	TupleTableSlot *slot = node->ss_ScanTupleSlot;
-	TsdbChunkEntry *entry;
 
 	if (!state->ready)
 		get_ready(state);
+	if (!state->open && next_stored_row(state, node->ps.state->es_direction))
+		return node->ss_ScanTupleSlot;
 	if (state->by_rows)
-		return table_scan_getnextslot(state->scan, node->ps.state->es_direction, slot) ?
-			slot : NULL;
-
-	if (tsdb_scan_next_row_store_row(state->scan, slot))
-	{
-		state->counts[COUNT_ROW_STORE]++;
-		return slot;
-	}
+		return NULL;
 	for (;;)
 	{
 		while (state->open && state->row < state->nrows)
 		{
 			uint32		row = state->row++;
 
-			if (state->pass[row])
+			if (state->all_pass || state->pass[row])
 			{
 				pgstat_count_heap_getnext(node->ss_currentRelation);
 				return show_chunk_row(state, row);
 			}
 		}
-		entry = tsdb_scan_next_chunk(state->scan);
-		if (entry == NULL)
-		{
-			close_chunk(state);
-			return ExecClearTuple(slot);
-		}
-		open_chunk(state, entry);
-		CHECK_FOR_INTERRUPTS();
+		if (!next_chunk(state))
+			return ExecClearTuple(node->ss_ScanTupleSlot);
+		clear_slot(state);
+		for (int i = 0; i < state->ncolumns; i++)
+			get_column(state, i);
 	}
 }
 
@@ -280,6 +373,192 @@ static TupleTableSlot *
 exec_scan(CustomScanState *node)
 {
 	return ExecScan(&node->ss, next_row, recheck_row);
+}
+
+/* ---- batches ---- */
+
+static int
+place_of_column(const TableScan *state, AttrNumber attno)
+{
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		if (state->columns[i] == attno)
+			return i;
+	}
+	return -1;
+}
+
+/* Conditions one by one: most are settled by the filter and need no evaluation. */
+static void
+prepare_quals(TableScan *state)
+{
+	CustomScan *plan = (CustomScan *) state->css.ss.ps.plan;
+	MemoryContext old = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	state->quals = palloc0(Max(list_length(plan->scan.plan.qual), 1) * sizeof(ScanQual));
+	foreach(lc, plan->scan.plan.qual)
+	{
+		ScanQual   *qual = &state->quals[state->nquals++];
+		Bitmapset  *attributes = NULL;
+		bool		whole;
+
+		qual->state = ExecInitQual(list_make1(lfirst(lc)), &state->css.ss.ps);
+		qual->clause = -1;
+		foreach(lc2, plan->custom_exprs)
+		{
+			if (equal(lfirst(lc), lfirst(lc2)))
+				qual->clause = foreach_current_index(lc2);
+		}
+		pull_varattnos(lfirst(lc), plan->scan.scanrelid, &attributes);
+		whole = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, attributes);
+		qual->columns = palloc(Max(state->ncolumns, 1) * sizeof(int));
+		for (int i = 0; i < state->ncolumns; i++)
+		{
+			if (whole || bms_is_member(state->columns[i] - FirstLowInvalidHeapAttributeNumber,
+									   attributes))
+				qual->columns[qual->ncolumns++] = i;
+		}
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* Clear pass of the rows for which a condition does not hold that the filter has
+ * left open; false if none is left. */
+static bool
+check_quals(TableScan *state)
+{
+	ExprContext *context = state->css.ss.ps.ps_ExprContext;
+	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
+
+	for (int i = 0; i < state->nquals; i++)
+	{
+		const ScanQual *qual = &state->quals[i];
+
+		if (qual->clause >= 0 && tsdb_chunk_filter_settles(state->filter, qual->clause))
+			continue;
+		if (state->all_pass)
+			memset(state->pass, true, state->nrows);
+		state->all_pass = false;
+		clear_slot(state);
+		for (int j = 0; j < qual->ncolumns; j++)
+			get_column(state, qual->columns[j]);
+		context->ecxt_scantuple = slot;
+		for (uint32 row = 0; row < state->nrows; row++)
+		{
+			if (!state->pass[row])
+				continue;
+			ExecClearTuple(slot);
+			for (int j = 0; j < qual->ncolumns; j++)
+				show_column(state, slot, qual->columns[j], row);
+			store_row(state, slot, row);
+			ResetExprContext(context);
+			state->pass[row] = ExecQual(qual->state, context);
+			if (!state->pass[row])
+			{
+				state->npass--;
+				InstrCountFiltered1(&state->css.ss, 1);
+			}
+		}
+		if (state->npass == 0)
+			return false;
+	}
+	return true;
+}
+
+/* Rows of the row store that the conditions hold for. */
+static bool
+gather_rows(TableScan *state)
+{
+	ScanState  *node = &state->css.ss;
+	TupleTableSlot *slot = node->ss_ScanTupleSlot;
+	TupleDesc	tupdesc = RelationGetDescr(node->ss_currentRelation);
+	ExprContext *context = node->ps.ps_ExprContext;
+	MemoryContext old;
+	TsdbColumn *columns;
+
+	close_chunk(state);
+	state->nrows = 0;
+	state->all_pass = true;
+	old = MemoryContextSwitchTo(state->memory);
+	columns = palloc0(Max(state->ncolumns, 1) * sizeof(TsdbColumn));
+	MemoryContextSwitchTo(old);
+	context->ecxt_scantuple = slot;
+	while (state->nrows < TSDB_CHUNK_ROWS && next_stored_row(state, ForwardScanDirection))
+	{
+		ResetExprContext(context);
+		if (!ExecQual(node->ps.qual, context))
+		{
+			InstrCountFiltered1(node, 1);
+			continue;
+		}
+		old = MemoryContextSwitchTo(state->memory);
+		for (int i = 0; i < state->ncolumns; i++)
+		{
+			TsdbColumn *column = &columns[i];
+			Form_pg_attribute att = TupleDescAttr(tupdesc, state->columns[i] - 1);
+			bool	   *isnull;
+
+			if (state->nrows == 0)
+			{
+				column->values = palloc(TSDB_CHUNK_ROWS * sizeof(Datum));
+				column->nulls = palloc(TSDB_CHUNK_ROWS * sizeof(bool));
+				state->values[i] = column;
+			}
+			isnull = &column->nulls[state->nrows];
+			column->values[state->nrows] = slot_getattr(slot, state->columns[i], isnull);
+			if (*isnull)
+				column->any_null = true;
+			else
+				column->values[state->nrows] = datumCopy(column->values[state->nrows],
+														 att->attbyval, att->attlen);
+		}
+		MemoryContextSwitchTo(old);
+		state->nrows++;
+	}
+	state->npass = state->nrows;
+	return state->nrows > 0;
+}
+
+bool
+tsdb_table_scan_next_batch(CustomScanState *node, TsdbBatch *batch)
+{
+	TableScan  *state = (TableScan *) node;
+	Instrumentation *instrument = node->ss.ps.instrument;
+	bool		found;
+
+	if (instrument != NULL)
+		InstrStartNode(instrument);
+	if (!state->ready)
+		get_ready(state);
+	if (state->quals == NULL)
+		prepare_quals(state);
+	found = gather_rows(state);
+	while (!found && !state->by_rows && next_chunk(state))
+		found = check_quals(state);
+	if (found)
+		*batch = (TsdbBatch)
+	{
+		.nrows = state->nrows,
+		.npass = state->npass,
+		.pass = state->all_pass ? NULL : state->pass,
+		.summary = state->summary
+	};
+	if (instrument != NULL)
+		InstrStopNode(instrument, found ? state->npass : 0);
+	return found;
+}
+
+const TsdbColumn *
+tsdb_table_scan_column(CustomScanState *node, AttrNumber attno)
+{
+	TableScan  *state = (TableScan *) node;
+	int			place = place_of_column(state, attno);
+
+	if (place < 0)
+		elog(ERROR, "column %d is not read by the scan", attno);
+	return get_column(state, place);
 }
 
 /* ---- parallel ---- */

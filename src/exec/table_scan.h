@@ -15,9 +15,30 @@
 #ifndef TSDB_EXEC_TABLE_SCAN_H
 #define TSDB_EXEC_TABLE_SCAN_H
 
+#include "chunk/chunk.h"
+#include "nodes/execnodes.h"
 #include "nodes/extensible.h"
 
 extern const CustomScanMethods tsdb_table_scan_methods;
+
+/*
+ * Instead of rows, their columns: for who reads the scan node below himself.  Rows
+ * of a chunk, or up to as many of the row store, of which the node's conditions
+ * hold for at least one.
+ */
+typedef struct TsdbBatch
+{
+	uint32		nrows;
+	uint32		npass;			/* rows for which they hold */
+	const uint8 *pass;			/* true for these, or NULL: for all */
+	const TsdbChunkSummary *summary;	/* of the chunk; NULL for the row store */
+} TsdbBatch;
+
+/* The next batch, valid until the next call; false at the end. */
+extern bool tsdb_table_scan_next_batch(CustomScanState *node, TsdbBatch *batch);
+
+/* A column of the batch at hand, one of those that the node reads. */
+extern const TsdbColumn *tsdb_table_scan_column(CustomScanState *node, AttrNumber attno);
 
 /* When the library is loaded. */
 extern void tsdb_table_scan_init(void);
