@@ -20,6 +20,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "parser/analyze.h"
+#include "plan/aggregate_path.h"
 #include "plan/bitmap_guard.h"
 #include "plan/gapfill_path.h"
 #include "plan/key_arbiter.h"
@@ -203,6 +204,11 @@ define_settings(void)
 							 "Such a scan stands for a sequential scan of a tsdb table that has chunks.",
 							 &tsdb_enable_scan, true,
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomBoolVariable("tsdb.enable_aggregate",
+							 "Enables the planner's use of aggregation by columns.",
+							 "Groups and aggregates rows of a tsdb table without forming them, from statistics where these tell.",
+							 &tsdb_enable_aggregate, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("tsdb.compact_always",
 							 "Compacts all tables before every statement.",
 							 "For tests.",
@@ -222,6 +228,7 @@ _PG_init(void)
 	tsdb_salvage_init();
 	tsdb_salvage_plan_init();
 	tsdb_scan_path_init();
+	tsdb_aggregate_path_init();
 	tsdb_progress_init();
 	tsdb_worker_init();
 	tsdb_compact_always_init();

@@ -32,6 +32,7 @@ typedef enum Counter
 {
 	COUNT_CHUNKS,				/* that the snapshot sees */
 	COUNT_PRUNED,				/* ruled out by their statistics */
+	COUNT_DECODED,				/* of which a column was read */
 	COUNT_FILTERED,				/* of which no row was left after the conditions */
 	COUNT_ROWS_FILTERED,		/* ruled out in the other chunks */
 	COUNT_ROW_STORE,			/* rows of the row store */
@@ -172,6 +173,7 @@ get_reader(TableScan *state)
 		state->reader = tsdb_directory_open_chunk(&state->handle,
 												  RelationGetDescr(state->css.ss.ss_currentRelation));
 		MemoryContextSwitchTo(old);
+		state->counts[COUNT_DECODED]++;
 	}
 	return state->reader;
 }
@@ -653,6 +655,7 @@ explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 		return;
 	ExplainPropertyUInteger("Chunks", NULL, state->counts[COUNT_CHUNKS], es);
 	ExplainPropertyUInteger("Chunks Pruned", NULL, state->counts[COUNT_PRUNED], es);
+	ExplainPropertyUInteger("Chunks Decoded", NULL, state->counts[COUNT_DECODED], es);
 	ExplainPropertyUInteger("Chunks Filtered", NULL, state->counts[COUNT_FILTERED], es);
 	ExplainPropertyUInteger("Rows Removed in Chunks", NULL, state->counts[COUNT_ROWS_FILTERED],
 							es);

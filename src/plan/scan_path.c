@@ -24,8 +24,11 @@
 #include "utils/rel.h"
 #include "utils/spccache.h"
 
-/* Showing a row of a chunk costs so much of what a row of heap does. */
+/* Showing a row of a chunk costs so much of what a row of heap does; having it in a
+ * batch costs so much, and a condition on it so much of what it costs for a row. */
 #define ROW_COST		0.5
+#define BATCH_ROW_COST	0.02
+#define BATCH_QUAL_COST	0.1
 
 bool		tsdb_enable_scan = true;
 
@@ -122,6 +125,8 @@ typedef struct ScanCost
 {
 	double		columns;		/* part of the columns that are read */
 	double		chunks;			/* part of the chunks that are */
+	Cost		row;			/* per row that is read */
+	Cost		result;			/* per row that is returned */
 } ScanCost;
 
 /* Chunks are sorted by series and time: conditions on these columns leave out
@@ -182,8 +187,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const ScanCost *scan, int workers)
 	get_tablespace_page_costs(rel->reltablespace, NULL, &page_cost);
 	path->rows = clamp_row_est((path->param_info != NULL ? path->param_info->ppi_rows :
 								rel->rows) / share);
-	cpu = (cpu_tuple_cost * ROW_COST + rel->baserestrictcost.per_tuple) * rel->tuples *
-		scan->chunks + path->pathtarget->cost.per_tuple * path->rows * share;
+	cpu = scan->row * rel->tuples * scan->chunks + scan->result * path->rows * share;
 	path->startup_cost = rel->baserestrictcost.startup + path->pathtarget->cost.startup +
 		(enable_seqscan ? 0 : disable_cost);
 	path->total_cost = path->startup_cost + cpu / share +
@@ -191,59 +195,112 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const ScanCost *scan, int workers)
 	return custom;
 }
 
+/* The table of a relation that can be scanned so, opened; or NULL. */
+static Relation
+open_table(PlannerInfo *root, RelOptInfo *rel)
+{
+	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
+	Relation	table;
+	TsdbStorage *storage = NULL;
+
+	if (!tsdb_enable_scan || tsdb_damaged_chunks != TSDB_DAMAGED_ERROR ||
+		rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL ||
+		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
+		IS_DUMMY_REL(rel) || needs_tuple(rel))
+		return NULL;
+
+	table = table_open(rte->relid, NoLock);
+	if (tsdb_is_table(table))
+		storage = tsdb_storage_open(table, AccessShareLock);
+	if (storage != NULL)
+	{
+		tsdb_storage_close(storage);
+		return table;
+	}
+	table_close(table, NoLock);
+	return NULL;
+}
+
 static void
-add_paths(PlannerInfo *root, RelOptInfo *rel, Relation table)
+estimate(PlannerInfo *root, RelOptInfo *rel, Relation table, ScanCost *scan)
 {
 	List	   *clauses = extract_actual_clauses(rel->baserestrictinfo, false);
 	int			columns = list_length(list_columns(list_concat_copy(rel->reltarget->exprs,
 																	clauses), rel->relid, table));
-	ScanCost	scan = {
-		.columns = (columns + 1.0) / (RelationGetNumberOfAttributes(table) + 1.0),
-		.chunks = chunks_read(root, rel, table)
-	};
+
+	scan->columns = (columns + 1.0) / (RelationGetNumberOfAttributes(table) + 1.0);
+	scan->chunks = chunks_read(root, rel, table);
+	scan->row = cpu_tuple_cost * ROW_COST + rel->baserestrictcost.per_tuple;
+	scan->result = rel->reltarget->cost.per_tuple;
+}
+
+/* As many as the server has found right for a sequential scan. */
+int
+tsdb_scan_path_workers(const RelOptInfo *rel)
+{
 	ListCell   *lc;
 	int			workers = 0;
 
-	add_path(rel, &make_path(root, rel, &scan, 0)->path);
 	if (!rel->consider_parallel || rel->lateral_relids != NULL)
-		return;
-
-	/* as many as the server has found right for a sequential scan */
+		return 0;
 	foreach(lc, rel->partial_pathlist)
 	{
 		Path	   *path = lfirst(lc);
 
-		if (path->pathtype == T_SeqScan)
+		if (IsA(path, ProjectionPath))
+			path = ((ProjectionPath *) path)->subpath;
+		if (path->pathtype == T_SeqScan || path->pathtype == T_CustomScan)
 			workers = Max(workers, path->parallel_workers);
 	}
-	if (workers > 0)
-		add_partial_path(rel, &make_path(root, rel, &scan, workers)->path);
+	return workers;
+}
+
+Path *
+tsdb_scan_path_for_batches(PlannerInfo *root, RelOptInfo *rel, int workers)
+{
+	Relation	table = open_table(root, rel);
+	ScanCost	scan;
+	ListCell   *lc;
+	Path	   *path;
+
+	if (table == NULL)
+		return NULL;
+	estimate(root, rel, table, &scan);
+	scan.row = cpu_tuple_cost * BATCH_ROW_COST;
+	scan.result = 0;
+	foreach(lc, rel->baserestrictinfo)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
+		QualCost	cost;
+		AttrNumber	attno;
+
+		cost_qual_eval_node(&cost, (Node *) info, root);
+		scan.row += cost.per_tuple *
+			(is_safe_early(rel, info) &&
+			 tsdb_chunk_filter_understands(info->clause, rel->relid, &attno) ? BATCH_QUAL_COST : 1);
+	}
+	path = &make_path(root, rel, &scan, workers)->path;
+	table_close(table, NoLock);
+	return path;
 }
 
 static void
 rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte)
 {
 	Relation	table;
-	TsdbStorage *storage;
+	ScanCost	scan;
+	int			workers;
 
 	if (previous_hook != NULL)
 		previous_hook(root, rel, relid, rte);
-	if (!tsdb_enable_scan || tsdb_damaged_chunks != TSDB_DAMAGED_ERROR ||
-		rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL ||
-		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
-		IS_DUMMY_REL(rel) || needs_tuple(rel))
+	table = open_table(root, rel);
+	if (table == NULL)
 		return;
-
-	table = table_open(rte->relid, NoLock);
-	if (tsdb_is_table(table))
-	{
-		storage = tsdb_storage_open(table, AccessShareLock);
-		if (storage != NULL)
-		{
-			tsdb_storage_close(storage);
-			add_paths(root, rel, table);
-		}
-	}
+	estimate(root, rel, table, &scan);
+	add_path(rel, &make_path(root, rel, &scan, 0)->path);
+	workers = tsdb_scan_path_workers(rel);
+	if (workers > 0)
+		add_partial_path(rel, &make_path(root, rel, &scan, workers)->path);
 	table_close(table, NoLock);
 }
 

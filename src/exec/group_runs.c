@@ -1,0 +1,400 @@
+/*
+ * group_runs.c
+ *		Divides the rows of a batch into runs that belong to one group each.
+ */
+#include "postgres.h"
+
+#include "exec/group_runs.h"
+
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "pgtime.h"
+#include "utils/date.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* The rows of a batch by one key: run i begins at starts[i]. */
+typedef struct KeyRuns
+{
+	TsdbGroupKey key;
+	uint32		count;
+	uint32		at;				/* the run that tsdb_group_runs_next() is in */
+	uint32	   *starts;			/* TSDB_CHUNK_ROWS + 1, the last one is the end */
+	Datum	   *values;
+	bool	   *nulls;
+	uint32		guess;			/* rows of the last bucket */
+} KeyRuns;
+
+struct TsdbGroupRuns
+{
+	int			nkeys;
+	KeyRuns    *keys;
+	uint32		begin;			/* rows of the batch at hand */
+	uint32		end;
+	ExprContext *context;
+	TupleTableSlot *slot;
+	MemoryContext memory;		/* of values, reset for each batch */
+};
+
+TsdbGroupRuns *
+tsdb_group_runs_create(int nkeys, const TsdbGroupKey *keys, ExprContext *context,
+					   TupleTableSlot *slot)
+{
+	TsdbGroupRuns *runs = palloc0(sizeof(TsdbGroupRuns));
+
+	runs->nkeys = nkeys;
+	runs->keys = palloc0(Max(nkeys, 1) * sizeof(KeyRuns));
+	for (int i = 0; i < nkeys; i++)
+	{
+		KeyRuns    *key = &runs->keys[i];
+
+		key->key = keys[i];
+		key->starts = palloc((TSDB_CHUNK_ROWS + 1) * sizeof(uint32));
+		key->values = palloc(TSDB_CHUNK_ROWS * sizeof(Datum));
+		key->nulls = palloc(TSDB_CHUNK_ROWS * sizeof(bool));
+		key->guess = 1;
+	}
+	runs->context = context;
+	runs->slot = slot;
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	runs->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb group keys",
+										 ALLOCSET_DEFAULT_SIZES);
+	return runs;
+}
+
+/* ---- values of keys ---- */
+
+static bool
+is_same(const TsdbGroupKey *key, Datum a, bool a_null, Datum b, bool b_null)
+{
+	if (a_null || b_null)
+		return a_null && b_null;
+	if (key->by_value)
+		return a == b;
+	return datum_image_eq(a, b, false, key->length);
+}
+
+/* Evaluate a key's expression for a value of its column. */
+static Datum
+evaluate(TsdbGroupRuns *runs, const TsdbGroupKey *key, Datum value, bool isnull,
+		 bool *result_null)
+{
+	TupleTableSlot *slot = runs->slot;
+	MemoryContext old;
+	Datum		result;
+
+	slot->tts_values[key->attno - 1] = value;
+	slot->tts_isnull[key->attno - 1] = isnull;
+	runs->context->ecxt_scantuple = slot;
+	ResetExprContext(runs->context);
+	result = ExecEvalExprSwitchContext(key->state, runs->context, result_null);
+	if (!*result_null && !key->by_value)
+	{
+		old = MemoryContextSwitchTo(runs->memory);
+		result = datumCopy(result, false, key->length);
+		MemoryContextSwitchTo(old);
+	}
+	return result;
+}
+
+static void
+begin_run(KeyRuns *key, uint32 row, Datum value, bool isnull)
+{
+	key->starts[key->count] = row;
+	key->values[key->count] = value;
+	key->nulls[key->count] = isnull;
+	key->count++;
+}
+
+/* Begin a run, unless the one before is of the same value. */
+static void
+continue_run(KeyRuns *key, uint32 row, Datum value, bool isnull)
+{
+	uint32		last = key->count - 1;
+
+	if (key->count == 0 ||
+		!is_same(&key->key, value, isnull, key->values[last], key->nulls[last]))
+		begin_run(key, row, value, isnull);
+}
+
+int64
+tsdb_group_runs_order(Oid type, Datum value)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		case DATEOID:
+			return DatumGetDateADT(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+bool
+tsdb_group_runs_orders(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID || type == DATEOID ||
+		type == TIMESTAMPOID || type == TIMESTAMPTZOID;
+}
+
+/* Does the key never fall between these values of its column? */
+static bool
+rises_between(const TsdbGroupKey *key, Datum low, Datum high)
+{
+	long		before_offset;
+	long		after_offset;
+	int			before_dst;
+	int			after_dst;
+	pg_time_t	from;
+	pg_time_t	change;
+	int			found;
+
+	if (key->rule == TSDB_BUCKET_RISING)
+		return true;
+	if (key->rule != TSDB_BUCKET_RISING_IN_ZONE)
+		return false;
+
+	/* a date or local time becomes an instant, or the other way round */
+	if (key->column_type != TIMESTAMPTZOID ||
+		TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(low)) ||
+		TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(high)))
+		return false;
+	from = timestamptz_to_time_t(DatumGetTimestampTz(low)) - 1;
+	found = pg_next_dst_boundary(&from, &before_offset, &before_dst, &change, &after_offset,
+								 &after_dst, session_timezone);
+	return found == 0 ||
+		(found > 0 && change > timestamptz_to_time_t(DatumGetTimestampTz(high)));
+}
+
+/* ---- dividing by one key ---- */
+
+/* By a column. */
+static void
+divide_column(KeyRuns *key, const TsdbColumn *column, uint32 begin, uint32 end)
+{
+	const Datum *values = column->values;
+	uint32		start = begin;
+
+	begin_run(key, begin, values[begin], column->nulls[begin]);
+	if (key->key.by_value && !column->any_null)
+	{
+		for (uint32 row = begin + 1; row < end; row++)
+		{
+			if (values[row] != values[start])
+			{
+				start = row;
+				begin_run(key, row, values[row], false);
+			}
+		}
+		return;
+	}
+	for (uint32 row = begin + 1; row < end; row++)
+		continue_run(key, row, values[row], column->nulls[row]);
+}
+
+/* Row by row, as little as possible. */
+static void
+divide_any(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, uint32 begin, uint32 end)
+{
+	const TsdbGroupKey *what = &key->key;
+
+	for (uint32 row = begin; row < end; row++)
+	{
+		Datum		value;
+		bool		isnull;
+
+		if (row > begin && tsdb_group_runs_orders(what->column_type) &&
+			column->values[row] == column->values[row - 1] &&
+			column->nulls[row] == column->nulls[row - 1])
+			continue;
+		value = evaluate(runs, what, column->values[row], column->nulls[row], &isnull);
+		continue_run(key, row, value, isnull);
+	}
+}
+
+/* A key's value. */
+typedef struct Bucket
+{
+	Datum		value;
+	bool		isnull;
+} Bucket;
+
+/* Is the bucket of this value of the column another one?  Then sets it. */
+static bool
+is_other_bucket(TsdbGroupRuns *runs, const TsdbGroupKey *key, Datum value,
+				const Bucket *bucket, Bucket *other)
+{
+	Bucket		found;
+
+	found.value = evaluate(runs, key, value, false, &found.isnull);
+	if (is_same(key, found.value, found.isnull, bucket->value, bucket->isnull))
+		return false;
+	*other = found;
+	return true;
+}
+
+/*
+ * Rows without nulls, sorted by the column, between which the key never falls.
+ * Most buckets have as many rows as the one before: look there for the end first,
+ * then in steps twice as long, then half as long.
+ */
+static void
+divide_rising(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, uint32 begin,
+			  uint32 end)
+{
+	const TsdbGroupKey *what = &key->key;
+	const Datum *values = column->values;
+	Bucket		bucket;
+	Bucket		last;
+
+	bucket.value = evaluate(runs, what, values[begin], false, &bucket.isnull);
+	last = bucket;
+	is_other_bucket(runs, what, values[end - 1], &bucket, &last);
+	for (uint32 row = begin;;)
+	{
+		uint32		low = row;	/* the last row that is known to be in the bucket */
+		uint32		high = end - 1; /* the first that is known not to be */
+		Bucket		next = last;
+
+		continue_run(key, row, bucket.value, bucket.isnull);
+		if (is_same(what, bucket.value, bucket.isnull, last.value, last.isnull))
+			return;
+		for (uint32 step = key->guess; row + step < high; step *= 2)
+		{
+			if (is_other_bucket(runs, what, values[row + step], &bucket, &next))
+				high = row + step;
+			else
+				low = row + step;
+		}
+		for (uint32 probe = high - 1; probe > low; probe = low + (high - low) / 2)
+		{
+			if (is_other_bucket(runs, what, values[probe], &bucket, &next))
+				high = probe;
+			else
+				low = probe;
+		}
+		key->guess = high - row;
+		row = high;
+		bucket = next;
+	}
+}
+
+/* By an expression: each sorted part of the rows on its own. */
+static void
+divide_expression(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, uint32 begin,
+				  uint32 end)
+{
+	Oid			type = key->key.column_type;
+	const Datum *values = column->values;
+
+	if (key->key.rule == TSDB_BUCKET_ANY || !tsdb_group_runs_orders(type) || column->any_null)
+	{
+		divide_any(runs, key, column, begin, end);
+		return;
+	}
+	while (begin < end)
+	{
+		uint32		stop = begin + 1;
+		int64		before = tsdb_group_runs_order(type, values[begin]);
+
+		while (stop < end && tsdb_group_runs_order(type, values[stop]) >= before)
+			before = tsdb_group_runs_order(type, values[stop++]);
+		if (rises_between(&key->key, values[begin], values[stop - 1]))
+			divide_rising(runs, key, column, begin, stop);
+		else
+			divide_any(runs, key, column, begin, stop);
+		begin = stop;
+	}
+}
+
+/* Do statistics say that all rows of the chunk have the same key? */
+static bool
+divide_by_statistics(TsdbGroupRuns *runs, KeyRuns *key, const TsdbBatch *batch)
+{
+	const TsdbGroupKey *what = &key->key;
+	const TsdbColumnStats *stats;
+	Datum		min;
+	Datum		max;
+	bool		min_null;
+	bool		max_null;
+
+	if (batch->summary == NULL || what->attno > batch->summary->natts)
+		return false;
+	stats = &batch->summary->columns[what->attno - 1];
+	if (stats->nnulls > 0 || !stats->has_range)
+		return false;
+	if (what->rule == TSDB_BUCKET_COLUMN)
+	{
+		if (!is_same(what, stats->min, false, stats->max, false))
+			return false;
+		begin_run(key, runs->begin, stats->min, false);
+		return true;
+	}
+	if (!tsdb_group_runs_orders(what->column_type) || !rises_between(what, stats->min, stats->max))
+		return false;
+	min = evaluate(runs, what, stats->min, false, &min_null);
+	max = evaluate(runs, what, stats->max, false, &max_null);
+	if (!is_same(what, min, min_null, max, max_null))
+		return false;
+	begin_run(key, runs->begin, min, min_null);
+	return true;
+}
+
+/* ---- dividing by all ---- */
+
+void
+tsdb_group_runs_divide(TsdbGroupRuns *runs, CustomScanState *scan, const TsdbBatch *batch)
+{
+	runs->begin = 0;
+	runs->end = batch->nrows;
+	while (batch->pass != NULL && !batch->pass[runs->begin])
+		runs->begin++;
+	while (batch->pass != NULL && !batch->pass[runs->end - 1])
+		runs->end--;
+
+	MemoryContextReset(runs->memory);
+	for (int i = 0; i < runs->nkeys; i++)
+	{
+		KeyRuns    *key = &runs->keys[i];
+
+		key->count = 0;
+		key->at = 0;
+		if (!divide_by_statistics(runs, key, batch))
+		{
+			const TsdbColumn *column = tsdb_table_scan_column(scan, key->key.attno);
+
+			if (key->key.rule == TSDB_BUCKET_COLUMN)
+				divide_column(key, column, runs->begin, runs->end);
+			else
+				divide_expression(runs, key, column, runs->begin, runs->end);
+		}
+		key->starts[key->count] = runs->end;
+	}
+}
+
+bool
+tsdb_group_runs_next(TsdbGroupRuns *runs, uint32 *from, uint32 *to, Datum *values, bool *nulls)
+{
+	if (runs->begin == runs->end)
+		return false;
+	*from = runs->begin;
+	*to = runs->end;
+	for (int i = 0; i < runs->nkeys; i++)
+	{
+		KeyRuns    *key = &runs->keys[i];
+
+		while (key->starts[key->at + 1] <= *from)
+			key->at++;
+		*to = Min(*to, key->starts[key->at + 1]);
+		values[i] = key->values[key->at];
+		nulls[i] = key->nulls[key->at];
+	}
+	runs->begin = *to;
+	return true;
+}

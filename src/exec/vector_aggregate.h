@@ -1,0 +1,79 @@
+/*
+ * vector_aggregate.h
+ *		Aggregate functions over columns: the states that PostgreSQL's own would have.
+ *
+ * Computes the partial state of an aggregate (what its transition function leaves
+ * and its combine function takes) for runs of rows at once, or from a chunk's
+ * statistics.  The server's own Finalize Aggregate does the rest, so that results,
+ * types and errors are the server's.
+ *
+ *	count(*), count(x)							any type
+ *	sum, avg									smallint, integer, bigint, real, double precision
+ *	stddev, variance and their kin				real, double precision
+ *	min, max									these, date, timestamp, timestamptz
+ *	bool_and, bool_or, every					boolean
+ *
+ * Sums of floats add in another order than one by one, as those of parallel queries
+ * do.  Values so large that the order decides on an overflow are added one by one,
+ * with the checks of the server's functions.
+ */
+#ifndef TSDB_EXEC_VECTOR_AGGREGATE_H
+#define TSDB_EXEC_VECTOR_AGGREGATE_H
+
+#include "chunk/chunk.h"
+#include "nodes/pg_list.h"
+#include "nodes/primnodes.h"
+
+typedef struct TsdbAggregate
+{
+	int			function;		/* what to compute, see vector_aggregate.c */
+	AttrNumber	attno;			/* of the argument, 0 for count(*) */
+	Oid			type;			/* of the argument */
+} TsdbAggregate;
+
+/* Zeroes are the state of no rows. */
+typedef struct TsdbAggregateState
+{
+	int64		count;			/* values that were not null */
+	union
+	{
+		int64		integer;	/* sum or extreme */
+		int128		wide;		/* sum */
+		float4		real;		/* sum */
+		double		extreme;
+		struct
+		{
+			double		sum;
+			double		squares;	/* of differences from the mean */
+		}			moments;
+	}			u;
+} TsdbAggregateState;
+
+/* Some rows of a column. */
+typedef struct TsdbColumnRun
+{
+	const TsdbColumn *column;	/* NULL for count(*) */
+	const uint8 *pass;			/* false for rows to leave out; NULL: none */
+	uint32		from;
+	uint32		to;
+} TsdbColumnRun;
+
+/* Can the call be computed here?  Arguments are columns of the relation. */
+extern bool tsdb_aggregate_understands(const Aggref *call, Index relid);
+
+/* For one that can; calls are all of the query, since some share a state. */
+extern void tsdb_aggregate_init(TsdbAggregate *aggregate, const Aggref *call, List *calls);
+
+extern void tsdb_aggregate_add(const TsdbAggregate *aggregate, TsdbAggregateState *state,
+							   const TsdbColumnRun *run);
+
+/* Add all rows of a chunk; false, and nothing done, if statistics do not tell. */
+extern bool tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate,
+									 TsdbAggregateState *state,
+									 const TsdbChunkSummary *summary);
+
+/* The partial state as the server's aggregates exchange it, in the current context. */
+extern Datum tsdb_aggregate_partial(const TsdbAggregate *aggregate,
+									const TsdbAggregateState *state, bool *isnull);
+
+#endif							/* TSDB_EXEC_VECTOR_AGGREGATE_H */
