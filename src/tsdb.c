@@ -23,6 +23,7 @@
 #include "plan/aggregate_path.h"
 #include "plan/bitmap_guard.h"
 #include "plan/gapfill_path.h"
+#include "plan/in_list.h"
 #include "plan/key_arbiter.h"
 #include "plan/publication_guard.h"
 #include "plan/salvage_plan.h"
@@ -199,6 +200,11 @@ define_settings(void)
 							&tsdb_shards, TSDB_SHARDS_DEFAULT,
 							TSDB_SHARDS_MIN, TSDB_SHARDS_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("tsdb.enable_in_list",
+							 "Lets the planner turn IN (SELECT …) of a small table into a list of values.",
+							 "Chunks of a tsdb table are then ruled out by the values found.",
+							 &tsdb_enable_in_list, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("tsdb.enable_scan",
 							 "Enables the planner's use of scans that read the columns they need.",
 							 "Such a scan stands for a sequential scan of a tsdb table that has chunks.",
@@ -229,6 +235,7 @@ _PG_init(void)
 	tsdb_salvage_plan_init();
 	tsdb_scan_path_init();
 	tsdb_aggregate_path_init();
+	tsdb_in_list_init();
 	tsdb_progress_init();
 	tsdb_worker_init();
 	tsdb_compact_always_init();

@@ -20,7 +20,7 @@
 #include "utils/typcache.h"
 
 /* Of a longer array only whether it is null counts. */
-#define ELEMENTS_MAX	10000
+#define ELEMENTS_MAX	100000
 
 typedef enum ClauseKind
 {

@@ -12,13 +12,13 @@
 #include "am/salvage.h"
 #include "am/scan.h"
 #include "commands/explain.h"
+#include "compat/compat.h"
 #include "exec/chunk_filter.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
-#include "pgstat.h"
 #include "port/atomics.h"
 #include "store/chunk_tid.h"
 #include "store/marks.h"
@@ -538,7 +538,10 @@ tsdb_table_scan_next_batch(CustomScanState *node, TsdbBatch *batch)
 		prepare_quals(state);
 	found = gather_rows(state);
 	while (!found && !state->by_rows && next_chunk(state))
+	{
 		found = check_quals(state);
+		tsdb_count_rows_read(node->ss.ss_currentRelation, state->npass);
+	}
 	if (found)
 		*batch = (TsdbBatch)
 	{

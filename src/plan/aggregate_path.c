@@ -187,6 +187,7 @@ make_partial_path(PlannerInfo *root, Grouping *grouping, int workers)
 
 	if (scan == NULL)
 		return NULL;
+	rel->reloptkind = grouping->output->reloptkind;
 	rows = scan->rows;
 	custom = makeNode(CustomPath);
 	custom->custom_paths = list_make1(scan);

@@ -6,6 +6,8 @@
 
 #include "plan/scan_path.h"
 
+#include <math.h>
+
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "am/handler.h"
@@ -29,6 +31,12 @@
 #define ROW_COST		0.5
 #define BATCH_ROW_COST	0.02
 #define BATCH_QUAL_COST	0.1
+
+/* In units of a sequential page read: looking at a chunk's statistics, opening it, and
+ * decoding a column of it. */
+#define CHUNK_COST		0.3
+#define OPEN_COST		1.0
+#define COLUMN_COST		0.3
 
 bool		tsdb_enable_scan = true;
 
@@ -123,7 +131,8 @@ static const CustomPathMethods path_methods = {
 /* What is known of a table for the cost of scanning it. */
 typedef struct ScanCost
 {
-	double		columns;		/* part of the columns that are read */
+	int			ncolumns;		/* columns that are read */
+	double		columns;		/* their part of all */
 	double		chunks;			/* part of the chunks that are */
 	Cost		row;			/* per row that is read */
 	Cost		result;			/* per row that is returned */
@@ -165,6 +174,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const ScanCost *scan, int workers)
 	Path	   *path = &custom->path;
 	double		share = 1;
 	double		page_cost;
+	double		chunks;
 	Cost		cpu;
 
 	path->pathtype = T_CustomScan;
@@ -187,7 +197,10 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const ScanCost *scan, int workers)
 	get_tablespace_page_costs(rel->reltablespace, NULL, &page_cost);
 	path->rows = clamp_row_est((path->param_info != NULL ? path->param_info->ppi_rows :
 								rel->rows) / share);
-	cpu = scan->row * rel->tuples * scan->chunks + scan->result * path->rows * share;
+	chunks = ceil(rel->tuples / TSDB_CHUNK_ROWS);
+	cpu = scan->row * rel->tuples * scan->chunks + scan->result * path->rows * share +
+		chunks * CHUNK_COST +
+		ceil(chunks * scan->chunks) * (OPEN_COST + COLUMN_COST * scan->ncolumns);
 	path->startup_cost = rel->baserestrictcost.startup + path->pathtarget->cost.startup +
 		(enable_seqscan ? 0 : disable_cost);
 	path->total_cost = path->startup_cost + cpu / share +
@@ -225,10 +238,10 @@ static void
 estimate(PlannerInfo *root, RelOptInfo *rel, Relation table, ScanCost *scan)
 {
 	List	   *clauses = extract_actual_clauses(rel->baserestrictinfo, false);
-	int			columns = list_length(list_columns(list_concat_copy(rel->reltarget->exprs,
-																	clauses), rel->relid, table));
 
-	scan->columns = (columns + 1.0) / (RelationGetNumberOfAttributes(table) + 1.0);
+	scan->ncolumns = list_length(list_columns(list_concat_copy(rel->reltarget->exprs, clauses),
+											  rel->relid, table));
+	scan->columns = (scan->ncolumns + 1.0) / (RelationGetNumberOfAttributes(table) + 1.0);
 	scan->chunks = chunks_read(root, rel, table);
 	scan->row = cpu_tuple_cost * ROW_COST + rel->baserestrictcost.per_tuple;
 	scan->result = rel->reltarget->cost.per_tuple;
@@ -284,6 +297,21 @@ tsdb_scan_path_for_batches(PlannerInfo *root, RelOptInfo *rel, int workers)
 	return path;
 }
 
+/* Sequential scans out of a list of paths: ours does the same for less, and its costs
+ * know of chunks. */
+static List *
+without_sequential(List *paths)
+{
+	ListCell   *lc;
+
+	foreach(lc, paths)
+	{
+		if (((Path *) lfirst(lc))->pathtype == T_SeqScan)
+			paths = foreach_delete_current(paths, lc);
+	}
+	return paths;
+}
+
 static void
 rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte)
 {
@@ -297,8 +325,10 @@ rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte
 	if (table == NULL)
 		return;
 	estimate(root, rel, table, &scan);
-	add_path(rel, &make_path(root, rel, &scan, 0)->path);
 	workers = tsdb_scan_path_workers(rel);
+	rel->pathlist = without_sequential(rel->pathlist);
+	rel->partial_pathlist = without_sequential(rel->partial_pathlist);
+	add_path(rel, &make_path(root, rel, &scan, 0)->path);
 	if (workers > 0)
 		add_partial_path(rel, &make_path(root, rel, &scan, workers)->path);
 	table_close(table, NoLock);
