@@ -287,6 +287,12 @@ tsdb_scan_path_for_batches(PlannerInfo *root, RelOptInfo *rel, int workers)
 		QualCost	cost;
 		AttrNumber	attno;
 
+		/* a node that evaluates it will stand above the scan, which then gives rows */
+		if (info->pseudoconstant)
+		{
+			table_close(table, NoLock);
+			return NULL;
+		}
 		cost_qual_eval_node(&cost, (Node *) info, root);
 		scan.row += cost.per_tuple *
 			(is_safe_early(rel, info) &&

@@ -25,7 +25,7 @@ INSERT INTO h SELECT '2024-10-26 20:00+00'::timestamptz + (i / 4) * '1 min'::int
 	CASE WHEN i % 2 = 0 THEN '-0' ELSE 0 END::float8, i / 4 * 60
 	FROM generate_series(1, 8000) i;
 CREATE TABLE m (LIKE h) USING tsdb;
-SELECT tsdb.set_key('m', time => 'ts', series => '{device}');
+SELECT tsdb.set_key('m', 'ts', '{device}');
 INSERT INTO m SELECT * FROM h;
 SELECT tsdb.compact('m');
 -- rows in the row store, rows that are gone, a column that chunks do not have
@@ -94,6 +94,8 @@ SELECT query, a.* FROM unnest(ARRAY[
 	'SELECT sum(big), avg(big) FROM $t WHERE big < -9000000000000000000',
 	'SELECT sum(late), count(late), avg(late) FROM $t',
 	'SELECT 1 FROM $t HAVING count(*) > 10',
+	'SELECT count(*), sum(code) FROM $t WHERE device = 1 AND device = 2',
+	'SELECT device, count(*) FROM $t WHERE current_setting(''work_mem'') = ''none'' GROUP BY device',
 	'SELECT count(*) + 1, sum(code)::text || ''x'' FROM $t HAVING max(code) > 3'
 ]) query, ask(query) a;
 

@@ -14,7 +14,7 @@ CREATE TABLE h (ts timestamptz NOT NULL, device int, v float8, host text);
 INSERT INTO h SELECT '2024-01-01'::timestamptz + i * '1 min'::interval, nullif(i % 8, 7), i / 8.0, 'host' || i % 8
 	FROM generate_series(1, 9000) i;
 CREATE TABLE m (LIKE h) USING tsdb;
-SELECT tsdb.set_key('m', time => 'ts', series => '{device}');
+SELECT tsdb.set_key('m', 'ts', '{device}');
 INSERT INTO m SELECT * FROM h;
 SELECT tsdb.compact('m');
 INSERT INTO h SELECT ts, device, -v, host FROM h WHERE v < 10;

@@ -23,7 +23,7 @@ INSERT INTO h SELECT '2024-01-01 00:00+00'::timestamptz + i * '1 min'::interval,
 	CASE i % 4 WHEN 0 THEN 'a' WHEN 1 THEN 'B' WHEN 2 THEN 'é' ELSE 'z' END, i
 	FROM generate_series(1, 8000) i;
 CREATE TABLE m (LIKE h) USING tsdb;
-SELECT tsdb.set_key('m', time => 'ts', series => '{device}');
+SELECT tsdb.set_key('m', 'ts', '{device}');
 INSERT INTO m SELECT * FROM h;
 SELECT tsdb.compact('m');
 -- columns that chunks do not have, rows in the row store, rows that are gone
