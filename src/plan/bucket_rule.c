@@ -121,7 +121,7 @@ constants_are(List *args, int argument, Constants wanted)
 }
 
 /* A time_bucket() of this extension: rises with its second argument, but for those
- * of a time zone, which have a fourth. */
+ * of a time zone, which have five arguments. */
 static bool
 is_rising_bucket(Oid function, List *args)
 {
@@ -131,7 +131,7 @@ is_rising_bucket(Oid function, List *args)
 	return name != NULL && strncmp(name, "time_bucket", strlen("time_bucket")) == 0 &&
 		OidIsValid(extension) &&
 		getExtensionOfObject(ProcedureRelationId, function) == extension &&
-		list_length(args) <= 3;
+		list_length(args) <= 4;
 }
 
 /* A call of a function, whose one argument that is not a constant is a rising
