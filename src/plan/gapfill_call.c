@@ -201,6 +201,13 @@ tsdb_gapfill_find_calls(PlannerInfo *root, TsdbGapfillCalls *calls)
 														root->processed_tlist), &context);
 	/* in its own arguments there can be no call that is the same */
 	(void) find_walker((Node *) calls->bucket->args, &context);
+
+	/* what is above a set-returning function would compute them from their parts */
+	if (query->hasTargetSRFs && calls->fills != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("locf() and interpolate() are not supported beside set-returning functions"),
+				 errhint("Call set-returning functions in a query around this one.")));
 	if (query->groupingSets != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

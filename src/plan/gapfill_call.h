@@ -7,8 +7,9 @@
  * A query that groups or aggregates may call time_bucket_gapfill() as an item of GROUP BY
  * by itself, and repeat that very call elsewhere; locf() and interpolate() may be
  * called anywhere in its target list and ORDER BY but inside of aggregates and of each
- * other.  All else is refused: 42803.  In queries that do neither the functions
- * are time_bucket() and their first argument.
+ * other, and not together with set-returning functions.  All else is refused: 42803 or
+ * 0A000.  In queries that do neither the functions are time_bucket() and their first
+ * argument.
  */
 #ifndef TSDB_PLAN_GAPFILL_CALL_H
 #define TSDB_PLAN_GAPFILL_CALL_H

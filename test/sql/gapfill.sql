@@ -163,7 +163,7 @@ SELECT DISTINCT count(*) FROM m GROUP BY time_bucket_gapfill(1, t, 0, 9) ORDER B
 SELECT time_bucket_gapfill(1, t, 0, 4) AS bucket, a, sum(v), row_number() OVER (PARTITION BY a ORDER BY time_bucket_gapfill(1, t, 0, 4)),
 	lag(sum(v)) OVER (PARTITION BY a ORDER BY time_bucket_gapfill(1, t, 0, 4)), sum(locf(sum(v))) OVER (PARTITION BY a ORDER BY time_bucket_gapfill(1, t, 0, 4)),
 	locf(sum(v)) FROM m WHERE a > 0 AND t < 4 GROUP BY 1, 2 ORDER BY a, bucket;
-SELECT time_bucket_gapfill(1, t, 0, 3) AS bucket, generate_series(1, locf(count(*))) FROM m WHERE a = 1 AND b = 'x' GROUP BY 1 ORDER BY 1, 2;
+SELECT time_bucket_gapfill(1, t, 0, 3) AS bucket, generate_series(1, coalesce(count(*), 1)) + 10 AS n FROM m WHERE a = 1 AND b = 'x' GROUP BY 1 ORDER BY 1, 2;
 CREATE TABLE filled USING tsdb AS SELECT time_bucket_gapfill(1, t, 0, 4) AS bucket, a, avg(v) AS v FROM m GROUP BY 1, 2;
 INSERT INTO filled SELECT time_bucket_gapfill(1, bucket, 0, 6), 7, locf(max(v)) FROM filled GROUP BY 1;
 SELECT a, count(*), count(v) FROM filled GROUP BY 1 ORDER BY 1;
@@ -356,7 +356,8 @@ SELECT refused('SELECT time_bucket_gapfill(1, t, 0, 4) + 1 FROM m GROUP BY 1',
 	'SELECT time_bucket_gapfill(1, t, 0, 4), max(locf(v)) FROM m GROUP BY 1',
 	'SELECT time_bucket_gapfill(1, t, 0, 4), locf(max(max(v)) OVER ()) FROM m GROUP BY 1',
 	'SELECT time_bucket_gapfill(1, t, 0, 4) FROM m GROUP BY 1 HAVING locf(max(v)) > 1',
-	'SELECT time_bucket_gapfill(1, t, 0, 4), locf(a) + 1 FROM m GROUP BY 1, locf(a)');
+	'SELECT time_bucket_gapfill(1, t, 0, 4), locf(a) + 1 FROM m GROUP BY 1, locf(a)',
+	'SELECT time_bucket_gapfill(1, t, 0, 4), locf(max(v)) + generate_series(1, 2) FROM m GROUP BY 1');
 -- width and zone
 SELECT refused('SELECT time_bucket_gapfill(0, t, 0, 4) FROM m GROUP BY 1',
 	'SELECT time_bucket_gapfill(-1, t, 4, 0) FROM m WHERE false GROUP BY 1',
