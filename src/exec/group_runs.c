@@ -120,8 +120,8 @@ continue_run(KeyRuns *key, uint32 row, Datum value, bool isnull)
 		begin_run(key, row, value, isnull);
 }
 
-int64
-tsdb_group_runs_order(Oid type, Datum value)
+static pg_attribute_always_inline int64
+get_order(Oid type, Datum value)
 {
 	switch (type)
 	{
@@ -134,6 +134,12 @@ tsdb_group_runs_order(Oid type, Datum value)
 		default:
 			return DatumGetInt64(value);
 	}
+}
+
+int64
+tsdb_group_runs_order(Oid type, Datum value)
+{
+	return get_order(type, value);
 }
 
 bool
@@ -285,6 +291,17 @@ divide_rising(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, uint3
 	}
 }
 
+/* The first row that is smaller than the one before it, or the end. */
+static pg_attribute_always_inline uint32
+find_descent(Oid type, const Datum *values, uint32 begin, uint32 end)
+{
+	uint32		row = begin + 1;
+
+	while (row < end && get_order(type, values[row]) >= get_order(type, values[row - 1]))
+		row++;
+	return row;
+}
+
 /* By an expression: each sorted part of the rows on its own. */
 static void
 divide_expression(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, uint32 begin,
@@ -300,11 +317,10 @@ divide_expression(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, u
 	}
 	while (begin < end)
 	{
-		uint32		stop = begin + 1;
-		int64		before = tsdb_group_runs_order(type, values[begin]);
+		uint32		stop = type == INT8OID || type == TIMESTAMPTZOID || type == TIMESTAMPOID ?
+			find_descent(INT8OID, values, begin, end) :
+			find_descent(type, values, begin, end);
 
-		while (stop < end && tsdb_group_runs_order(type, values[stop]) >= before)
-			before = tsdb_group_runs_order(type, values[stop++]);
 		if (rises_between(&key->key, values[begin], values[stop - 1]))
 			divide_rising(runs, key, column, begin, stop);
 		else
