@@ -6,13 +6,16 @@
 
 #include <string.h>
 
+#include "codec/dispatch.h"
 #include "codec/wire.h"
 
 #define BLOCK		TSDB_VECTOR_BLOCK_ROWS
-#define SAMPLE_MAX	64
+#define SAMPLE_ROWS	8
+#define SAMPLE_LANES	8
+#define SAMPLE_MAX	(SAMPLE_ROWS * SAMPLE_LANES)
 
-void
-tsdb_integer_residuals(const uint64_t *x, uint32_t count, unsigned order, uint64_t *out)
+static TSDB_CODEC_CLONES void
+take_residuals(const uint64_t *x, uint32_t count, unsigned order, uint64_t *out)
 {
 	for (uint32_t k = 0; k < tsdb_integer_blocks(count); k++)
 	{
@@ -29,6 +32,12 @@ tsdb_integer_residuals(const uint64_t *x, uint32_t count, unsigned order, uint64
 			for (uint32_t i = 0; i < slots; i++)
 				to[i] = from[i] - 2 * from[(int) i - 1] + from[(int) i - 2];
 	}
+}
+
+void
+tsdb_integer_residuals(const uint64_t *x, uint32_t count, unsigned order, uint64_t *out)
+{
+	take_residuals(x, count, order, out);
 }
 
 uint64_t
@@ -50,8 +59,8 @@ tsdb_integer_all_residuals(const uint64_t *x, uint32_t count, unsigned order,
 	return (uint64_t) low;
 }
 
-int64_t
-tsdb_integer_least(const uint64_t *residuals, uint32_t count, unsigned order)
+static TSDB_CODEC_CLONES int64_t
+least_residual(const uint64_t *residuals, uint32_t count, unsigned order)
 {
 	int64_t		low = INT64_MAX;
 
@@ -65,26 +74,72 @@ tsdb_integer_least(const uint64_t *residuals, uint32_t count, unsigned order)
 	return low == INT64_MAX ? 0 : low;
 }
 
-/* Ascending order of signed values; Shell's method, enough for a sample. */
-static void
-sort_sample(int64_t *sample, uint32_t count)
+int64_t
+tsdb_integer_least(const uint64_t *residuals, uint32_t count, unsigned order)
 {
-	static const uint32_t gaps[] = {57, 23, 10, 4, 1};
+	return least_residual(residuals, count, order);
+}
 
-	for (int g = 0; g < 5; g++)
+/* The lesser of each two values goes to low. */
+static inline void
+exchange(int64_t *low, int64_t *high)
+{
+	for (int i = 0; i < SAMPLE_LANES; i++)
 	{
-		uint32_t	gap = gaps[g];
+		int64_t		a = low[i];
+		int64_t		b = high[i];
 
-		for (uint32_t i = gap; i < count; i++)
-		{
-			int64_t		value = sample[i];
-			uint32_t	j = i;
-
-			for (; j >= gap && sample[j - gap] > value; j -= gap)
-				sample[j] = sample[j - gap];
-			sample[j] = value;
-		}
+		low[i] = a < b ? a : b;
+		high[i] = a < b ? b : a;
 	}
+}
+
+/* Merge two sorted runs, from both ends at once, so that neither can run out. */
+static void
+merge_runs(const int64_t *left, const int64_t *right, uint32_t length, int64_t *out)
+{
+	const int64_t *left_end = left + length - 1;
+	const int64_t *right_end = right + length - 1;
+	int64_t    *out_end = out + 2 * length - 1;
+
+	for (uint32_t i = 0; i < length; i++)
+	{
+		bool		take = *right < *left;
+		bool		take_end = *right_end < *left_end;
+
+		*out++ = take ? *right : *left;
+		right += take;
+		left += !take;
+		*out_end-- = take_end ? *left_end : *right_end;
+		left_end -= take_end;
+		right_end -= !take_end;
+	}
+}
+
+/*
+ * Ascending order of signed values, without a branch that depends on them: eight
+ * sorted columns by the network of 19 comparisons (Knuth, volume 3, 5.3.4),
+ * side by side, and then merges.
+ */
+static TSDB_CODEC_CLONES void
+sort_sample(int64_t *sample)
+{
+	static const uint8_t network[][2] = {
+		{0, 2}, {1, 3}, {4, 6}, {5, 7}, {0, 4}, {1, 5}, {2, 6}, {3, 7}, {0, 1}, {2, 3},
+		{4, 5}, {6, 7}, {2, 4}, {3, 5}, {1, 4}, {3, 6}, {1, 2}, {3, 4}, {5, 6}
+	};
+	int64_t		columns[SAMPLE_MAX];
+	int64_t		merged[SAMPLE_MAX];
+
+	for (uint32_t i = 0; i < sizeof(network) / sizeof(network[0]); i++)
+		exchange(sample + network[i][0] * SAMPLE_LANES, sample + network[i][1] * SAMPLE_LANES);
+	for (uint32_t i = 0; i < SAMPLE_MAX; i++)
+		columns[i] = sample[i % SAMPLE_ROWS * SAMPLE_LANES + i / SAMPLE_ROWS];
+	for (uint32_t i = 0; i < SAMPLE_MAX; i += 2 * SAMPLE_ROWS)
+		merge_runs(columns + i, columns + i + SAMPLE_ROWS, SAMPLE_ROWS, merged + i);
+	for (uint32_t i = 0; i < SAMPLE_MAX; i += 4 * SAMPLE_ROWS)
+		merge_runs(merged + i, merged + i + 2 * SAMPLE_ROWS, 2 * SAMPLE_ROWS, columns + i);
+	merge_runs(columns, columns + 4 * SAMPLE_ROWS, 4 * SAMPLE_ROWS, sample);
 }
 
 /*
@@ -149,6 +204,8 @@ tsdb_integer_window(const uint64_t *residuals, uint32_t count, unsigned order)
 	for (uint32_t i = 0; i < count && taken < SAMPLE_MAX; i += step)
 		if (i % BLOCK < tsdb_integer_slots(count, i / BLOCK, order))
 			sample[taken++] = (int64_t) residuals[i];
-	sort_sample(sample, taken);
+	for (uint32_t i = taken; i < SAMPLE_MAX; i++)
+		sample[i] = INT64_MAX;
+	sort_sample(sample);
 	return best_window(sample, taken);
 }
