@@ -59,6 +59,8 @@ typedef struct FilterClause
 	Clause		clause;
 	FmgrInfo	compare;
 	ExprState  *argument;
+	bool		safe;			/* nothing can go wrong in computing it */
+	bool		armed;			/* it is computed */
 	bool		never;			/* it is null: no row can match */
 	bool		always;			/* nothing is ruled out */
 	int			count;
@@ -72,7 +74,9 @@ struct TsdbChunkFilter
 {
 	int			count;
 	FilterClause *clauses;
-	MemoryContext memory;		/* of the arguments, reset when they are computed */
+	ExprContext *context;		/* of the arguments */
+	const TsdbChunkSummary *summary;	/* of the chunk at hand */
+	MemoryContext memory;		/* of the arguments, reset when a scan begins */
 };
 
 /* ---- understanding clauses ---- */
@@ -174,6 +178,10 @@ understand_operator(Clause *clause, Oid operator)
 	get_op_opfamily_properties(operator, cache->btree_opf, false, &clause->strategy, &left,
 							   &right);
 	clause->argument_type = right;
+
+	/* where clocks are put forward, later local times may be earlier instants */
+	if (right == TIMESTAMPTZOID && clause->type != TIMESTAMPTZOID)
+		return false;
 	clause->compare = get_opfamily_proc(cache->btree_opf, left, right, BTORDER_PROC);
 	clause->lane = common_lane(clause->type, right);
 	clause->bytes = takes_bytes(clause);
@@ -253,6 +261,16 @@ tsdb_chunk_filter_understands(Expr *expr, Index relid, AttrNumber *attno)
 
 /* ---- arguments ---- */
 
+/* A constant or a parameter of the query, but no result of a subquery. */
+static bool
+is_safe(Expr *expr)
+{
+	if (IsA(expr, RelabelType))
+		expr = ((RelabelType *) expr)->arg;
+	return IsA(expr, Const) ||
+		(IsA(expr, Param) && ((Param *) expr)->paramkind == PARAM_EXTERN);
+}
+
 TsdbChunkFilter *
 tsdb_chunk_filter_create(List *clauses, Index relid, PlanState *parent)
 {
@@ -272,6 +290,7 @@ tsdb_chunk_filter_create(List *clauses, Index relid, PlanState *parent)
 		if (clause->clause.argument == NULL)
 			continue;
 		clause->argument = ExecInitExpr(clause->clause.argument, parent);
+		clause->safe = is_safe(clause->clause.argument);
 		fmgr_info(clause->clause.compare, &clause->compare);
 	}
 	return filter;
@@ -366,30 +385,30 @@ take_elements(FilterClause *clause, Datum argument)
 void
 tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *context)
 {
-	MemoryContext old;
-
 	MemoryContextReset(filter->memory);
-	old = MemoryContextSwitchTo(filter->memory);
+	filter->context = context;
 	for (int i = 0; i < filter->count; i++)
-	{
-		FilterClause *clause = &filter->clauses[i];
-		bool		isnull;
+		filter->clauses[i].armed = filter->clauses[i].argument == NULL;
+}
 
-		if (clause->argument == NULL)
-			continue;
-		clause->always = false;
-		clause->integers = NULL;
-		clause->values = &clause->value;
-		clause->count = 1;
-		clause->value = ExecEvalExpr(clause->argument, context, &isnull);
-		clause->never = isnull;
-		if (isnull)
-			continue;
-		if (clause->clause.kind == CLAUSE_ANY)
-			take_elements(clause, clause->value);
-		else if (clause->clause.bytes)
-			clause->value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(clause->value));
-	}
+/* Compute what the column is compared with. */
+static void
+arm(TsdbChunkFilter *filter, FilterClause *clause)
+{
+	MemoryContext old = MemoryContextSwitchTo(filter->memory);
+	bool		isnull;
+
+	clause->always = false;
+	clause->integers = NULL;
+	clause->values = &clause->value;
+	clause->count = 1;
+	clause->value = ExecEvalExpr(clause->argument, filter->context, &isnull);
+	clause->never = isnull;
+	if (!isnull && clause->clause.kind == CLAUSE_ANY)
+		take_elements(clause, clause->value);
+	else if (!isnull && clause->clause.bytes)
+		clause->value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(clause->value));
+	clause->armed = true;
 	MemoryContextSwitchTo(old);
 }
 
@@ -504,11 +523,14 @@ tsdb_chunk_filter_judge(TsdbChunkFilter *filter, const TsdbChunkSummary *summary
 {
 	TsdbChunkMatch found = TSDB_EVERY_ROW;
 
+	filter->summary = summary;
 	for (int i = 0; i < filter->count; i++)
 	{
 		FilterClause *clause = &filter->clauses[i];
 
-		clause->match = match(clause, summary);
+		if (!clause->armed && clause->safe)
+			arm(filter, clause);
+		clause->match = clause->armed ? match(clause, summary) : TSDB_SOME_ROWS;
 		found = Min(found, clause->match);
 		if (found == TSDB_NO_ROW)
 			break;
@@ -677,6 +699,13 @@ tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 
 	{
 		FilterClause *clause = &filter->clauses[i];
 
+		if (!clause->armed)
+		{
+			arm(filter, clause);
+			clause->match = match(clause, filter->summary);
+			if (clause->match == TSDB_NO_ROW)
+				return false;
+		}
 		if (clause->match == TSDB_EVERY_ROW || !decides_rows(clause))
 			continue;
 		filter_rows(clause, tsdb_chunk_reader_column(reader, clause->clause.attno), nrows,

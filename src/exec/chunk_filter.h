@@ -26,7 +26,11 @@ extern bool tsdb_chunk_filter_understands(Expr *clause, Index relid, AttrNumber 
 /* Make a filter of clauses that it understands, in the current context. */
 extern TsdbChunkFilter *tsdb_chunk_filter_create(List *clauses, Index relid, PlanState *parent);
 
-/* Compute what columns are compared with, as of now. */
+/*
+ * Begin a scan: what columns are compared with is computed as of now.  What could fail
+ * is not computed before a row is found that the clauses before it hold for, since the
+ * executor would not do so either; such a clause rules out chunks only from then on.
+ */
 extern void tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *context);
 
 /* Which rows of a chunk match. */

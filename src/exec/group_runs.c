@@ -204,23 +204,29 @@ divide_column(KeyRuns *key, const TsdbColumn *column, uint32 begin, uint32 end)
 		continue_run(key, row, values[row], column->nulls[row]);
 }
 
-/* Row by row, as little as possible. */
+/* Row by row, as little as possible.  Rows that do not pass must not be evaluated, for
+ * what that may raise or tell; they stay in the run before. */
 static void
-divide_any(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, uint32 begin, uint32 end)
+divide_any(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, const uint8 *pass,
+		   uint32 begin, uint32 end)
 {
 	const TsdbGroupKey *what = &key->key;
+	bool		comparable = tsdb_group_runs_orders(what->column_type);
+	uint32		last = end;		/* the row evaluated last */
 
 	for (uint32 row = begin; row < end; row++)
 	{
 		Datum		value;
 		bool		isnull;
 
-		if (row > begin && tsdb_group_runs_orders(what->column_type) &&
-			column->values[row] == column->values[row - 1] &&
-			column->nulls[row] == column->nulls[row - 1])
+		if (pass != NULL && !pass[row])
+			continue;
+		if (last < end && comparable && column->nulls[row] == column->nulls[last] &&
+			(column->nulls[row] || column->values[row] == column->values[last]))
 			continue;
 		value = evaluate(runs, what, column->values[row], column->nulls[row], &isnull);
 		continue_run(key, row, value, isnull);
+		last = row;
 	}
 }
 
@@ -246,7 +252,9 @@ is_other_bucket(TsdbGroupRuns *runs, const TsdbGroupKey *key, Datum value,
 }
 
 /*
- * Rows without nulls, sorted by the column, between which the key never falls.
+ * Rows without nulls, sorted by the column, between which the key never falls; the
+ * first and the last one pass, so that no value beyond those of the result is
+ * evaluated.
  * Most buckets have as many rows as the one before: look there for the end first,
  * then in steps twice as long, then half as long.
  */
@@ -304,15 +312,15 @@ find_descent(Oid type, const Datum *values, uint32 begin, uint32 end)
 
 /* By an expression: each sorted part of the rows on its own. */
 static void
-divide_expression(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, uint32 begin,
-				  uint32 end)
+divide_expression(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column,
+				  const uint8 *pass, uint32 begin, uint32 end)
 {
 	Oid			type = key->key.column_type;
 	const Datum *values = column->values;
 
 	if (key->key.rule == TSDB_BUCKET_ANY || !tsdb_group_runs_orders(type) || column->any_null)
 	{
-		divide_any(runs, key, column, begin, end);
+		divide_any(runs, key, column, pass, begin, end);
 		return;
 	}
 	while (begin < end)
@@ -320,11 +328,17 @@ divide_expression(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, u
 		uint32		stop = type == INT8OID || type == TIMESTAMPTZOID || type == TIMESTAMPOID ?
 			find_descent(INT8OID, values, begin, end) :
 			find_descent(type, values, begin, end);
+		uint32		first = begin;
+		uint32		after = stop;
 
-		if (rises_between(&key->key, values[begin], values[stop - 1]))
-			divide_rising(runs, key, column, begin, stop);
+		while (pass != NULL && first < after && !pass[first])
+			first++;
+		while (pass != NULL && first < after && !pass[after - 1])
+			after--;
+		if (first < after && rises_between(&key->key, values[first], values[after - 1]))
+			divide_rising(runs, key, column, first, after);
 		else
-			divide_any(runs, key, column, begin, stop);
+			divide_any(runs, key, column, pass, first, after);
 		begin = stop;
 	}
 }
@@ -352,7 +366,9 @@ divide_by_statistics(TsdbGroupRuns *runs, KeyRuns *key, const TsdbBatch *batch)
 		begin_run(key, runs->begin, stats->min, false);
 		return true;
 	}
-	if (!tsdb_group_runs_orders(what->column_type) || !rises_between(what, stats->min, stats->max))
+	/* if rows are left out, theirs may be the least and the greatest values */
+	if (batch->pass != NULL || !tsdb_group_runs_orders(what->column_type) ||
+		!rises_between(what, stats->min, stats->max))
 		return false;
 	min = evaluate(runs, what, stats->min, false, &min_null);
 	max = evaluate(runs, what, stats->max, false, &max_null);
@@ -388,7 +404,7 @@ tsdb_group_runs_divide(TsdbGroupRuns *runs, CustomScanState *scan, const TsdbBat
 			if (key->key.rule == TSDB_BUCKET_COLUMN)
 				divide_column(key, column, runs->begin, runs->end);
 			else
-				divide_expression(runs, key, column, runs->begin, runs->end);
+				divide_expression(runs, key, column, batch->pass, runs->begin, runs->end);
 		}
 		key->starts[key->count] = runs->end;
 	}

@@ -64,7 +64,6 @@ typedef struct TableScan
 	AttrNumber *columns;		/* to be read, in order */
 	TsdbChunkFilter *filter;
 	bool		ready;			/* by_rows is decided, there is a scan */
-	bool		armed;			/* the filter's arguments are computed */
 	int			nquals;
 	ScanQual   *quals;			/* made for the first batch */
 
@@ -143,7 +142,6 @@ rescan(CustomScanState *node)
 		table_rescan(state->scan, NULL);
 	close_chunk(state);
 	state->ready = false;
-	state->armed = false;
 	ExecScanReScan(&node->ss);
 }
 
@@ -157,6 +155,7 @@ get_ready(TableScan *state)
 		state->scan = table_beginscan(node->ss_currentRelation,
 									  node->ps.state->es_snapshot, 0, NULL);
 	state->by_rows = state->backward || tsdb_damaged_chunks != TSDB_DAMAGED_ERROR;
+	tsdb_chunk_filter_begin(state->filter, node->ps.ps_ExprContext);
 	state->ready = true;
 }
 
@@ -237,10 +236,6 @@ open_chunk(TableScan *state, TsdbChunkEntry *entry)
 	close_chunk(state);
 	state->counts[COUNT_CHUNKS]++;
 
-	/* not before there is a row: an empty table raises no error of an argument */
-	if (!state->armed)
-		tsdb_chunk_filter_begin(state->filter, state->css.ss.ps.ps_ExprContext);
-	state->armed = true;
 	old = MemoryContextSwitchTo(state->memory);
 	state->summary = tsdb_directory_summary(storage, entry);
 	match = tsdb_chunk_filter_judge(state->filter, state->summary);
@@ -469,6 +464,18 @@ check_quals(TableScan *state)
 	return true;
 }
 
+/* Do all conditions hold for the row of the context? */
+static bool
+matches(const TableScan *state, ExprContext *context)
+{
+	for (int i = 0; i < state->nquals; i++)
+	{
+		if (!ExecQual(state->quals[i].state, context))
+			return false;
+	}
+	return true;
+}
+
 /* Rows of the row store that the conditions hold for. */
 static bool
 gather_rows(TableScan *state)
@@ -490,7 +497,7 @@ gather_rows(TableScan *state)
 	while (state->nrows < TSDB_CHUNK_ROWS && next_stored_row(state, ForwardScanDirection))
 	{
 		ResetExprContext(context);
-		if (!ExecQual(node->ps.qual, context))
+		if (!matches(state, context))
 		{
 			InstrCountFiltered1(node, 1);
 			continue;

@@ -439,13 +439,13 @@ find_integers(Function function, Oid type, TsdbAggregateState *state, const Tsdb
 	}
 }
 
-/* NaN is larger than all other numbers. */
+/* NaN is larger than all other numbers; of equal ones (0 and -0) the later counts. */
 static void
 take_extreme(Function function, TsdbAggregateState *state, double x, int64 count)
 {
 	if (state->count == 0 ||
-		(function == FUNCTION_MIN_FLOAT ? float8_lt(x, state->u.extreme) :
-		 float8_gt(x, state->u.extreme)))
+		(function == FUNCTION_MIN_FLOAT ? float8_le(x, state->u.extreme) :
+		 float8_ge(x, state->u.extreme)))
 		state->u.extreme = x;
 	state->count += count;
 }
@@ -463,8 +463,8 @@ find_float(Function function, Oid type, TsdbAggregateState *state, const TsdbCol
 			 {
 				 double		x = get_float(type, values[row]);
 
-				 min = x < min ? x : min;
-				 max = x > max ? x : max;
+				 min = x <= min ? x : min;
+				 max = x >= max ? x : max;
 				 nans += x != x;
 				 count++;
 			 });
@@ -541,6 +541,7 @@ tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *sta
 	const TsdbColumnStats *stats = NULL;
 	Function	function = aggregate->function;
 	int64		count = summary->nrows;
+	double		extreme;
 	int64		x;
 
 	if (aggregate->attno > 0)
@@ -581,10 +582,11 @@ tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *sta
 		case FUNCTION_MAX_FLOAT:
 			if (!stats->has_range)
 				return false;
-			take_extreme(function, state,
-						 get_float(aggregate->type,
-								   function == FUNCTION_MIN_FLOAT ? stats->min : stats->max),
-						 count);
+			extreme = get_float(aggregate->type,
+								function == FUNCTION_MIN_FLOAT ? stats->min : stats->max);
+			if (extreme == 0)
+				return false;
+			take_extreme(function, state, extreme, count);
 			return true;
 		default:
 			return false;

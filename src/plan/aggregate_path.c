@@ -174,22 +174,17 @@ estimate_groups(PlannerInfo *root, const Grouping *grouping)
 	return clamp_row_est(Min(buckets, rows));
 }
 
-/* The node over a scan; NULL if there is no scan of this kind. */
+/* The node over a scan. */
 static Path *
-make_partial_path(PlannerInfo *root, Grouping *grouping, int workers)
+make_partial_path(PlannerInfo *root, Grouping *grouping, Path *scan, int workers)
 {
 	RelOptInfo *rel = fetch_upper_rel(root, UPPERREL_PARTIAL_GROUP_AGG,
 									  grouping->output->relids);
-	Path	   *scan = tsdb_scan_path_for_batches(root, grouping->input, workers);
-	CustomPath *custom;
+	CustomPath *custom = makeNode(CustomPath);
 	Path	   *path;
-	double		rows;
+	double		rows = scan->rows;
 
-	if (scan == NULL)
-		return NULL;
 	rel->reloptkind = grouping->output->reloptkind;
-	rows = scan->rows;
-	custom = makeNode(CustomPath);
 	custom->custom_paths = list_make1(scan);
 	custom->custom_private = grouping->rules;
 	custom->methods = &path_methods;
@@ -243,21 +238,23 @@ static void
 add_paths(PlannerInfo *root, Grouping *grouping)
 {
 	int			workers = tsdb_scan_path_workers(grouping->input);
-	Path	   *path;
+	Path	   *path = tsdb_scan_path_for_batches(root, grouping->input, 0);
 
-	grouping->groups = estimate_groups(root, grouping);
-	path = make_partial_path(root, grouping, 0);
 	if (path == NULL)
 		return;
+	grouping->groups = estimate_groups(root, grouping);
+	path = make_partial_path(root, grouping, path, 0);
 	add_final_paths(root, grouping, path);
 
 	if (workers == 0 || !grouping->output->consider_parallel)
 		return;
-	path = make_partial_path(root, grouping, workers);
+	path = tsdb_scan_path_for_batches(root, grouping->input, workers);
 	if (path != NULL)
 	{
-		double		rows = path->rows * (workers + 1);
+		double		rows;
 
+		path = make_partial_path(root, grouping, path, workers);
+		rows = path->rows * (workers + 1);
 		path = (Path *) create_gather_path(root, path->parent, path, grouping->partial, NULL,
 										   &rows);
 		add_final_paths(root, grouping, path);

@@ -11,8 +11,6 @@
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
-#include "common/int.h"
-#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
@@ -20,6 +18,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
+#include "utils/timestamp.h"
 
 /* What the constants of a rising function have to be: factors only so small and large
  * that no value between two others overflows or underflows. */
@@ -121,13 +120,19 @@ constants_are(List *args, int argument, Constants wanted)
 }
 
 /* A time_bucket() of this extension: rises with its second argument, but for those
- * of a time zone, which have five arguments. */
+ * of a time zone, which have five arguments, and those with an offset of months, which
+ * makes the last days of a month one. */
 static bool
 is_rising_bucket(Oid function, List *args)
 {
 	char	   *name = get_func_name(function);
 	Oid			extension = get_extension_oid("tsdb", true);
+	Const	   *offset = list_length(args) == 3 ? lthird(args) : NULL;
 
+	if (offset != NULL && exprType((Node *) offset) == INTERVALOID &&
+		(!IsA(offset, Const) || offset->constisnull ||
+		 DatumGetIntervalP(offset->constvalue)->month != 0))
+		return false;
 	return name != NULL && strncmp(name, "time_bucket", strlen("time_bucket")) == 0 &&
 		OidIsValid(extension) &&
 		getExtensionOfObject(ProcedureRelationId, function) == extension &&
@@ -235,102 +240,168 @@ tsdb_bucket_rule(Node *expr, Index relid, TsdbBucketRule *rule)
 
 /* ---- number of buckets ---- */
 
-/* An expression of one column, asked for its value at places of the column. */
-typedef struct Probe
+/* What an expression makes of its column, in units of the column. */
+typedef struct Steps
 {
-	PlannerInfo *root;
-	Node	   *expr;
-	Var		   *var;
-	int64		place;
-} Probe;
+	double		unit;			/* by which the column grows when the value grows by one */
+	double		width;			/* of what has the same value, about */
+} Steps;
 
-static Node *
-put_place(Node *node, void *context)
+static double
+interval_width(const Interval *interval)
 {
-	Probe	   *probe = context;
-
-	if (node == NULL)
-		return NULL;
-	if (IsA(node, Var))
-	{
-		int16		length;
-		bool		by_value;
-
-		/* integers, dates and times of all widths are Datums of themselves */
-		get_typlenbyval(probe->var->vartype, &length, &by_value);
-		return (Node *) makeConst(probe->var->vartype, probe->var->vartypmod,
-								  probe->var->varcollid, length,
-								  (Datum) probe->place, false, by_value);
-	}
-	return expression_tree_mutator(node, put_place, context);
+	return interval->time + (double) USECS_PER_DAY *
+		(interval->day + (double) DAYS_PER_MONTH * interval->month);
 }
 
-static Node *
-value_at(Probe *probe, int64 place)
+/* Of date_trunc()'s first argument, in microseconds; 0 if it is not known. */
+static double
+field_width(const char *field)
 {
-	probe->place = place;
-	return estimate_expression_value(probe->root, put_place(probe->expr, probe));
+	static const struct
+	{
+		const char *name;
+		double		width;
+	}			fields[] = {
+		{"second", USECS_PER_SEC},
+		{"minute", USECS_PER_MINUTE},
+		{"hour", USECS_PER_HOUR},
+		{"day", USECS_PER_DAY},
+		{"week", 7.0 * USECS_PER_DAY},
+		{"month", 30.0 * USECS_PER_DAY},
+		{"quarter", 91.0 * USECS_PER_DAY},
+		{"year", 365.0 * USECS_PER_DAY},
+	};
+
+	for (int i = 0; i < lengthof(fields); i++)
+	{
+		if (pg_strcasecmp(field, fields[i].name) == 0)
+			return fields[i].width;
+	}
+	return 0;
 }
 
-/* About the first place behind one where the value is another; end if there is none. */
-static int64
-find_change(Probe *probe, int64 from, int64 end, int64 step)
+/* The number that a constant stands for: of a text the width of that field of a time. */
+static double
+value_of(Const *constant)
 {
-	Node	   *value = value_at(probe, from);
-	int64		low = from;
-	int64		high;
+	Oid			output;
+	bool		is_varlena;
 
-	while (end - low > step && equal(value, value_at(probe, low + step)))
-	{
-		low += step;
-		step = Min(step * 3, end - low);
-	}
-	if (end - low <= step && equal(value, value_at(probe, end)))
-		return end;
-	high = Min(low + step, end);
-	for (int i = 0; i < 5 && high - low > 1; i++)
-	{
-		int64		middle = low + (high - low) / 2;
+	if (!IsA(constant, Const) || constant->constisnull)
+		return 0;
+	if (constant->consttype == INTERVALOID)
+		return interval_width(DatumGetIntervalP(constant->constvalue));
+	if (constant->consttype == TEXTOID)
+		return field_width(TextDatumGetCString(constant->constvalue));
+	getTypeOutputInfo(constant->consttype, &output, &is_varlena);
+	return strtod(OidOutputFunctionCall(output, constant->constvalue), NULL);
+}
 
-		if (equal(value, value_at(probe, middle)))
-			low = middle;
-		else
-			high = middle;
+static void
+follow(Node *node, Steps *steps)
+{
+	List	   *args;
+	ListCell   *lc;
+	Oid			function;
+	double		constant = 0;
+	bool		to_column;
+
+	if (!IsA(node, FuncExpr) && !IsA(node, OpExpr))
+		return;
+	function = IsA(node, FuncExpr) ? ((FuncExpr *) node)->funcid : ((OpExpr *) node)->opfuncid;
+	args = IsA(node, FuncExpr) ? ((FuncExpr *) node)->args : ((OpExpr *) node)->args;
+	foreach(lc, args)
+	{
+		if (contain_var_clause(lfirst(lc)))
+			follow(lfirst(lc), steps);
+		else if (constant == 0)
+			constant = value_of(lfirst(lc));
 	}
-	return high;
+	switch (function)
+	{
+		case F_EXTRACT_TEXT_TIMESTAMP:
+		case F_EXTRACT_TEXT_TIMESTAMPTZ:
+		case F_DATE_PART_TEXT_TIMESTAMP:
+		case F_DATE_PART_TEXT_TIMESTAMPTZ:
+			steps->unit *= USECS_PER_SEC;
+			return;
+		case F_NUMERIC_DIV:
+		case F_FLOAT8DIV:
+			steps->unit *= constant > 0 ? constant : 1;
+			return;
+		case F_INT4DIV:
+		case F_INT8DIV:
+		case F_INT84DIV:
+			steps->unit *= constant > 0 ? constant : 1;
+			steps->width = Max(steps->width, steps->unit);
+			return;
+		case F_NUMERIC_MUL:
+		case F_FLOAT8MUL:
+		case F_INT4MUL:
+		case F_INT8MUL:
+		case F_INT84MUL:
+		case F_INT48MUL:
+			steps->unit /= constant > 0 ? constant : 1;
+			return;
+		case F_FLOOR_NUMERIC:
+		case F_FLOOR_FLOAT8:
+		case F_CEIL_NUMERIC:
+		case F_CEIL_FLOAT8:
+		case F_INT4_NUMERIC:
+		case F_INT8_NUMERIC:
+		case F_INT4_FLOAT8:
+		case F_INT8_FLOAT8:
+			steps->width = Max(steps->width, steps->unit);
+			return;
+		case F_DATE_TIMESTAMP:
+		case F_DATE_TIMESTAMPTZ:
+			steps->width = Max(steps->width, (double) USECS_PER_DAY);
+			return;
+		default:
+			/* a bucket's width comes first, in units of the time that it is of */
+			to_column = list_length(args) > 1 && exprType(lsecond(args)) == DATEOID &&
+				exprType(linitial(args)) == INTERVALOID;
+			steps->width = Max(steps->width,
+							   constant / (to_column ? (double) USECS_PER_DAY : 1));
+	}
+}
+
+/* The column's range as ANALYZE knows it, without infinite times. */
+static double
+range_of(PlannerInfo *root, Var *var)
+{
+	VariableStatData data;
+	AttStatsSlot slot;
+	double		range = 0;
+
+	examine_variable(root, (Node *) var, 0, &data);
+	if (HeapTupleIsValid(data.statsTuple) &&
+		get_attstatsslot(&slot, data.statsTuple, STATISTIC_KIND_HISTOGRAM, InvalidOid,
+						 ATTSTATSSLOT_VALUES))
+	{
+		int			first = slot.nvalues > 2 ? 1 : 0;
+		int			last = slot.nvalues - 1 - first;
+
+		range = (double) tsdb_group_runs_order(var->vartype, slot.values[last]) -
+			(double) tsdb_group_runs_order(var->vartype, slot.values[first]);
+		range *= (slot.nvalues - 1.0) / Max(last - first, 1);
+		free_attstatsslot(&slot);
+	}
+	ReleaseVariableStats(data);
+	return range;
 }
 
 double
 tsdb_bucket_count(PlannerInfo *root, Node *expr)
 {
 	Var		   *var = linitial(pull_var_clause(expr, 0));
-	Probe		probe = {.root = root,.expr = expr,.var = var};
-	VariableStatData data;
-	AttStatsSlot slot;
-	double		count = 0;
+	Steps		steps = {.unit = 1,.width = 0};
+	double		range;
 
 	if (!tsdb_group_runs_orders(var->vartype))
 		return 0;
-	examine_variable(root, (Node *) var, 0, &data);
-	if (HeapTupleIsValid(data.statsTuple) &&
-		get_attstatsslot(&slot, data.statsTuple, STATISTIC_KIND_HISTOGRAM, InvalidOid,
-						 ATTSTATSSLOT_VALUES))
-	{
-		int64		low = tsdb_group_runs_order(var->vartype, slot.values[0]);
-		int64		high = tsdb_group_runs_order(var->vartype, slot.values[slot.nvalues - 1]);
-		int64		range;
-
-		if (!pg_sub_s64_overflow(high, low, &range) && range > 0 &&
-			IsA(value_at(&probe, low), Const))
-		{
-			int64		step = Max(range >> 20, 1);
-			int64		begin = find_change(&probe, low, high, step);
-			int64		end = find_change(&probe, begin, high, step);
-
-			count = begin == high ? 2 : end == high ? 3 : (double) range / (end - begin) + 1;
-		}
-		free_attstatsslot(&slot);
-	}
-	ReleaseVariableStats(data);
-	return count;
+	follow(expr, &steps);
+	range = range_of(root, var);
+	return steps.width > 0 && range > 0 ? range / steps.width + 1 : 0;
 }

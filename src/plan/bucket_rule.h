@@ -19,7 +19,7 @@
 extern bool tsdb_bucket_rule(Node *expr, Index relid, TsdbBucketRule *rule);
 
 /* About how many values a rising expression has in the column's range, which ANALYZE
- * knows; 0 if that cannot be told. */
+ * knows; 0 if that cannot be told.  Nothing is evaluated. */
 extern double tsdb_bucket_count(PlannerInfo *root, Node *expr);
 
 #endif							/* TSDB_PLAN_BUCKET_RULE_H */

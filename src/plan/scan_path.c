@@ -15,6 +15,7 @@
 #include "exec/chunk_filter.h"
 #include "exec/table_scan.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -287,8 +288,9 @@ tsdb_scan_path_for_batches(PlannerInfo *root, RelOptInfo *rel, int workers)
 		QualCost	cost;
 		AttrNumber	attno;
 
-		/* a node that evaluates it will stand above the scan, which then gives rows */
-		if (info->pseudoconstant)
+		/* A node that evaluates it will stand above the scan, which then gives rows.  And a
+		 * subquery must be evaluated by one node only, which knows when it has changed. */
+		if (info->pseudoconstant || contain_subplans((Node *) info->clause))
 		{
 			table_close(table, NoLock);
 			return NULL;
