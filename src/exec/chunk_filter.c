@@ -8,6 +8,7 @@
 
 #include "access/nbtree.h"
 #include "catalog/pg_type.h"
+#include "exec/number.h"
 #include "executor/executor.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
@@ -84,21 +85,9 @@ struct TsdbChunkFilter
 static Lane
 lane_of(Oid type)
 {
-	switch (type)
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case DATEOID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-			return LANE_INTEGER;
-		case FLOAT4OID:
-		case FLOAT8OID:
-			return LANE_FLOAT;
-		default:
-			return LANE_NONE;
-	}
+	if (tsdb_number_is_integer(type))
+		return LANE_INTEGER;
+	return type == FLOAT4OID || type == FLOAT8OID ? LANE_FLOAT : LANE_NONE;
 }
 
 static bool
@@ -296,28 +285,6 @@ tsdb_chunk_filter_create(List *clauses, Index relid, PlanState *parent)
 	return filter;
 }
 
-static int64
-get_integer(Oid type, Datum value)
-{
-	switch (type)
-	{
-		case INT2OID:
-			return DatumGetInt16(value);
-		case INT4OID:
-			return DatumGetInt32(value);
-		case DATEOID:
-			return DatumGetDateADT(value);
-		default:
-			return DatumGetInt64(value);
-	}
-}
-
-static double
-get_float(Oid type, Datum value)
-{
-	return type == FLOAT4OID ? DatumGetFloat4(value) : DatumGetFloat8(value);
-}
-
 static int
 compare_integers(const void *a, const void *b)
 {
@@ -377,7 +344,7 @@ take_elements(FilterClause *clause, Datum argument)
 	{
 		clause->integers = palloc(Max(clause->count, 1) * sizeof(int64));
 		for (int i = 0; i < clause->count; i++)
-			clause->integers[i] = get_integer(clause->clause.argument_type, values[i]);
+			clause->integers[i] = tsdb_number_get_integer(clause->clause.argument_type, values[i]);
 		qsort(clause->integers, clause->count, sizeof(int64), compare_integers);
 	}
 }
@@ -477,8 +444,8 @@ match_range(FilterClause *clause, const TsdbColumnStats *stats, Datum value)
 static TsdbChunkMatch
 match_integers(FilterClause *clause, const TsdbColumnStats *stats)
 {
-	int64		min = get_integer(clause->clause.type, stats->min);
-	int64		max = get_integer(clause->clause.type, stats->max);
+	int64		min = tsdb_number_get_integer(clause->clause.type, stats->min);
+	int64		max = tsdb_number_get_integer(clause->clause.type, stats->max);
 	int			first = first_not_below(clause, min);
 
 	if (first == clause->count || clause->integers[first] > max)
@@ -555,25 +522,25 @@ static void
 filter_integers(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 *pass)
 {
 	Oid			type = clause->clause.type;
-	int64		bound = get_integer(clause->clause.argument_type, clause->value);
+	int64		bound = tsdb_number_get_integer(clause->clause.argument_type, clause->value);
 	int64		x;
 
 	switch (clause->clause.strategy)
 	{
 		case BTLessStrategyNumber:
-			FILTER_ROWS(get_integer, x < bound);
+			FILTER_ROWS(tsdb_number_get_integer, x < bound);
 			break;
 		case BTLessEqualStrategyNumber:
-			FILTER_ROWS(get_integer, x <= bound);
+			FILTER_ROWS(tsdb_number_get_integer, x <= bound);
 			break;
 		case BTEqualStrategyNumber:
-			FILTER_ROWS(get_integer, x == bound);
+			FILTER_ROWS(tsdb_number_get_integer, x == bound);
 			break;
 		case BTGreaterEqualStrategyNumber:
-			FILTER_ROWS(get_integer, x >= bound);
+			FILTER_ROWS(tsdb_number_get_integer, x >= bound);
 			break;
 		case BTGreaterStrategyNumber:
-			FILTER_ROWS(get_integer, x > bound);
+			FILTER_ROWS(tsdb_number_get_integer, x > bound);
 			break;
 	}
 }
@@ -582,25 +549,25 @@ static void
 filter_floats(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 *pass)
 {
 	Oid			type = clause->clause.type;
-	double		bound = get_float(clause->clause.argument_type, clause->value);
+	double		bound = tsdb_number_get_float(clause->clause.argument_type, clause->value);
 	double		x;
 
 	switch (clause->clause.strategy)
 	{
 		case BTLessStrategyNumber:
-			FILTER_ROWS(get_float, float8_lt(x, bound));
+			FILTER_ROWS(tsdb_number_get_float, float8_lt(x, bound));
 			break;
 		case BTLessEqualStrategyNumber:
-			FILTER_ROWS(get_float, float8_le(x, bound));
+			FILTER_ROWS(tsdb_number_get_float, float8_le(x, bound));
 			break;
 		case BTEqualStrategyNumber:
-			FILTER_ROWS(get_float, float8_eq(x, bound));
+			FILTER_ROWS(tsdb_number_get_float, float8_eq(x, bound));
 			break;
 		case BTGreaterEqualStrategyNumber:
-			FILTER_ROWS(get_float, float8_ge(x, bound));
+			FILTER_ROWS(tsdb_number_get_float, float8_ge(x, bound));
 			break;
 		case BTGreaterStrategyNumber:
-			FILTER_ROWS(get_float, float8_gt(x, bound));
+			FILTER_ROWS(tsdb_number_get_float, float8_gt(x, bound));
 			break;
 	}
 }
@@ -616,7 +583,7 @@ filter_integer_arrays(FilterClause *clause, const TsdbColumn *column, uint32 nro
 	/* values come in runs, as rows are sorted */
 	for (uint32 row = 0; row < nrows; row++)
 	{
-		int64		x = get_integer(type, column->values[row]);
+		int64		x = tsdb_number_get_integer(type, column->values[row]);
 
 		if (!pass[row] || column->nulls[row])
 		{

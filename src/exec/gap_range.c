@@ -9,6 +9,7 @@
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "datatype/timestamp.h"
+#include "exec/number.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
@@ -21,20 +22,8 @@
 int64
 tsdb_gap_time(Datum value, Oid type)
 {
-	switch (type)
-	{
-		case INT2OID:
-			return DatumGetInt16(value);
-		case INT4OID:
-			return DatumGetInt32(value);
-		case INT8OID:
-			return DatumGetInt64(value);
-		case DATEOID:
-			return DatumGetDateADT(value);
-		default:
-			Assert(type == TIMESTAMPOID || type == TIMESTAMPTZOID);
-			return DatumGetTimestamp(value);
-	}
+	Assert(tsdb_number_is_integer(type));
+	return tsdb_number_get_integer(type, value);
 }
 
 Datum

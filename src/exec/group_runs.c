@@ -7,6 +7,7 @@
 #include "exec/group_runs.h"
 
 #include "catalog/pg_type.h"
+#include "exec/number.h"
 #include "executor/executor.h"
 #include "pgtime.h"
 #include "utils/date.h"
@@ -120,35 +121,6 @@ continue_run(KeyRuns *key, uint32 row, Datum value, bool isnull)
 		begin_run(key, row, value, isnull);
 }
 
-static pg_attribute_always_inline int64
-get_order(Oid type, Datum value)
-{
-	switch (type)
-	{
-		case INT2OID:
-			return DatumGetInt16(value);
-		case INT4OID:
-			return DatumGetInt32(value);
-		case DATEOID:
-			return DatumGetDateADT(value);
-		default:
-			return DatumGetInt64(value);
-	}
-}
-
-int64
-tsdb_group_runs_order(Oid type, Datum value)
-{
-	return get_order(type, value);
-}
-
-bool
-tsdb_group_runs_orders(Oid type)
-{
-	return type == INT2OID || type == INT4OID || type == INT8OID || type == DATEOID ||
-		type == TIMESTAMPOID || type == TIMESTAMPTZOID;
-}
-
 /* Does the key never fall between these values of its column? */
 static bool
 rises_between(const TsdbGroupKey *key, Datum low, Datum high)
@@ -211,7 +183,7 @@ divide_any(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, const ui
 		   uint32 begin, uint32 end)
 {
 	const TsdbGroupKey *what = &key->key;
-	bool		comparable = tsdb_group_runs_orders(what->column_type);
+	bool		comparable = tsdb_number_is_integer(what->column_type);
 	uint32		last = end;		/* the row evaluated last */
 
 	for (uint32 row = begin; row < end; row++)
@@ -305,7 +277,7 @@ find_descent(Oid type, const Datum *values, uint32 begin, uint32 end)
 {
 	uint32		row = begin + 1;
 
-	while (row < end && get_order(type, values[row]) >= get_order(type, values[row - 1]))
+	while (row < end && tsdb_number_get_integer(type, values[row]) >= tsdb_number_get_integer(type, values[row - 1]))
 		row++;
 	return row;
 }
@@ -318,7 +290,7 @@ divide_expression(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column,
 	Oid			type = key->key.column_type;
 	const Datum *values = column->values;
 
-	if (key->key.rule == TSDB_BUCKET_ANY || !tsdb_group_runs_orders(type) || column->any_null)
+	if (key->key.rule == TSDB_BUCKET_ANY || !tsdb_number_is_integer(type) || column->any_null)
 	{
 		divide_any(runs, key, column, pass, begin, end);
 		return;
@@ -367,7 +339,7 @@ divide_by_statistics(TsdbGroupRuns *runs, KeyRuns *key, const TsdbBatch *batch)
 		return true;
 	}
 	/* if rows are left out, theirs may be the least and the greatest values */
-	if (batch->pass != NULL || !tsdb_group_runs_orders(what->column_type) ||
+	if (batch->pass != NULL || !tsdb_number_is_integer(what->column_type) ||
 		!rises_between(what, stats->min, stats->max))
 		return false;
 	min = evaluate(runs, what, stats->min, false, &min_null);

@@ -37,10 +37,6 @@ typedef struct TsdbGroupKey
 	bool		by_value;
 } TsdbGroupKey;
 
-/* Does a type order as a number, and which? */
-extern bool tsdb_group_runs_orders(Oid type);
-extern int64 tsdb_group_runs_order(Oid type, Datum value);
-
 typedef struct TsdbGroupRuns TsdbGroupRuns;
 
 /* slot: of the table's row type; expressions are evaluated with their column in it. */

@@ -553,7 +553,6 @@ tsdb_table_scan_next_batch(CustomScanState *node, TsdbBatch *batch)
 		*batch = (TsdbBatch)
 	{
 		.nrows = state->nrows,
-		.npass = state->npass,
 		.pass = state->all_pass ? NULL : state->pass,
 		.summary = state->summary
 	};

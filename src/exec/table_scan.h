@@ -29,8 +29,7 @@ extern const CustomScanMethods tsdb_table_scan_methods;
 typedef struct TsdbBatch
 {
 	uint32		nrows;
-	uint32		npass;			/* rows for which they hold */
-	const uint8 *pass;			/* true for these, or NULL: for all */
+	const uint8 *pass;			/* true for rows for which they hold; NULL: all */
 	const TsdbChunkSummary *summary;	/* of the chunk; NULL for the row store */
 } TsdbBatch;
 

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "exec/number.h"
 #include "libpq/pqformat.h"
 #include "utils/array.h"
 #include "utils/date.h"
@@ -176,30 +177,6 @@ tsdb_aggregate_init(TsdbAggregate *aggregate, const Aggref *call, List *calls)
 		} \
 	} while (0)
 
-static inline int64
-get_integer(Oid type, Datum value)
-{
-	switch (type)
-	{
-		case BOOLOID:
-			return DatumGetBool(value);
-		case INT2OID:
-			return DatumGetInt16(value);
-		case INT4OID:
-			return DatumGetInt32(value);
-		case DATEOID:
-			return DatumGetDateADT(value);
-		default:
-			return DatumGetInt64(value);
-	}
-}
-
-static inline double
-get_float(Oid type, Datum value)
-{
-	return type == FLOAT4OID ? DatumGetFloat4(value) : DatumGetFloat8(value);
-}
-
 static void
 count_rows(TsdbAggregateState *state, const TsdbColumnRun *run)
 {
@@ -222,7 +199,7 @@ add_integers(Oid type, TsdbAggregateState *state, const TsdbColumnRun *run)
 	int64		count = 0;
 
 	/* as the server's: modulo 2^64 */
-	FOR_ROWS(run, (sum += (uint64) get_integer(type, values[row]), count++));
+	FOR_ROWS(run, (sum += (uint64) tsdb_number_get_integer(type, values[row]), count++));
 	state->u.integer = (int64) sum;
 	state->count += count;
 }
@@ -280,7 +257,7 @@ add_moments_slowly(Oid type, TsdbAggregateState *state, const TsdbColumnRun *run
 	/* Youngs and Cramer, with the overflow rules of float8_accum() */
 	FOR_ROWS(run,
 			 {
-				 double		x = get_float(type, values[row]);
+				 double		x = tsdb_number_get_float(type, values[row]);
 				 double		before = state->u.moments.sum;
 				 double		count = state->count + 1;
 
@@ -320,7 +297,7 @@ sum_doubles(Oid type, const TsdbColumnRun *run, double *sum, int64 *count)
 
 	FOR_ROWS(run,
 			 {
-				 double		x = get_float(type, values[row]);
+				 double		x = tsdb_number_get_float(type, values[row]);
 
 				 parts[row % 4] += x;
 				 small &= fabs(x) < MAGNITUDE_MAX;
@@ -366,7 +343,7 @@ add_squares(Oid type, TsdbAggregateState *state, const TsdbColumnRun *run, doubl
 
 	FOR_ROWS(run,
 			 {
-				 double		x = get_float(type, values[row]) - mean;
+				 double		x = tsdb_number_get_float(type, values[row]) - mean;
 
 				 squares += x * x;
 			 });
@@ -408,7 +385,7 @@ find_integer(Function function, Oid type, TsdbAggregateState *state, const TsdbC
 
 	FOR_ROWS(run,
 			 {
-				 int64		x = get_integer(type, values[row]);
+				 int64		x = tsdb_number_get_integer(type, values[row]);
 
 				 min = x < min ? x : min;
 				 max = x > max ? x : max;
@@ -461,7 +438,7 @@ find_float(Function function, Oid type, TsdbAggregateState *state, const TsdbCol
 
 	FOR_ROWS(run,
 			 {
-				 double		x = get_float(type, values[row]);
+				 double		x = tsdb_number_get_float(type, values[row]);
 
 				 min = x <= min ? x : min;
 				 max = x >= max ? x : max;
@@ -573,7 +550,7 @@ tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *sta
 		case FUNCTION_MAX:
 			if (!stats->has_range)
 				return false;
-			x = get_integer(aggregate->type, function == FUNCTION_MIN ? stats->min : stats->max);
+			x = tsdb_number_get_integer(aggregate->type, function == FUNCTION_MIN ? stats->min : stats->max);
 			if (state->count == 0 ||
 				(function == FUNCTION_MIN ? x < state->u.integer : x > state->u.integer))
 				state->u.integer = x;
@@ -582,7 +559,7 @@ tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *sta
 		case FUNCTION_MAX_FLOAT:
 			if (!stats->has_range)
 				return false;
-			extreme = get_float(aggregate->type,
+			extreme = tsdb_number_get_float(aggregate->type,
 								function == FUNCTION_MIN_FLOAT ? stats->min : stats->max);
 			if (extreme == 0)
 				return false;

@@ -11,6 +11,7 @@
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "exec/number.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
@@ -383,8 +384,8 @@ range_of(PlannerInfo *root, Var *var)
 		int			first = slot.nvalues > 2 ? 1 : 0;
 		int			last = slot.nvalues - 1 - first;
 
-		range = (double) tsdb_group_runs_order(var->vartype, slot.values[last]) -
-			(double) tsdb_group_runs_order(var->vartype, slot.values[first]);
+		range = (double) tsdb_number_get_integer(var->vartype, slot.values[last]) -
+			(double) tsdb_number_get_integer(var->vartype, slot.values[first]);
 		range *= (slot.nvalues - 1.0) / Max(last - first, 1);
 		free_attstatsslot(&slot);
 	}
@@ -399,7 +400,7 @@ tsdb_bucket_count(PlannerInfo *root, Node *expr)
 	Steps		steps = {.unit = 1,.width = 0};
 	double		range;
 
-	if (!tsdb_group_runs_orders(var->vartype))
+	if (!tsdb_number_is_integer(var->vartype))
 		return 0;
 	follow(expr, &steps);
 	range = range_of(root, var);

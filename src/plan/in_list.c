@@ -9,7 +9,7 @@
 #include "access/table.h"
 #include "am/handler.h"
 #include "catalog/pg_inherits.h"
-#include "exec/group_runs.h"
+#include "exec/number.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -36,7 +36,7 @@ is_tsdb_column(const Query *query, const Var *var)
 	bool		result;
 
 	if (!IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0 ||
-		!tsdb_group_runs_orders(var->vartype))
+		!tsdb_number_is_integer(var->vartype))
 		return false;
 	rte = rt_fetch(var->varno, query->rtable);
 	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_RELATION)
@@ -95,7 +95,7 @@ as_list(const Query *query, SubLink *link)
 	if (!IsA(param, Param) || param->paramkind != PARAM_SUBLINK || !is_small(values))
 		return NULL;
 	type = exprType((Node *) linitial_node(TargetEntry, values->targetList)->expr);
-	if (type != param->paramtype || !tsdb_group_runs_orders(type) ||
+	if (type != param->paramtype || !tsdb_number_is_integer(type) ||
 		!op_mergejoinable(op->opno, exprType(linitial(op->args))))
 		return NULL;
 
@@ -145,11 +145,20 @@ change_queries(Node *node, void *context)
 	if (IsA(node, Query))
 	{
 		Query	   *query = (Query *) node;
+		ListCell   *lc;
 
 		if (query->commandType == CMD_SELECT && query->rowMarks == NIL && query->hasSubLinks &&
 			query->jointree != NULL)
 			query->jointree->quals = change_conditions(query, query->jointree->quals);
-		return query_tree_walker(query, change_queries, context, 0);
+
+		/* expressions matter only if they have queries in them: VALUES may be long */
+		if (query->hasSubLinks)
+			return query_tree_walker(query, change_queries, context, 0);
+		foreach(lc, query->rtable)
+			(void) change_queries((Node *) lfirst_node(RangeTblEntry, lc)->subquery, context);
+		foreach(lc, query->cteList)
+			(void) change_queries(lfirst_node(CommonTableExpr, lc)->ctequery, context);
+		return false;
 	}
 	return expression_tree_walker(node, change_queries, context);
 }
