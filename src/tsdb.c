@@ -33,6 +33,7 @@
 #include "stats/progress.h"
 #include "stats/stop_point.h"
 #include "store/chunk_map.h"
+#include "store/directory_view.h"
 #include "store/marks.h"
 #include "store/moves.h"
 #include "store/storage.h"
@@ -180,6 +181,7 @@ at_xact_event(XactEvent event, void *arg)
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PARALLEL_ABORT:
 			tsdb_chunk_cache_at_xact_end();
+			tsdb_directory_view_at_xact_end();
 			tsdb_marks_at_xact_end();
 			tsdb_moves_at_xact_end();
 			break;
@@ -231,6 +233,7 @@ void
 _PG_init(void)
 {
 	define_settings();
+	tsdb_directory_view_init();
 	tsdb_salvage_init();
 	tsdb_salvage_plan_init();
 	tsdb_scan_path_init();

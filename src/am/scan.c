@@ -157,6 +157,7 @@ tsdb_scan_end(TableScanDesc base)
 		heap_endscan(scan->heap);
 	tsdb_sample_end(scan);
 	forget_latest(scan);
+	tsdb_directory_view_release(&scan->view);
 	if (scan->cursor.memory != NULL)
 		MemoryContextDelete(scan->cursor.memory);
 	if (scan->page_memory != NULL)
@@ -179,7 +180,8 @@ tsdb_scan_rescan(TableScanDesc base, struct ScanKeyData *keys, bool set_params,
 	tsdb_cursor_close(&scan->cursor);
 	scan->part = TSDB_SCAN_ROW_STORE;
 	scan->block = -1;
-	scan->nentries = scan->entry = 0;
+	tsdb_directory_view_release(&scan->view);
+	scan->entry = 0;
 	scan->check_moved = scan->storage != NULL && tsdb_marks_check_moved();
 	if (base->rs_flags & SO_TYPE_SAMPLESCAN)
 		tsdb_sample_rescan(scan);
@@ -187,23 +189,44 @@ tsdb_scan_rescan(TableScanDesc base, struct ScanKeyData *keys, bool set_params,
 
 /* ---- sequential ---- */
 
-/* List the entries of one directory page, or of one slice of it. */
+/* Salvage lists entries that it can read, and no image is kept of these. */
 static void
-load_page(TsdbScanDesc *scan, BlockNumber block)
+salvage_page(TsdbScanDesc *scan, BlockNumber block, uint32 first, uint32 end, Snapshot snapshot)
 {
 	MemoryContext old;
+	TsdbChunkEntry *entries;
+	int			count;
 
 	if (scan->page_memory == NULL)
 		scan->page_memory = AllocSetContextCreate(GetMemoryChunkContext(scan),
 												  "tsdb directory page",
 												  ALLOCSET_DEFAULT_SIZES);
-	tsdb_cursor_close(&scan->cursor);
+	tsdb_directory_view_release(&scan->view);
 	MemoryContextReset(scan->page_memory);
 	old = MemoryContextSwitchTo(scan->page_memory);
-	scan->nentries = tsdb_salvage_page(scan->storage, block,
-									   scan->latest != NULL ? scan->latest :
-									   scan->rs_base.rs_snapshot, false, &scan->entries);
+	count = tsdb_salvage_page(scan->storage, block, snapshot, false, &entries);
 	MemoryContextSwitchTo(old);
+	scan->view.storage = scan->storage;
+	for (int i = 0; i < count; i++)
+	{
+		uint32		slot = entries[i].chunk % TSDB_DIRECTORY_SLOTS;
+
+		if (slot >= first && slot < end)
+			scan->view.entries[scan->view.count++] = &entries[i];
+	}
+}
+
+/* List the entries of some numbers of a directory page. */
+static void
+load_page(TsdbScanDesc *scan, BlockNumber block, uint32 first, uint32 end)
+{
+	Snapshot	snapshot = scan->latest != NULL ? scan->latest : scan->rs_base.rs_snapshot;
+
+	tsdb_cursor_close(&scan->cursor);
+	if (tsdb_damaged_chunks == TSDB_DAMAGED_ERROR)
+		tsdb_directory_view(&scan->view, scan->storage, block, first, end, scan->times, snapshot);
+	else
+		salvage_page(scan, block, first, end, snapshot);
 }
 
 /* Go to the next slice of a parallel scan; false at the end. */
@@ -214,19 +237,10 @@ next_slice(TsdbScanDesc *scan)
 	uint64		slice = pg_atomic_fetch_add_u64(&shared->next_slice, 1);
 	BlockNumber block = slice / SLICES_PER_BLOCK;
 	uint32		first = slice % SLICES_PER_BLOCK * SLICE_SLOTS;
-	int			kept = 0;
 
 	if (block >= tsdb_directory_blocks(scan->storage))
 		return false;
-	load_page(scan, block);
-	for (int i = 0; i < scan->nentries; i++)
-	{
-		uint32		slot = scan->entries[i].chunk % TSDB_DIRECTORY_SLOTS;
-
-		if (slot >= first && slot < first + SLICE_SLOTS)
-			scan->entries[kept++] = scan->entries[i];
-	}
-	scan->nentries = kept;
+	load_page(scan, block, first, first + SLICE_SLOTS);
 	scan->entry = -1;
 	return true;
 }
@@ -241,8 +255,8 @@ next_page(TsdbScanDesc *scan, bool forward)
 	scan->block += forward ? 1 : -1;
 	if (scan->block < 0 || scan->block >= scan->directory_blocks)
 		return false;
-	load_page(scan, scan->block);
-	scan->entry = forward ? -1 : scan->nentries;
+	load_page(scan, scan->block, 0, TSDB_DIRECTORY_SLOTS);
+	scan->entry = forward ? -1 : scan->view.count;
 	return true;
 }
 
@@ -272,7 +286,7 @@ next_chunk_row(TsdbScanDesc *scan, bool forward, TupleTableSlot *slot)
 
 		CHECK_FOR_INTERRUPTS();
 		scan->entry += forward ? 1 : -1;
-		if (scan->entry < 0 || scan->entry >= scan->nentries)
+		if (scan->entry < 0 || scan->entry >= scan->view.count)
 		{
 			if (!next_page(scan, forward))
 				return false;
@@ -282,7 +296,7 @@ next_chunk_row(TsdbScanDesc *scan, bool forward, TupleTableSlot *slot)
 			MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
 
 			if (tsdb_cursor_try_open(cursor, scan->storage, slot->tts_tupleDescriptor,
-									 &scan->entries[scan->entry],
+									 scan->view.entries[scan->entry],
 									 scan->latest != NULL ? scan->latest :
 									 scan->rs_base.rs_snapshot, false))
 			{
@@ -305,7 +319,7 @@ enter_chunks(TsdbScanDesc *scan, bool at_start)
 		scan->latest = RegisterSnapshot(GetLatestSnapshot());
 	scan->directory_blocks = tsdb_directory_blocks(scan->storage);
 	scan->block = at_start ? -1 : (int64) scan->directory_blocks;
-	scan->nentries = 0;
+	tsdb_directory_view_release(&scan->view);
 	scan->entry = at_start ? -1 : 0;
 	tsdb_cursor_close(&scan->cursor);
 }
@@ -390,19 +404,29 @@ tsdb_scan_next_row_store_row(TableScanDesc base, TupleTableSlot *slot)
 }
 
 TsdbChunkEntry *
-tsdb_scan_next_chunk(TableScanDesc base)
+tsdb_scan_next_chunk(TableScanDesc base, const TsdbTimeRange *times, uint64 *passed)
 {
 	TsdbScanDesc *scan = (TsdbScanDesc *) base;
 
 	if (scan->storage == NULL)
 		return NULL;
-	while (++scan->entry >= scan->nentries)
+	scan->times = times;
+	while (++scan->entry >= scan->view.count)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!next_page(scan, true))
 			return NULL;
+		*passed += scan->view.passed;
 	}
-	return &scan->entries[scan->entry];
+	return scan->view.entries[scan->entry];
+}
+
+const TsdbChunkSummary *
+tsdb_scan_summary(TableScanDesc base)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	return tsdb_directory_view_summary(&scan->view, scan->entry);
 }
 
 TsdbStorage *
@@ -529,11 +553,11 @@ tsdb_scan_bitmap_next_block(TableScanDesc base, struct TBMIterateResult *result)
 			MemoryContextSwitchTo(old);
 			return false;
 		}
-		scan->entries = palloc(sizeof(TsdbChunkEntry));
-		scan->entries[0] = entry;
+		scan->fetched = palloc(sizeof(TsdbChunkEntry));
+		*scan->fetched = entry;
 		MemoryContextSwitchTo(GetMemoryChunkContext(scan));
 		if (!tsdb_cursor_try_open(&scan->cursor, scan->storage, RelationGetDescr(base->rs_rd),
-								  &scan->entries[0], base->rs_snapshot, false))
+								  scan->fetched, base->rs_snapshot, false))
 		{
 			MemoryContextSwitchTo(old);
 			return false;

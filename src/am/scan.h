@@ -13,7 +13,7 @@
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "am/row_slot.h"
-#include "store/directory.h"
+#include "store/directory_view.h"
 
 /* The chunk that a scan stands on. */
 typedef struct TsdbChunkCursor
@@ -47,9 +47,10 @@ typedef struct TsdbScanDesc
 	MemoryContext page_memory;
 	BlockNumber directory_blocks;
 	int64		block;			/* -1 before the first */
-	TsdbChunkEntry *entries;
-	int			nentries;
-	int			entry;
+	const TsdbTimeRange *times;	/* a page of chunks outside of it is passed over; or NULL */
+	TsdbDirectoryView view;		/* of that page */
+	int			entry;			/* of the view */
+	TsdbChunkEntry *fetched;	/* bitmap scans: of the chunk at hand */
 	TsdbChunkCursor cursor;
 
 	/* bitmap scans: offsets of the block at hand */
@@ -81,10 +82,13 @@ extern bool tsdb_scan_getnextslot(TableScanDesc scan, ScanDirection direction,
 
 /*
  * For who reads columns himself: first the rows of the row store, to their end,
- * then one chunk after the other.  The entry is valid until the next call.
+ * then one chunk after the other, but for some that have no row in a range of times (which may
+ * be NULL), whose number is added to *passed.  The entry is valid until the next call, as is its summary.
  */
 extern bool tsdb_scan_next_row_store_row(TableScanDesc scan, TupleTableSlot *slot);
-extern TsdbChunkEntry *tsdb_scan_next_chunk(TableScanDesc scan);
+extern TsdbChunkEntry *tsdb_scan_next_chunk(TableScanDesc scan, const TsdbTimeRange *times,
+											uint64 *passed);
+extern const TsdbChunkSummary *tsdb_scan_summary(TableScanDesc scan);
 extern TsdbStorage *tsdb_scan_storage(TableScanDesc scan);
 
 extern Size tsdb_parallelscan_estimate(Relation rel);

@@ -505,6 +505,33 @@ tsdb_chunk_filter_judge(TsdbChunkFilter *filter, const TsdbChunkSummary *summary
 	return found;
 }
 
+bool
+tsdb_chunk_filter_times(const TsdbChunkFilter *filter, AttrNumber attno, TsdbTimeRange *times)
+{
+	bool		known = false;
+
+	*times = (TsdbTimeRange)
+	{
+		.attno = attno,.min = PG_INT64_MIN,.max = PG_INT64_MAX
+	};
+	for (int i = 0; i < filter->count; i++)
+	{
+		const FilterClause *clause = &filter->clauses[i];
+		int64		value;
+
+		if (clause->clause.attno != attno || clause->clause.kind != CLAUSE_COMPARE ||
+			clause->clause.lane != LANE_INTEGER || !clause->armed || clause->never)
+			continue;
+		value = tsdb_number_get_integer(clause->clause.argument_type, clause->value);
+		known = true;
+		if (clause->clause.strategy >= BTEqualStrategyNumber)
+			times->min = Max(times->min, value);
+		if (clause->clause.strategy <= BTEqualStrategyNumber)
+			times->max = Min(times->max, value);
+	}
+	return known;
+}
+
 /* ---- rows ---- */
 
 /* Clear the rows for which "condition", on x, does not hold. */

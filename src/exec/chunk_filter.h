@@ -16,6 +16,7 @@
 
 #include "chunk/chunk.h"
 #include "nodes/execnodes.h"
+#include "store/directory_view.h"
 
 typedef struct TsdbChunkFilter TsdbChunkFilter;
 
@@ -44,6 +45,13 @@ typedef enum TsdbChunkMatch
 /* What a chunk's statistics say of it, which then is the chunk at hand. */
 extern TsdbChunkMatch tsdb_chunk_filter_judge(TsdbChunkFilter *filter,
 											  const TsdbChunkSummary *summary);
+
+/*
+ * Which times of a column, one of integers or instants, can rows have for which all clauses hold?
+ * False if that is not known: yet, perhaps.
+ */
+extern bool tsdb_chunk_filter_times(const TsdbChunkFilter *filter, AttrNumber attno,
+									TsdbTimeRange *times);
 
 /* Clear pass[row] of rows of the chunk at hand that do not match; false if none is
  * left.  Only columns of clauses that statistics have left open are read. */

@@ -22,6 +22,7 @@
 #include "port/atomics.h"
 #include "store/chunk_tid.h"
 #include "store/marks.h"
+#include "store/table_key.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -63,6 +64,8 @@ typedef struct TableScan
 	int			ncolumns;
 	AttrNumber *columns;		/* to be read, in order */
 	TsdbChunkFilter *filter;
+	AttrNumber	time_column;	/* or 0 */
+	TsdbTimeRange times;		/* that rows can have, as far as the filter knows */
 	bool		ready;			/* by_rows is decided, there is a scan */
 	int			nquals;
 	ScanQual   *quals;			/* made for the first batch */
@@ -92,6 +95,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	TableScan  *state = (TableScan *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	Relation	rel = node->ss.ss_currentRelation;
+	TsdbSortKey key;
 	ListCell   *lc;
 
 	/*
@@ -109,6 +113,8 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 		state->columns[state->ncolumns++] = (AttrNumber) lfirst_int(lc);
 	state->filter = tsdb_chunk_filter_create(plan->custom_exprs, plan->scan.scanrelid,
 											 &node->ss.ps);
+	tsdb_table_key(rel, &key);
+	state->time_column = key.time;
 	state->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb chunk",
 										  ALLOCSET_DEFAULT_SIZES);
 }
@@ -237,7 +243,7 @@ open_chunk(TableScan *state, TsdbChunkEntry *entry)
 	state->counts[COUNT_CHUNKS]++;
 
 	old = MemoryContextSwitchTo(state->memory);
-	state->summary = tsdb_directory_summary(storage, entry);
+	state->summary = tsdb_scan_summary(state->scan);
 	match = tsdb_chunk_filter_judge(state->filter, state->summary);
 	if (match == TSDB_NO_ROW)
 		state->counts[COUNT_PRUNED]++;
@@ -259,8 +265,17 @@ next_chunk(TableScan *state)
 {
 	TsdbChunkEntry *entry;
 
-	while ((entry = tsdb_scan_next_chunk(state->scan)) != NULL)
+	for (;;)
 	{
+		bool		known = state->time_column != 0 &&
+			tsdb_chunk_filter_times(state->filter, state->time_column, &state->times);
+		uint64		passed = 0;
+
+		entry = tsdb_scan_next_chunk(state->scan, known ? &state->times : NULL, &passed);
+		state->counts[COUNT_CHUNKS] += passed;
+		state->counts[COUNT_PRUNED] += passed;
+		if (entry == NULL)
+			break;
 		CHECK_FOR_INTERRUPTS();
 		if (open_chunk(state, entry))
 			return true;

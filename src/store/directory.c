@@ -1,12 +1,6 @@
 /*
  * directory.c
  *		One heap tuple per chunk: insert, fetch, delete, iterate.
- *
- * The tuple has fixed columns for what is looked at without opening the
- * chunk, the list of pieces, and the chunk's body.  A checksum covers all of
- * it.  A list of more than DIRECT_PIECES references is itself written to the
- * shard as a stream (a chunk of long values can have a thousand pieces), and
- * the tuple then refers to that.
  */
 #include "postgres.h"
 
@@ -17,14 +11,13 @@
 #include "access/multixact.h"
 #include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
-#include "port/pg_crc32c.h"
 #include "storage/bufmgr.h"
 #include "storage/procarray.h"
 #include "storage/smgr.h"
 #include "store/chunk_tid.h"
+#include "store/directory_tuple.h"
 #include "store/internal.h"
 #include "store/internal_tuple.h"
 #include "store/recent_buffer.h"
@@ -32,93 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#define DIRECTORY_VERSION	1
-#define LEVEL_COLD			0x100	/* in column level: encoded at level cold */
-#define DIRECT_PIECES		64
-
-enum
-{
-	Anum_version = 1,
-	Anum_shard,
-	Anum_level,
-	Anum_nrows,
-	Anum_min_time,
-	Anum_max_time,
-	Anum_generation,
-	Anum_run,
-	Anum_nsegments,
-	Anum_stream_bytes,
-	Anum_checksum,
-	Anum_pieces,
-	Anum_body,
-	Natts_directory = Anum_body
-};
-
-StaticAssertDecl(Anum_max_time == TSDB_DIRECTORY_MAX_TIME, "the time index's column");
-
 uint64		tsdb_directory_writes = 0;
-
-TupleDesc
-tsdb_directory_tupdesc(void)
-{
-	TupleDesc	tupdesc = CreateTemplateTupleDesc(Natts_directory);
-
-	TupleDescInitEntry(tupdesc, Anum_version, "version", INT2OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_shard, "shard", INT2OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_level, "level", INT2OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_nrows, "nrows", INT4OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_min_time, "min_time", INT8OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_max_time, "max_time", INT8OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_generation, "generation", INT8OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_run, "run", INT8OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_nsegments, "nsegments", INT4OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_stream_bytes, "stream_bytes", INT4OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_checksum, "checksum", INT4OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_pieces, "pieces", BYTEAOID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_body, "body", BYTEAOID, -1, 0);
-	TupleDescAttr(tupdesc, Anum_pieces - 1)->attstorage = TYPSTORAGE_PLAIN;
-	TupleDescAttr(tupdesc, Anum_body - 1)->attstorage = TYPSTORAGE_PLAIN;
-	return tupdesc;
-}
-
-/* The pieces column: flag, then references, direct or to the list's stream. */
-typedef struct PieceColumn
-{
-	uint32		indirect;		/* 0 or 1 */
-	uint32		count;			/* pieces of the chunk's stream */
-	uint32		list_bytes;		/* indirect: bytes of the stored list */
-	TsdbPieceRef refs[FLEXIBLE_ARRAY_MEMBER];
-} PieceColumn;
-
-static uint32
-entry_checksum(const Datum *values, const bool *nulls,
-			   const char *pieces, Size pieces_bytes,
-			   const char *body, Size body_bytes)
-{
-	pg_crc32c	crc;
-
-	INIT_CRC32C(crc);
-	for (int i = 0; i < Anum_checksum - 1; i++)
-	{
-		int64		value = 0;
-
-		if (!nulls[i])
-		{
-			if (i == Anum_min_time - 1 || i == Anum_max_time - 1 ||
-				i == Anum_generation - 1 || i == Anum_run - 1)
-				value = DatumGetInt64(values[i]);
-			else if (i < Anum_nrows - 1)
-				value = DatumGetInt16(values[i]);
-			else
-				value = DatumGetInt32(values[i]);
-		}
-		COMP_CRC32C(crc, &value, sizeof(value));
-	}
-	COMP_CRC32C(crc, pieces, pieces_bytes);
-	COMP_CRC32C(crc, body, body_bytes);
-	FIN_CRC32C(crc);
-	return crc;
-}
 
 static bytea *
 make_bytea(const void *data, Size bytes)
@@ -182,7 +89,7 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 {
 	uint64		generation = pg_prng_uint64(&pg_global_prng_state);
 	TsdbPieceList list;
-	PieceColumn *column;
+	TsdbPieceColumn *column;
 	Size		column_bytes;
 	Datum		values[Natts_directory];
 	bool		nulls[Natts_directory] = {0};
@@ -191,9 +98,9 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 
 	tsdb_pieces_write(storage, shard, generation, image->stream,
 					  image->stream_bytes, &list);
-	if (list.count <= DIRECT_PIECES)
+	if (list.count <= TSDB_DIRECT_PIECES)
 	{
-		column_bytes = offsetof(PieceColumn, refs) + list.count * sizeof(TsdbPieceRef);
+		column_bytes = offsetof(TsdbPieceColumn, refs) + list.count * sizeof(TsdbPieceRef);
 		column = palloc0(column_bytes);
 		memcpy(column->refs, list.refs, list.count * sizeof(TsdbPieceRef));
 	}
@@ -203,7 +110,7 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 		uint32		bytes = list.count * sizeof(TsdbPieceRef);
 
 		tsdb_pieces_write(storage, shard, ~generation, (char *) list.refs, bytes, &meta);
-		column_bytes = offsetof(PieceColumn, refs) + meta.count * sizeof(TsdbPieceRef);
+		column_bytes = offsetof(TsdbPieceColumn, refs) + meta.count * sizeof(TsdbPieceRef);
 		column = palloc0(column_bytes);
 		column->indirect = meta.count;
 		column->list_bytes = bytes;
@@ -212,9 +119,9 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 	}
 	column->count = list.count;
 
-	values[Anum_version - 1] = Int16GetDatum(DIRECTORY_VERSION);
+	values[Anum_version - 1] = Int16GetDatum(TSDB_DIRECTORY_VERSION);
 	values[Anum_shard - 1] = Int16GetDatum(shard);
-	values[Anum_level - 1] = Int16GetDatum(level | (image->cold ? LEVEL_COLD : 0));
+	values[Anum_level - 1] = Int16GetDatum(level | (image->cold ? TSDB_DIRECTORY_LEVEL_COLD : 0));
 	values[Anum_nrows - 1] = Int32GetDatum(image->nrows);
 	values[Anum_min_time - 1] = Int64GetDatum(image->min_time);
 	values[Anum_max_time - 1] = Int64GetDatum(image->max_time);
@@ -224,7 +131,7 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 	values[Anum_nsegments - 1] = Int32GetDatum(nsegments);
 	values[Anum_stream_bytes - 1] = Int32GetDatum(image->stream_bytes);
 	values[Anum_checksum - 1] = Int32GetDatum((int32)
-											  entry_checksum(values, nulls, (char *) column, column_bytes,
+											  tsdb_directory_checksum(values, nulls, (char *) column, column_bytes,
 															 image->body, image->body_bytes));
 	values[Anum_pieces - 1] = PointerGetDatum(make_bytea(column, column_bytes));
 	values[Anum_body - 1] = PointerGetDatum(make_bytea(image->body, image->body_bytes));
@@ -251,134 +158,6 @@ tsdb_directory_report(TsdbStorage *storage, uint32 chunk, const char *detail)
 					   tsdb_chunk_block(chunk), tsdb_chunk_offset(chunk),
 					   RelationGetRelationName(storage->directory), detail),
 			 errhint("Other chunks stay readable. Run tsdb.verify() to see all that is damaged.")));
-}
-
-/* Does a list of pieces cover its stream, in order and without overlaps? */
-static bool
-pieces_cover(const TsdbPieceRef *refs, uint32 count, uint32 stream_bytes)
-{
-	if (count == 0)
-		return stream_bytes == 0;
-	if (refs[0].offset != 0)
-		return false;
-	for (uint32 i = 0; i < count; i++)
-	{
-		uint32		end = i + 1 < count ? refs[i + 1].offset : stream_bytes;
-
-		if (end <= refs[i].offset)
-			return false;
-	}
-	return true;
-}
-
-/*
- * The tuple at a line pointer: NULL and tuple->t_data set, or not if there is
- * none; or what is wrong with it.
- */
-static const char *
-find_tuple(TsdbStorage *storage, Page page, BlockNumber block, OffsetNumber offset,
-		   HeapTuple tuple)
-{
-	tuple->t_data = NULL;
-	switch (tsdb_internal_item(storage->directory, page, block, offset, tuple))
-	{
-		case TSDB_ITEM_NONE:
-			return NULL;
-		case TSDB_ITEM_TUPLE:
-			return tsdb_internal_header_fault(storage->directory, tuple);
-		case TSDB_ITEM_DAMAGED:
-			break;
-	}
-	return "Its line pointer leaves the page.";
-}
-
-/*
- * Parse a copy of a directory tuple, which the entry keeps.  Returns NULL, or
- * what is wrong with it; damage of an indirect list of pieces is raised.
- */
-static const char *
-parse_entry(TsdbStorage *storage, uint32 chunk, HeapTuple tuple, TsdbChunkEntry *entry)
-{
-	Datum		values[Natts_directory];
-	bool		nulls[Natts_directory];
-	bytea	   *pieces;
-	bytea	   *body;
-	PieceColumn column;
-	Size		pieces_bytes;
-	uint32		nrefs;
-	TsdbPieceRef *refs;
-	const char *fault;
-
-	fault = tsdb_internal_columns_fault(storage->directory, tuple);
-	if (fault != NULL)
-		return fault;
-	heap_deform_tuple(tuple, RelationGetDescr(storage->directory), values, nulls);
-	for (int i = 0; i < Natts_directory; i++)
-	{
-		if (nulls[i] && i != Anum_min_time - 1 && i != Anum_max_time - 1)
-			return "A column is null.";
-	}
-	if (DatumGetInt16(values[Anum_version - 1]) != DIRECTORY_VERSION)
-		return "Unknown version.";
-
-	pieces = (bytea *) DatumGetPointer(values[Anum_pieces - 1]);
-	body = (bytea *) DatumGetPointer(values[Anum_body - 1]);
-	pieces_bytes = VARSIZE(pieces) - VARHDRSZ;
-	if (pieces_bytes < offsetof(PieceColumn, refs))
-		return "A column has an impossible length.";
-	if (entry_checksum(values, nulls, VARDATA(pieces), pieces_bytes,
-					   VARDATA(body), VARSIZE(body) - VARHDRSZ) !=
-		(uint32) DatumGetInt32(values[Anum_checksum - 1]))
-		return "The checksum does not match.";
-
-	memcpy(&column, VARDATA(pieces), offsetof(PieceColumn, refs));
-	nrefs = column.indirect > 0 ? column.indirect : column.count;
-	if (pieces_bytes != offsetof(PieceColumn, refs) + (Size) nrefs * sizeof(TsdbPieceRef))
-		return "The list of pieces has another length.";
-
-	entry->chunk = chunk;
-	entry->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
-	entry->cmin = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) ?
-		HeapTupleHeaderGetCmin(tuple->t_data) : FirstCommandId;
-	entry->shard = DatumGetInt16(values[Anum_shard - 1]);
-	entry->level = DatumGetInt16(values[Anum_level - 1]) & ~LEVEL_COLD;
-	entry->cold = (DatumGetInt16(values[Anum_level - 1]) & LEVEL_COLD) != 0;
-	entry->nrows = DatumGetInt32(values[Anum_nrows - 1]);
-	entry->nsegments = DatumGetInt32(values[Anum_nsegments - 1]);
-	entry->has_time = !nulls[Anum_min_time - 1];
-	entry->min_time = entry->has_time ? DatumGetInt64(values[Anum_min_time - 1]) : 0;
-	entry->max_time = entry->has_time ? DatumGetInt64(values[Anum_max_time - 1]) : 0;
-	entry->generation = (uint64) DatumGetInt64(values[Anum_generation - 1]);
-	entry->run = (uint64) DatumGetInt64(values[Anum_run - 1]);
-	entry->body = VARDATA(body);
-	entry->body_bytes = VARSIZE(body) - VARHDRSZ;
-	entry->memory = tuple;
-
-	memset(&entry->list_pieces, 0, sizeof(entry->list_pieces));
-	refs = palloc(Max(nrefs, 1) * sizeof(TsdbPieceRef));
-	memcpy(refs, VARDATA(pieces) + offsetof(PieceColumn, refs), nrefs * sizeof(TsdbPieceRef));
-	if (column.indirect > 0)
-	{
-		TsdbPieceList meta = {nrefs, column.list_bytes, refs};
-		TsdbPieceRef *stored;
-
-		if (column.list_bytes != (Size) column.count * sizeof(TsdbPieceRef) ||
-			!pieces_cover(refs, nrefs, column.list_bytes))
-			return "The list of pieces has another length.";
-		stored = palloc(column.list_bytes);
-		tsdb_pieces_read(storage, entry->shard, ~entry->generation, chunk, &meta, 0,
-						 column.list_bytes, (char *) stored);
-		entry->list_pieces = meta;
-		refs = stored;
-	}
-	entry->pieces.count = column.count;
-	entry->pieces.stream_bytes = DatumGetInt32(values[Anum_stream_bytes - 1]);
-	entry->pieces.refs = refs;
-	if (entry->shard < 0 || entry->shard >= TSDB_SHARDS_MAX)
-		return "There is no such shard.";
-	if (!pieces_cover(refs, entry->pieces.count, entry->pieces.stream_bytes))
-		return "The pieces do not make up the stream.";
-	return NULL;
 }
 
 void
@@ -416,7 +195,7 @@ locate(TsdbStorage *storage, uint32 chunk, Buffer *buffer, HeapTuple tuple)
 	page = BufferGetPage(*buffer);
 	if (!PageIsNew(page) && offset <= PageGetMaxOffsetNumber(page))
 	{
-		fault = find_tuple(storage, page, block, offset, tuple);
+		fault = tsdb_directory_find_tuple(storage, page, block, offset, tuple);
 		if (fault == NULL && tuple->t_data != NULL)
 			return true;
 	}
@@ -443,7 +222,7 @@ tsdb_directory_fetch(TsdbStorage *storage, uint32 chunk, Snapshot snapshot,
 	UnlockReleaseBuffer(buffer);
 	if (copy != NULL)
 	{
-		const char *fault = parse_entry(storage, chunk, copy, entry);
+		const char *fault = tsdb_directory_parse_tuple(storage, chunk, copy, entry);
 
 		if (fault != NULL)
 			tsdb_directory_report(storage, chunk, fault);
@@ -552,7 +331,7 @@ tsdb_directory_bury(TsdbStorage *storage, uint32 chunk)
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page = BufferGetPage(buffer);
 	if (!PageIsNew(page) && offset <= PageGetMaxOffsetNumber(page))
-		fault = find_tuple(storage, page, block, offset, &tuple);
+		fault = tsdb_directory_find_tuple(storage, page, block, offset, &tuple);
 	if (fault != NULL)
 	{
 		GenericXLogState *state = GenericXLogStart(storage->directory);
@@ -604,7 +383,7 @@ tsdb_directory_move_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry)
 	pieces = DatumGetByteaPCopy(values[Anum_pieces - 1]);
 	body = (bytea *) DatumGetPointer(values[Anum_body - 1]);
 	same = (uint64) DatumGetInt64(values[Anum_generation - 1]) == entry->generation &&
-		VARSIZE(pieces) == VARHDRSZ + offsetof(PieceColumn, refs) +
+		VARSIZE(pieces) == VARHDRSZ + offsetof(TsdbPieceColumn, refs) +
 		list->count * sizeof(TsdbPieceRef);
 	if (same)
 	{
@@ -613,11 +392,11 @@ tsdb_directory_move_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry)
 		HeapTupleHeader header = (HeapTupleHeader)
 			PageGetItem(page, PageGetItemId(page, tsdb_chunk_offset(entry->chunk)));
 
-		memcpy(VARDATA(pieces) + offsetof(PieceColumn, refs), list->refs,
+		memcpy(VARDATA(pieces) + offsetof(TsdbPieceColumn, refs), list->refs,
 			   list->count * sizeof(TsdbPieceRef));
 		values[Anum_pieces - 1] = PointerGetDatum(pieces);
 		values[Anum_checksum - 1] = Int32GetDatum((int32)
-												  entry_checksum(values, nulls, VARDATA(pieces),
+												  tsdb_directory_checksum(values, nulls, VARDATA(pieces),
 																 VARSIZE(pieces) - VARHDRSZ,
 																 VARDATA(body),
 																 VARSIZE(body) - VARHDRSZ));
@@ -736,7 +515,7 @@ list_page(TsdbStorage *storage, BlockNumber block, Snapshot snapshot,
 	{
 		HeapTupleData tuple;
 
-		damage[found] = find_tuple(storage, page, block, offset, &tuple);
+		damage[found] = tsdb_directory_find_tuple(storage, page, block, offset, &tuple);
 		if (damage[found] != NULL)
 		{
 			copies[found] = palloc0(HEAPTUPLESIZE);
@@ -759,7 +538,7 @@ list_page(TsdbStorage *storage, BlockNumber block, Snapshot snapshot,
 		const char *fault = damage[i];
 
 		if (fault == NULL)
-			fault = parse_entry(storage, chunk, copies[i], &(*entries)[count]);
+			fault = tsdb_directory_parse_tuple(storage, chunk, copies[i], &(*entries)[count]);
 		if (fault == NULL)
 		{
 			if (alive != NULL)
@@ -877,7 +656,7 @@ tsdb_directory_page_tuples(TsdbStorage *storage, BlockNumber block, TsdbChunkTup
 	{
 		TsdbChunkTuple *found = &tuples[count];
 		HeapTupleData tuple;
-		const char *fault = find_tuple(storage, page, block, offset, &tuple);
+		const char *fault = tsdb_directory_find_tuple(storage, page, block, offset, &tuple);
 		bool		isnull;
 
 		if (fault == NULL && tuple.t_data == NULL)
@@ -948,7 +727,7 @@ tsdb_directory_slots(TsdbStorage *storage, BlockNumber block, uint16 *slots)
 		if (offset > max || !ItemIdIsUsed(PageGetItemId(page, offset)))
 			continue;
 		*slot = TSDB_SLOT_UNKNOWN;
-		if (find_tuple(storage, page, block, offset, &tuple) == NULL && tuple.t_data != NULL &&
+		if (tsdb_directory_find_tuple(storage, page, block, offset, &tuple) == NULL && tuple.t_data != NULL &&
 			tsdb_internal_columns_fault(storage->directory, &tuple) == NULL)
 			*slot = DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
 											   RelationGetDescr(storage->directory),

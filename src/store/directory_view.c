@@ -1,0 +1,475 @@
+/*
+ * directory_view.c
+ *		What a snapshot sees of a directory page, from a session's copy of it.
+ *
+ * An image is in one of three states: full (memory is set), hollow (only its range
+ * of times is left), or, without a place in the table of images, private to who
+ * holds it.  Who needs more of a hollow one reads the page anew.
+ */
+#include "postgres.h"
+
+#include "store/directory_view.h"
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "lib/ilist.h"
+#include "storage/bufmgr.h"
+#include "store/directory_tuple.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+typedef struct ImageKey
+{
+	RelFileNode node;
+	BlockNumber block;
+} ImageKey;
+
+/* A tuple of the page. */
+typedef struct ImageTuple
+{
+	HeapTuple	tuple;			/* copy, or NULL: there is none */
+	TsdbChunkEntry *entry;		/* NULL until it is wanted */
+	TsdbChunkSummary *summary;	/* the same */
+} ImageTuple;
+
+struct TsdbDirectoryImage
+{
+	ImageKey	key;
+	dlist_node	recency;		/* in full or hollow, if kept and not held; else in held */
+	bool		kept;			/* in the table of images */
+	int			holders;
+	XLogRecPtr	lsn;
+	uint64		types;			/* of the table's columns, when summaries were made */
+
+	bool		bounded;		/* every tuple has times in the range */
+	TsdbTimeRange times;
+	int			alive;			/* tuples that nobody has deleted */
+
+	MemoryContext memory;		/* of all below; NULL: hollow */
+	Size		bytes;
+	int			count;
+	ImageTuple *tuples;			/* by offset - 1 */
+};
+
+typedef struct ImageSlot
+{
+	ImageKey	key;
+	TsdbDirectoryImage *image;
+} ImageSlot;
+
+static int	directory_cache_size = TSDB_DIRECTORY_CACHE_DEFAULT;	/* setting, kB */
+
+static MemoryContext view_memory = NULL;
+static HTAB *images = NULL;
+static dlist_head full = DLIST_STATIC_INIT(full);	/* most recent first */
+static dlist_head hollow = DLIST_STATIC_INIT(hollow);
+static dlist_head held = DLIST_STATIC_INIT(held);
+static Size total_bytes = 0;	/* of images that are kept */
+
+/* ---- images ---- */
+
+static void
+create_table(void)
+{
+	HASHCTL		control = {0};
+
+	view_memory = AllocSetContextCreate(TopMemoryContext, "tsdb directory images",
+										ALLOCSET_DEFAULT_SIZES);
+	control.hcxt = view_memory;
+	control.keysize = sizeof(ImageKey);
+	control.entrysize = sizeof(ImageSlot);
+	images = hash_create("tsdb directory images", 256, &control,
+						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static void
+make_hollow(TsdbDirectoryImage *image)
+{
+	if (image->memory != NULL)
+		MemoryContextDelete(image->memory);
+	image->memory = NULL;
+	image->tuples = NULL;
+	image->count = 0;
+}
+
+/* Take an image out of the table.  Who holds it keeps it. */
+static void
+forget(TsdbDirectoryImage *image)
+{
+	if (image->kept)
+	{
+		hash_search(images, &image->key, HASH_REMOVE, NULL);
+		total_bytes -= image->bytes;
+		image->kept = false;
+	}
+	if (image->holders == 0)
+	{
+		dlist_delete(&image->recency);
+		make_hollow(image);
+		pfree(image);
+	}
+}
+
+/* Count what a kept image has come to take since. */
+static void
+weigh(TsdbDirectoryImage *image)
+{
+	total_bytes -= image->bytes;
+	image->bytes = sizeof(TsdbDirectoryImage) + sizeof(ImageSlot) +
+		(image->memory != NULL ? MemoryContextMemAllocated(image->memory, false) : 0);
+	total_bytes += image->bytes;
+}
+
+/* Let the least recently used images go as far as needed. */
+static void
+keep_to_budget(void)
+{
+	Size		budget = (Size) directory_cache_size * 1024;
+
+	while (total_bytes > budget && !dlist_is_empty(&full))
+	{
+		TsdbDirectoryImage *image = dlist_tail_element(TsdbDirectoryImage, recency, &full);
+
+		make_hollow(image);
+		weigh(image);
+		dlist_delete(&image->recency);
+		dlist_push_head(&hollow, &image->recency);
+	}
+	while (total_bytes > budget && !dlist_is_empty(&hollow))
+		forget(dlist_tail_element(TsdbDirectoryImage, recency, &hollow));
+}
+
+static void
+hold(TsdbDirectoryImage *image)
+{
+	if (image->holders++ == 0)
+	{
+		dlist_delete(&image->recency);
+		dlist_push_head(&held, &image->recency);
+	}
+}
+
+static void
+let_go(TsdbDirectoryImage *image)
+{
+	if (--image->holders > 0)
+		return;
+	if (!image->kept)
+	{
+		forget(image);
+		return;
+	}
+	weigh(image);
+	dlist_delete(&image->recency);
+	dlist_push_head(image->memory != NULL ? &full : &hollow, &image->recency);
+	keep_to_budget();
+}
+
+/* A new image, held once; not in the table. */
+static TsdbDirectoryImage *
+new_image(const ImageKey *key)
+{
+	TsdbDirectoryImage *image = MemoryContextAllocZero(view_memory,
+													   sizeof(TsdbDirectoryImage));
+
+	image->key = *key;
+	image->holders = 1;
+	dlist_push_head(&held, &image->recency);
+	return image;
+}
+
+/* ---- reading a page ---- */
+
+/* What decides how statistics are read: the types of a table's columns. */
+static uint64
+hash_types(TupleDesc tupdesc)
+{
+	uint64		hash = tupdesc->natts;
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		hash = hash_combine64(hash, DatumGetUInt64(hash_uint32_extended(att->atttypid,
+																		att->attisdropped)));
+	}
+	return hash;
+}
+
+/* May images of this directory be kept? */
+static bool
+is_logged(TsdbStorage *storage)
+{
+	return storage->directory->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT &&
+		RelationNeedsWAL(storage->directory);
+}
+
+/*
+ * Copy all tuples of the page, which is locked.  Damage of a line pointer or header is
+ * returned: there is no telling whether the snapshot sees that tuple.
+ */
+static const char *
+copy_page(TsdbDirectoryImage *image, TsdbStorage *storage, Page page, OffsetNumber *damaged)
+{
+	MemoryContext old;
+	const char *fault = NULL;
+
+	image->memory = AllocSetContextCreate(view_memory, "tsdb directory image", 0, 8 * 1024,
+										  32 * 1024);
+	old = MemoryContextSwitchTo(image->memory);
+	image->count = PageIsNew(page) ? 0 : Min(PageGetMaxOffsetNumber(page), TSDB_DIRECTORY_SLOTS);
+	image->tuples = palloc0(Max(image->count, 1) * sizeof(ImageTuple));
+	for (OffsetNumber offset = 1; offset <= image->count && fault == NULL; offset++)
+	{
+		HeapTupleData tuple;
+
+		fault = tsdb_directory_find_tuple(storage, page, image->key.block, offset, &tuple);
+		if (fault != NULL)
+			*damaged = offset;
+		else if (tuple.t_data != NULL)
+			image->tuples[offset - 1].tuple = heap_copytuple(&tuple);
+	}
+	MemoryContextSwitchTo(old);
+	return fault;
+}
+
+/* Find the range of times of a new image's tuples; false if it may not be kept. */
+static bool
+survey(TsdbDirectoryImage *image, TsdbStorage *storage)
+{
+	bool		ours = false;
+
+	image->bounded = true;
+	image->times.attno = InvalidAttrNumber;
+	image->times.min = PG_INT64_MAX;
+	image->times.max = PG_INT64_MIN;
+	for (int i = 0; i < image->count; i++)
+	{
+		HeapTuple	tuple = image->tuples[i].tuple;
+		TsdbTimeRange times;
+
+		if (tuple == NULL)
+			continue;
+		image->alive += (tuple->t_data->t_infomask & HEAP_XMAX_INVALID) != 0;
+		if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
+			ours = true;
+		/* what is damaged is reported when it is wanted */
+		if (!tsdb_directory_tuple_times(storage, tuple, &times) ||
+			(image->times.attno != InvalidAttrNumber && image->times.attno != times.attno))
+		{
+			image->bounded = false;
+			continue;
+		}
+		image->times.attno = times.attno;
+		image->times.min = Min(image->times.min, times.min);
+		image->times.max = Max(image->times.max, times.max);
+	}
+	return !ours;
+}
+
+/* The image of the table, if there is one of that LSN; held. */
+static TsdbDirectoryImage *
+find_image(const ImageKey *key, XLogRecPtr lsn, uint64 types)
+{
+	ImageSlot  *slot = hash_search(images, key, HASH_FIND, NULL);
+
+	if (slot == NULL)
+		return NULL;
+	if (slot->image->lsn != lsn || slot->image->types != types)
+	{
+		forget(slot->image);
+		return NULL;
+	}
+	hold(slot->image);
+	return slot->image;
+}
+
+static void
+keep_image(TsdbDirectoryImage *image)
+{
+	bool		found;
+	ImageSlot  *slot = hash_search(images, &image->key, HASH_ENTER, &found);
+
+	Assert(!found);
+	slot->image = image;
+	image->kept = true;
+	weigh(image);
+}
+
+/* Is it outside of the times asked for, whole? */
+static bool
+is_outside(const TsdbDirectoryImage *image, const TsdbTimeRange *times)
+{
+	return times != NULL && image->bounded && image->times.attno == times->attno &&
+		(image->times.max < times->min || image->times.min > times->max);
+}
+
+/*
+ * Which tuples of the image the snapshot sees, in *seen.  The page may have been read
+ * anew since, so its line pointers and headers are not trusted for having been right.
+ */
+static const char *
+see_tuples(const TsdbDirectoryImage *image, TsdbStorage *storage, Buffer buffer, uint32 first,
+		   uint32 end, Snapshot snapshot, uint8 *seen, int *count, OffsetNumber *damaged)
+{
+	Page		page = BufferGetPage(buffer);
+	bool		all = PageIsAllVisible(page) && !snapshot->takenDuringRecovery;
+
+	for (uint32 i = first; i < Min(end, image->count); i++)
+	{
+		HeapTupleData tuple;
+
+		if (image->tuples[i].tuple == NULL)
+			continue;
+		if (!all)
+		{
+			const char *fault = "Its line pointer is gone.";
+
+			tuple.t_data = NULL;
+			if (i < PageGetMaxOffsetNumber(page))
+				fault = tsdb_directory_find_tuple(storage, page, image->key.block, i + 1,
+												  &tuple);
+			if (fault != NULL || tuple.t_data == NULL)
+			{
+				*damaged = i + 1;
+				return fault != NULL ? fault : "Its line pointer is not in use.";
+			}
+			if (!HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
+				continue;
+		}
+		seen[(*count)++] = i;
+	}
+	return NULL;
+}
+
+/* The parsed entry of a tuple. */
+static TsdbChunkEntry *
+get_entry(TsdbDirectoryImage *image, TsdbStorage *storage, int i)
+{
+	ImageTuple *item = &image->tuples[i];
+
+	if (item->entry == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(image->memory);
+		TsdbChunkEntry *entry = palloc0(sizeof(TsdbChunkEntry));
+		uint32		chunk = tsdb_chunk_number(image->key.block, i + 1);
+		const char *fault = tsdb_directory_parse_tuple(storage, chunk, item->tuple, entry);
+
+		MemoryContextSwitchTo(old);
+		if (fault != NULL)
+			tsdb_directory_report(storage, chunk, fault);
+		item->entry = entry;
+	}
+	return item->entry;
+}
+
+void
+tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage, BlockNumber block,
+					uint32 first, uint32 end, const TsdbTimeRange *times, Snapshot snapshot)
+{
+	ImageKey	key;
+	uint64		types = hash_types(RelationGetDescr(storage->table));
+	XLogRecPtr	lsn;
+	Buffer		buffer;
+	TsdbDirectoryImage *image;
+	const char *fault = NULL;
+	OffsetNumber damaged = InvalidOffsetNumber;
+	bool		is_new = false;
+	uint8		seen[TSDB_DIRECTORY_SLOTS];
+	int			nseen = 0;
+
+	tsdb_directory_view_release(view);
+	if (images == NULL)
+		create_table();
+	memset(&key, 0, sizeof(key));
+	key.node = storage->directory->rd_node;
+	key.block = block;
+
+	buffer = ReadBuffer(storage->directory, block);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	lsn = BufferGetLSNAtomic(buffer);
+	image = find_image(&key, lsn, types);
+	is_new = image == NULL;
+	if (is_new)
+	{
+		image = new_image(&key);
+		image->lsn = lsn;
+		image->types = types;
+	}
+	view->image = image;
+	view->storage = storage;
+	if (is_new || (image->memory == NULL && !is_outside(image, times)))
+		fault = copy_page(image, storage, BufferGetPage(buffer), &damaged);
+	if (fault == NULL && (is_new || !is_outside(image, times)))
+		fault = see_tuples(image, storage, buffer, first, end, snapshot, seen, &nseen, &damaged);
+	UnlockReleaseBuffer(buffer);
+	if (fault != NULL)
+	{
+		forget(image);
+		tsdb_directory_report(storage, tsdb_chunk_number(block, damaged), fault);
+	}
+
+	if (is_new && survey(image, storage) && is_logged(storage) && !XLogRecPtrIsInvalid(lsn))
+		keep_image(image);
+	if (is_outside(image, times))
+	{
+		nseen = 0;
+		view->passed = first == 0 ? image->alive : 0;	/* once, if read in slices */
+	}
+	for (int i = 0; i < nseen; i++)
+		view->entries[i] = get_entry(image, storage, seen[i]);
+	view->count = nseen;
+}
+
+const TsdbChunkSummary *
+tsdb_directory_view_summary(TsdbDirectoryView *view, int i)
+{
+	TsdbDirectoryImage *image = view->image;
+	TsdbChunkEntry *entry = view->entries[i];
+	ImageTuple *item;
+
+	if (image == NULL)
+		return tsdb_directory_summary(view->storage, entry);
+	item = &image->tuples[tsdb_chunk_offset(entry->chunk) - 1];
+	if (item->summary == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(image->memory);
+
+		item->summary = tsdb_directory_summary(view->storage, entry);
+		MemoryContextSwitchTo(old);
+	}
+	return item->summary;
+}
+
+void
+tsdb_directory_view_release(TsdbDirectoryView *view)
+{
+	if (view->image != NULL)
+		let_go(view->image);
+	view->image = NULL;
+	view->count = view->passed = 0;
+}
+
+void
+tsdb_directory_view_at_xact_end(void)
+{
+	while (!dlist_is_empty(&held))
+	{
+		TsdbDirectoryImage *image = dlist_head_element(TsdbDirectoryImage, recency, &held);
+
+		image->holders = 1;
+		let_go(image);
+	}
+}
+
+void
+tsdb_directory_view_init(void)
+{
+	DefineCustomIntVariable("tsdb.directory_cache_size",
+							"Sets the memory in which a session keeps what it has read of directories.",
+							"Statistics of chunks that are kept need not be read again by the next query.",
+							&directory_cache_size, TSDB_DIRECTORY_CACHE_DEFAULT,
+							0, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+}
