@@ -1,0 +1,189 @@
+/*
+ * chunk_rows.c
+ *		The rows of one chunk that a scan is to return.
+ */
+#include "postgres.h"
+
+#include "exec/chunk_rows.h"
+
+#include "am/fetch.h"
+#include "commands/explain.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "store/chunk_tid.h"
+#include "store/marks.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+void
+tsdb_rows_scan_init(TsdbRowsScan *scan, ScanState *node, List *columns, List *clauses)
+{
+	Index		relid = ((Scan *) node->ps.plan)->scanrelid;
+	ListCell   *lc;
+
+	scan->rel = node->ss_currentRelation;
+	scan->columns = palloc(Max(list_length(columns), 1) * sizeof(AttrNumber));
+	foreach(lc, columns)
+		scan->columns[scan->ncolumns++] = (AttrNumber) lfirst_int(lc);
+	scan->filter = tsdb_chunk_filter_create(clauses, relid, &node->ps);
+}
+
+void
+tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan)
+{
+	rows->scan = scan;
+	rows->open = false;
+	rows->values = palloc0(Max(scan->ncolumns, 1) * sizeof(TsdbColumn *));
+	rows->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb chunk",
+										 ALLOCSET_DEFAULT_SIZES);
+}
+
+void
+tsdb_chunk_rows_close(TsdbChunkRows *rows)
+{
+	MemoryContextReset(rows->memory);
+	memset(rows->values, 0, rows->scan->ncolumns * sizeof(TsdbColumn *));
+	rows->reader = NULL;
+	rows->summary = NULL;
+	rows->open = false;
+}
+
+static TsdbChunkReader *
+get_reader(TsdbChunkRows *rows)
+{
+	if (rows->reader == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(rows->memory);
+
+		rows->reader = tsdb_directory_open_chunk(&rows->handle,
+												 RelationGetDescr(rows->scan->rel));
+		MemoryContextSwitchTo(old);
+		rows->scan->counts[TSDB_COUNT_DECODED]++;
+	}
+	return rows->reader;
+}
+
+const TsdbColumn *
+tsdb_chunk_rows_column(TsdbChunkRows *rows, int i)
+{
+	if (rows->values[i] == NULL)
+		rows->values[i] = tsdb_chunk_reader_column(get_reader(rows), rows->scan->columns[i]);
+	return rows->values[i];
+}
+
+/* Rows that the snapshot sees and no condition rules out; false if there are none. */
+static bool
+select_rows(TsdbChunkRows *rows, TsdbChunkMatch match)
+{
+	TsdbRowsScan *scan = rows->scan;
+	uint8	   *hidden = tsdb_fetch_hidden(rows->handle.storage, rows->handle.entry->chunk,
+										   rows->nrows, scan->snapshot);
+	uint32		seen = rows->nrows;
+
+	rows->npass = rows->nrows;
+	rows->all_pass = match == TSDB_EVERY_ROW && hidden == NULL;
+	if (rows->all_pass)
+		return true;
+
+	memset(rows->pass, true, rows->nrows);
+	if (hidden != NULL)
+	{
+		seen = 0;
+		for (uint32 row = 0; row < rows->nrows; row++)
+		{
+			rows->pass[row] = !tsdb_marks_is_hidden(hidden, row);
+			seen += rows->pass[row];
+		}
+		if (seen == 0)
+			return false;
+	}
+	if (match != TSDB_EVERY_ROW &&
+		!tsdb_chunk_filter_rows(scan->filter, get_reader(rows), rows->nrows, rows->pass))
+	{
+		scan->counts[TSDB_COUNT_FILTERED]++;
+		return false;
+	}
+	rows->npass = 0;
+	for (uint32 row = 0; row < rows->nrows; row++)
+		rows->npass += rows->pass[row];
+	scan->counts[TSDB_COUNT_ROWS_FILTERED] += seen - rows->npass;
+	return true;
+}
+
+bool
+tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,
+					 const TsdbChunkSummary *summary)
+{
+	TsdbChunkMatch match;
+	MemoryContext old;
+
+	tsdb_chunk_rows_close(rows);
+	old = MemoryContextSwitchTo(rows->memory);
+	match = tsdb_chunk_filter_judge(rows->scan->filter, summary);
+	if (match == TSDB_NO_ROW)
+		rows->scan->counts[TSDB_COUNT_PRUNED]++;
+	else
+	{
+		rows->handle.storage = rows->scan->storage;
+		rows->handle.entry = entry;
+		rows->summary = summary;
+		rows->nrows = entry->nrows;
+		rows->open = select_rows(rows, match);
+	}
+	MemoryContextSwitchTo(old);
+	return rows->open;
+}
+
+void
+tsdb_chunk_rows_clear_slot(const TsdbRowsScan *scan, TupleTableSlot *slot)
+{
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, RelationGetDescr(scan->rel)->natts * sizeof(bool));
+}
+
+TupleTableSlot *
+tsdb_chunk_rows_store(const TsdbChunkRows *rows, TupleTableSlot *slot, uint32 row)
+{
+	ExecStoreVirtualTuple(slot);
+	tsdb_tid_set(&slot->tts_tid, rows->handle.entry->chunk, row);
+	slot->tts_tableOid = RelationGetRelid(rows->scan->rel);
+	return slot;
+}
+
+TupleTableSlot *
+tsdb_chunk_rows_show(TsdbChunkRows *rows, TupleTableSlot *slot, uint32 row)
+{
+	ExecClearTuple(slot);
+	for (int i = 0; i < rows->scan->ncolumns; i++)
+	{
+		tsdb_chunk_rows_column(rows, i);
+		tsdb_chunk_rows_show_column(rows, slot, i, row);
+	}
+	return tsdb_chunk_rows_store(rows, slot, row);
+}
+
+void
+tsdb_rows_scan_explain(const TsdbRowsScan *scan, ScanState *node, List *clauses,
+					   List *ancestors, ExplainState *es)
+{
+	static const char *const names[TSDB_SCAN_COUNTERS] = {
+		[TSDB_COUNT_CHUNKS] = "Chunks",
+		[TSDB_COUNT_PRUNED] = "Chunks Pruned",
+		[TSDB_COUNT_DECODED] = "Chunks Decoded",
+		[TSDB_COUNT_FILTERED] = "Chunks Filtered",
+		[TSDB_COUNT_ROWS_FILTERED] = "Rows Removed in Chunks",
+		[TSDB_COUNT_ROW_STORE] = "Row Store Rows"
+	};
+
+	if (clauses != NIL)
+	{
+		List	   *context = set_deparse_context_plan(es->deparse_cxt, node->ps.plan, ancestors);
+		Node	   *all = (Node *) make_ands_explicit(clauses);
+
+		ExplainPropertyText("Chunk Filter",
+							deparse_expression(all, context, es->verbose, false), es);
+	}
+	for (int i = 0; es->analyze && i < TSDB_SCAN_COUNTERS; i++)
+		ExplainPropertyUInteger(names[i], NULL, scan->counts[i], es);
+}

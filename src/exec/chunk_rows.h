@@ -1,0 +1,99 @@
+/*
+ * chunk_rows.h
+ *		The rows of one chunk that a scan is to return.
+ *
+ * What nodes that read columns share: a chunk is opened, its statistics are
+ * asked, then the columns of conditions are read, and what is left are the rows
+ * that pass.  Other columns are read when somebody wants them.
+ */
+#ifndef TSDB_EXEC_CHUNK_ROWS_H
+#define TSDB_EXEC_CHUNK_ROWS_H
+
+#include "commands/explain.h"
+#include "exec/chunk_filter.h"
+#include "nodes/execnodes.h"
+#include "store/directory.h"
+
+/* What EXPLAIN ANALYZE shows. */
+typedef enum TsdbScanCounter
+{
+	TSDB_COUNT_CHUNKS,			/* that the snapshot sees */
+	TSDB_COUNT_PRUNED,			/* ruled out by their statistics */
+	TSDB_COUNT_DECODED,			/* of which a column was read */
+	TSDB_COUNT_FILTERED,		/* of which no row was left after the conditions */
+	TSDB_COUNT_ROWS_FILTERED,	/* ruled out in the other chunks */
+	TSDB_COUNT_ROW_STORE,		/* rows of the row store */
+	TSDB_SCAN_COUNTERS
+} TsdbScanCounter;
+
+/* What is the same for all chunks of a scan. */
+typedef struct TsdbRowsScan
+{
+	Relation	rel;
+	Snapshot	snapshot;
+	TsdbStorage *storage;
+	int			ncolumns;
+	AttrNumber *columns;		/* that may be read, in order */
+	TsdbChunkFilter *filter;
+	uint64		counts[TSDB_SCAN_COUNTERS];
+} TsdbRowsScan;
+
+/* A chunk at hand. */
+typedef struct TsdbChunkRows
+{
+	TsdbRowsScan *scan;
+	MemoryContext memory;		/* of what is read */
+	bool		open;
+	TsdbChunkHandle handle;
+	const TsdbChunkSummary *summary;
+	TsdbChunkReader *reader;	/* NULL until a column is needed */
+	const TsdbColumn **values;	/* of scan->columns[]; NULL until it is needed */
+	uint32		nrows;
+	uint32		npass;
+	bool		all_pass;		/* and pass is not set */
+	uint8		pass[TSDB_CHUNK_ROWS];
+} TsdbChunkRows;
+
+/* Take the columns that a plan lists, and its clauses for the filter. */
+extern void tsdb_rows_scan_init(TsdbRowsScan *scan, ScanState *node, List *columns, List *clauses);
+
+/* In the current context. */
+extern void tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan);
+
+/* Open a chunk, unless no row of it can match.  Entry and summary stay the caller's. */
+extern bool tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,
+								 const TsdbChunkSummary *summary);
+
+/* Column scan->columns[i]. */
+extern const TsdbColumn *tsdb_chunk_rows_column(TsdbChunkRows *rows, int i);
+
+extern void tsdb_chunk_rows_close(TsdbChunkRows *rows);
+
+/* Every column of the scan's slot is null until it is shown. */
+extern void tsdb_chunk_rows_clear_slot(const TsdbRowsScan *scan, TupleTableSlot *slot);
+
+/* Put column scan->columns[i] of a row, which has been read, into the slot, which then has to
+ * be stored. */
+static inline void
+tsdb_chunk_rows_show_column(const TsdbChunkRows *rows, TupleTableSlot *slot, int i, uint32 row)
+{
+	const TsdbColumn *column = rows->values[i];
+	AttrNumber	attno = rows->scan->columns[i];
+
+	slot->tts_values[attno - 1] = column->values[row];
+	slot->tts_isnull[attno - 1] = column->nulls[row];
+}
+
+/* Store what was put into the slot as that row. */
+extern TupleTableSlot *tsdb_chunk_rows_store(const TsdbChunkRows *rows, TupleTableSlot *slot,
+											 uint32 row);
+
+/* Show all columns that are read; the others are null since the slot was cleared. */
+extern TupleTableSlot *tsdb_chunk_rows_show(TsdbChunkRows *rows, TupleTableSlot *slot,
+											uint32 row);
+
+/* EXPLAIN: the filter, and what was counted. */
+extern void tsdb_rows_scan_explain(const TsdbRowsScan *scan, ScanState *node, List *clauses,
+								   List *ancestors, ExplainState *es);
+
+#endif							/* TSDB_EXEC_CHUNK_ROWS_H */
