@@ -160,6 +160,9 @@ typedef struct TsdbColumnStats
 	bool		has_scaled_sum; /* the same of a numeric column: sum_high and
 								 * sum_low count 10^-sum_scale */
 	int			sum_scale;
+	bool		has_float_sum;	/* the sum of a real or double precision column, as
+								 * doubles in some order; no order overflows */
+	double		float_sum;
 	bool		has_ends;		/* first and last non-null value in row order */
 	Datum		first;
 	Datum		last;

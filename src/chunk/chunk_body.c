@@ -249,15 +249,22 @@ get_raw_bits(BodyCursor *cursor, uint8_t kind)
 	return (int64_t) bits;
 }
 
+/* The range, the ends and the sum of so many floats. */
 static void
-get_floats(BodyCursor *cursor, TsdbBodyColumn *column)
+get_floats(BodyCursor *cursor, TsdbBodyColumn *column, uint32_t nvalues)
 {
 	uint8_t		unit;
+	bool		decimal_sum = false;
 
 	if (!column->has_range && !column->has_ends)
 		return;
 
 	unit = get_byte(cursor);
+	if (column->has_sum && unit != TSDB_BODY_UNIT_RAW)
+	{
+		decimal_sum = (unit & TSDB_BODY_UNIT_SUM) != 0;
+		unit &= (uint8_t) ~TSDB_BODY_UNIT_SUM;
+	}
 	if (unit == TSDB_BODY_UNIT_RAW)
 	{
 		if (column->has_range)
@@ -276,6 +283,13 @@ get_floats(BodyCursor *cursor, TsdbBodyColumn *column)
 		uint64_t	power = tsdb_body_units[unit];
 
 		get_numbers(cursor, column, false, 1);
+		if (decimal_sum)
+		{
+			uint64_t	sum = get_varint(cursor) + (uint64_t) column->min.number * nvalues;
+
+			column->sum_low = (uint64_t) tsdb_body_decimal_bits(TSDB_BODY_FLOAT8,
+																(int64_t) sum, power);
+		}
 		column->min.number = tsdb_body_decimal_bits(column->kind,
 													 column->min.number, power);
 		column->max.number = tsdb_body_decimal_bits(column->kind,
@@ -287,6 +301,8 @@ get_floats(BodyCursor *cursor, TsdbBodyColumn *column)
 	}
 	else
 		cursor->overrun = true;
+	if (column->has_sum && !decimal_sum)
+		column->sum_low = (uint64_t) get_raw_bits(cursor, TSDB_BODY_FLOAT8);
 }
 
 static void
@@ -495,9 +511,9 @@ parse_column(BodyCursor *cursor, const TsdbBodyHead *head, uint32_t attno,
 			}
 		case TSDB_BODY_FLOAT4:
 		case TSDB_BODY_FLOAT8:
-			if (column->has_sum)
-				return "A column of floats has an exact sum.";
-			get_floats(cursor, column);
+			if (column->has_sum && !column->has_range)
+				return "A column has a sum but no range.";
+			get_floats(cursor, column, head->nrows - column->nnulls);
 			break;
 		default:
 			if (column->has_sum)

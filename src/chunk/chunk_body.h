@@ -75,8 +75,8 @@ typedef struct TsdbBodyColumn
 	TsdbBodyValue max;
 	TsdbBodyValue first;
 	TsdbBodyValue last;
-	uint64_t	sum_low;
-	uint64_t	sum_high;		/* two's complement of 128 bits */
+	uint64_t	sum_low;		/* of floats: the bit pattern of a double */
+	uint64_t	sum_high;		/* two's complement of 128 bits; of floats 0 */
 } TsdbBodyColumn;
 
 typedef struct TsdbBodyHead

@@ -187,9 +187,31 @@ bits_to_decimal(uint8_t kind, int64_t bits, int *exponent, int64_t *n)
 	return false;
 }
 
+static uint8_t *
+put_raw_bits(uint8_t *dst, uint64_t bits, size_t bytes)
+{
+	for (size_t byte = 0; byte < bytes; byte++)
+		*dst++ = (uint8_t) (bits >> (8 * byte));
+	return dst;
+}
+
+/* The sum of so many floats as a difference in units of 10^-exponent, min being
+ * that of the column; false if that is not shorter than its bits, or another sum. */
+static bool
+sum_in_units(uint64_t bits, int exponent, int64_t min, uint32_t nvalues, uint64_t *delta)
+{
+	int			found = exponent;
+	int64_t		n;
+
+	if (!bits_to_decimal(TSDB_BODY_FLOAT8, (int64_t) bits, &found, &n) || found != exponent)
+		return false;
+	*delta = (uint64_t) n - (uint64_t) min * nvalues;
+	return *delta < UINT64_C(1) << 49;
+}
+
 /* Mirror of get_floats(). */
 static uint8_t *
-put_floats(uint8_t *dst, const TsdbBodyColumn *column)
+put_floats(uint8_t *dst, const TsdbBodyColumn *column, uint32_t nvalues_summed)
 {
 	const TsdbBodyValue *values[4];
 	int64_t		n[4];
@@ -243,15 +265,28 @@ put_floats(uint8_t *dst, const TsdbBodyColumn *column)
 		*end++ = (uint8_t) exponent;
 		end = put_numbers(end, &scaled, false, 1);
 		if ((size_t) (end - bytes) <= 1 + nvalues * raw_bytes)
-			return put_bytes(dst, bytes, (size_t) (end - bytes));
+		{
+			uint64_t	delta;
+
+			if (!column->has_sum)
+				return put_bytes(dst, bytes, (size_t) (end - bytes));
+			if (sum_in_units(column->sum_low, exponent, scaled.min.number, nvalues_summed,
+							 &delta))
+			{
+				bytes[0] |= TSDB_BODY_UNIT_SUM;
+				dst = put_bytes(dst, bytes, (size_t) (end - bytes));
+				return put_varint(dst, delta);
+			}
+			dst = put_bytes(dst, bytes, (size_t) (end - bytes));
+			return put_raw_bits(dst, column->sum_low, 8);
+		}
 	}
 
 	*dst++ = TSDB_BODY_UNIT_RAW;
 	for (int i = 0; i < nvalues; i++)
-	{
-		for (size_t byte = 0; byte < raw_bytes; byte++)
-			*dst++ = (uint8_t) ((uint64_t) values[i]->number >> (8 * byte));
-	}
+		dst = put_raw_bits(dst, (uint64_t) values[i]->number, raw_bytes);
+	if (column->has_sum)
+		dst = put_raw_bits(dst, column->sum_low, 8);
 	return dst;
 }
 
@@ -402,7 +437,7 @@ tsdb_body_write_columns(const TsdbBodyHead *head, const TsdbBodyColumn *columns,
 				}
 			case TSDB_BODY_FLOAT4:
 			case TSDB_BODY_FLOAT8:
-				dst = put_floats(dst, column);
+				dst = put_floats(dst, column, head->nrows - column->nnulls);
 				break;
 			default:
 				dst = put_strings(dst, column);

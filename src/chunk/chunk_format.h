@@ -48,7 +48,7 @@
  *		[own scales] place  of the vector of scales (INT, width 1)
  *		[RANGE]		min, max of the non-null values
  *		[ENDS]		first, last non-null value in row order
- *		[SUM]		varint  sum of (value - min), to 128 bits
+ *		[SUM]		varint  sum of (value - min), to 128 bits; floats see below
  *		[own scales] u8     scale of each of min, max, first, last that is there
  *
  * DECIMAL is a numeric column as integers (INT, width 8): value * 10^scale.
@@ -59,6 +59,15 @@
  * unit u as well, values are n / 10^u (measurements are decimals), provided
  * that this gives back the very bits; if it does not, u is TSDB_BODY_UNIT_RAW
  * and the bit patterns follow, little end first.
+ *
+ * The sum of floats is a FLOAT8, also of a FLOAT4 column.  Row i is added to
+ * part i mod 4 of four, which begin at -0, and the sum is ((0 + 1) + 2) + 3:
+ * what four workers would get who share the rows.  A NaN is kept as the
+ * positive quiet one.  There is no sum if a finite value is of magnitude
+ * TSDB_BODY_SUMMABLE_MAX or more, since then the order of additions decides on
+ * an overflow.  If the sum is N / 10^u, to the bit, TSDB_BODY_UNIT_SUM is added
+ * to u and the varint is N - values * min, where min counts the unit; else
+ * eight bytes of its bit pattern follow, little end first.
  *
  *		min		zigzag min				first	varint first - min
  *		max		varint max - min		last	varint max - last
@@ -102,6 +111,9 @@
 
 #define TSDB_BODY_UNIT_MAX			18	/* 10^18 is the last power in 64 bits */
 #define TSDB_BODY_UNIT_RAW			0xFF
+#define TSDB_BODY_UNIT_SUM			0x40	/* flag: the sum counts the unit, too */
+
+#define TSDB_BODY_SUMMABLE_MAX		1e140
 
 #define TSDB_BODY_STRING_MAX		32
 #define TSDB_BODY_STRING_SAME		(TSDB_BODY_STRING_MAX + 1)

@@ -4,7 +4,7 @@
  *
  * What is kept is what stays exact: the range in an order that no collation
  * or setting can change, ends of numbers, sums of integers and numerics in 128
- * bits.  A
+ * bits; and sums of floats, which have many right values, one of them.  A
  * value that is reported always is one of the column, to the bit, so that it
  * can stand for a row in a result.
  *
@@ -13,6 +13,8 @@
  * have loops of their own.
  */
 #include "postgres.h"
+
+#include <math.h>
 
 #include "catalog/pg_type_d.h"
 #include "chunk/chunk_decimal.h"
@@ -203,6 +205,69 @@ float_range(const TsdbVector *vector, bool any_null, uint32 first,
 	column->max.number = float_of_order(vector, first, max);
 }
 
+static inline double
+float_at(const TsdbVector *vector, uint32 row)
+{
+	double		value8;
+	float		value4;
+
+	if (vector->type == TSDB_VECTOR_FLOAT8)
+	{
+		memcpy(&value8, &vector->float8s[row], sizeof(value8));
+		return value8;
+	}
+	memcpy(&value4, &vector->float4s[row], sizeof(value4));
+	return value4;
+}
+
+/*
+ * Sum in the order that chunk_format.h states, unless a finite value is too large.
+ * -0 is what adds nothing to any number.
+ */
+static void
+float_sum(const TsdbVector *vector, bool any_null, TsdbBodyColumn *column)
+{
+	double		parts[4] = {-0.0, -0.0, -0.0, -0.0};
+	double		sum;
+	bool		small = true;
+	uint32		row = 0;
+
+	if (!any_null && vector->type == TSDB_VECTOR_FLOAT8)
+	{
+		for (; row + 4 <= vector->nrows; row += 4)
+		{
+			for (int i = 0; i < 4; i++)
+			{
+				double		value;
+
+				memcpy(&value, &vector->float8s[row + i], sizeof(value));
+				parts[i] += value;
+				small &= fabs(value) < TSDB_BODY_SUMMABLE_MAX;
+			}
+		}
+	}
+	for (; row < vector->nrows; row++)
+	{
+		double		value = any_null && is_null(vector, row) ? -0.0 : float_at(vector, row);
+
+		parts[row % 4] += value;
+		small &= fabs(value) < TSDB_BODY_SUMMABLE_MAX;
+	}
+	for (row = 0; !small && row < vector->nrows; row++)
+	{
+		double		value = any_null && is_null(vector, row) ? -0.0 : float_at(vector, row);
+
+		if (isfinite(value) && fabs(value) >= TSDB_BODY_SUMMABLE_MAX)
+			return;
+	}
+	sum = ((parts[0] + parts[1]) + parts[2]) + parts[3];
+	column->has_sum = true;
+	if (isnan(sum))
+		column->sum_low = UINT64CONST(0x7FF8000000000000);
+	else
+		memcpy(&column->sum_low, &sum, sizeof(sum));
+}
+
 /* ---- strings ---- */
 
 typedef struct StringRef
@@ -334,6 +399,7 @@ tsdb_chunk_stats_compute(const TsdbColumnType *type, const TsdbVector *vector,
 				column->last.number = (int64) vector->float4s[last];
 			}
 			float_range(vector, any_null, first, column);
+			float_sum(vector, any_null, column);
 			break;
 		case TSDB_VECTOR_FIXED:
 		case TSDB_VECTOR_BYTES:
@@ -504,7 +570,12 @@ tsdb_chunk_stats_read(const TsdbColumnType *type, const TsdbBodyColumn *column,
 		stats->first = number_datum(&column->first, column->kind);
 		stats->last = number_datum(&column->last, column->kind);
 	}
-	if (column->has_sum && type->summable)
+	if (column->has_sum && type->order == TSDB_ORDER_FLOAT)
+	{
+		stats->has_float_sum = true;
+		memcpy(&stats->float_sum, &column->sum_low, sizeof(double));
+	}
+	else if (column->has_sum && type->summable)
 	{
 		stats->has_sum = true;
 		stats->sum_high = (int64) column->sum_high;

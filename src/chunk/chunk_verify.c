@@ -221,7 +221,8 @@ compare_stats(TsdbChunkVerify *verify, AttrNumber attno, const TsdbBodyColumn *s
 		if (!same_stat(stored, &stored->last, &computed->last))
 			report(verify, attno, -1, "the last value is not that of the values");
 	}
-	if (stored->has_sum && (stored->sum_low != computed->sum_low ||
+	if (stored->has_sum && (!computed->has_sum ||
+							stored->sum_low != computed->sum_low ||
 							stored->sum_high != computed->sum_high))
 		report(verify, attno, -1, "the sum is not that of the values");
 }

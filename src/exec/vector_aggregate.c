@@ -511,6 +511,13 @@ stored_sum(const TsdbColumnStats *stats)
 	return ((int128) stats->sum_high << 64) | stats->sum_low;
 }
 
+/* Can the sum of a chunk be added, so that no order of additions overflows? */
+static bool
+takes_sum(const TsdbAggregateState *state)
+{
+	return is_small(state) || !isfinite(state->u.moments.sum);
+}
+
 bool
 tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *state,
 						 const TsdbChunkSummary *summary)
@@ -545,6 +552,20 @@ tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *sta
 			if (!stats->has_sum)
 				return false;
 			state->u.wide += stored_sum(stats);
+			break;
+		case FUNCTION_SUM_FLOAT8:
+			if (!stats->has_float_sum || !takes_sum(state))
+				return false;
+			state->u.moments.sum = state->count == 0 ? stats->float_sum :
+				state->u.moments.sum + stats->float_sum;
+			break;
+		case FUNCTION_MEAN:
+			if (!stats->has_float_sum || !takes_sum(state))
+				return false;
+			state->u.moments.sum += stats->float_sum;
+			/* as float8_accum() does, so that combining sees that there is no overflow */
+			if (!isfinite(state->u.moments.sum))
+				state->u.moments.squares = get_float8_nan();
 			break;
 		case FUNCTION_MIN:
 		case FUNCTION_MAX:

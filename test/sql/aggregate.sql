@@ -168,6 +168,39 @@ SELECT query, a.* FROM unnest(ARRAY[
 	'SELECT time_bucket(''1 hour'', ts) + interval ''1 s'', count(*) FROM $t GROUP BY time_bucket(''1 hour'', ts)'
 ]) query, ask(query) a;
 
+-- sums of floats out of statistics: negative zeros, NaN, infinities, nulls; only values that are too large, of
+-- device 5, are decoded
+CREATE SCHEMA sums;
+SET search_path = sums, aggregate, public;
+CREATE TABLE h (ts timestamptz, device int, v float8, r float4);
+INSERT INTO h SELECT '2024-01-01'::timestamptz + i * '1 s'::interval, d, x, CASE d WHEN 5 THEN 2 ELSE x END
+	FROM generate_series(1, 1000) i, generate_series(1, 8) d,
+	LATERAL (SELECT CASE d WHEN 1 THEN '-0' WHEN 2 THEN CASE WHEN i % 300 = 0 THEN 'NaN' ELSE i::float8 END
+		WHEN 3 THEN CASE WHEN i % 300 = 0 THEN 'Infinity' WHEN i % 301 = 0 THEN '-Infinity' ELSE i::float8 END
+		WHEN 4 THEN CASE WHEN i > 900 THEN '-Infinity' ELSE i::float8 END WHEN 5 THEN power(2, 600)
+		WHEN 6 THEN CASE WHEN i % 3 = 0 THEN i / 8.0 END WHEN 7 THEN -i / 16.0 END::float8) x(x);
+CREATE TABLE m (LIKE h) USING tsdb;
+SELECT tsdb.set_key('m', 'ts', '{device}');
+INSERT INTO m SELECT * FROM h;
+SELECT tsdb.compact('m');
+ANALYZE h;
+ANALYZE m;
+SELECT query, a.* FROM unnest(ARRAY[
+	'SELECT device, sum(v)::text, avg(v)::text, count(v), avg(r)::text FROM $t GROUP BY device',
+	'SELECT device, sum(r)::text, round(stddev(r)::numeric, 6) FROM $t GROUP BY device',
+	'SELECT sum(v), avg(v), avg(r) FROM $t WHERE device IN (1, 6, 7)',
+	'SELECT sum(v), avg(v), avg(r) FROM $t WHERE device <> 5',
+	'SELECT sum(v), avg(r) FROM $t WHERE device IN (3, 4)',
+	'SELECT sum(v)::text, avg(v)::text FROM $t WHERE device = 1',
+	'SELECT sum(v) FROM $t WHERE device IN (5, 6)'
+]) query, ask(query) a;
+SELECT count(*) FROM tsdb.verify('m', true);
+-- rows that are gone are not in the sum
+DELETE FROM h WHERE ts = '2024-01-01 00:00:30' AND device = 7;
+DELETE FROM m WHERE ts = '2024-01-01 00:00:30' AND device = 7;
+SELECT * FROM ask('SELECT sum(v), avg(v), avg(r) FROM $t WHERE device > 5');
+SET search_path = aggregate, public;
+
 -- more groups than memory has room for come in parts
 SET work_mem = '64kB';
 SET hash_mem_multiplier = 1;
@@ -222,4 +255,4 @@ EXPLAIN (COSTS off) SELECT device, count(*) FROM m GROUP BY device;
 RESET tsdb.enable_aggregate;
 
 SET client_min_messages = warning;
-DROP SCHEMA aggregate CASCADE;
+DROP SCHEMA sums, aggregate CASCADE;

@@ -200,6 +200,8 @@ draw_column(TsdbBodyColumn *column, const TsdbBodyHead *head, bool is_time,
 		{
 			column->min.number = draw_float(wide);
 			column->max.number = draw_float(wide);
+			column->has_sum = draw_below(4) != 0;
+			column->sum_low = (uint64_t) draw_float(true);
 		}
 		if (column->has_ends)
 		{
@@ -431,18 +433,83 @@ size_of_typical(void)
 	for (int i = 2; i < 12; i++)
 	{
 		double		values[4] = {0.25, 99.5, 17.75, 64.0};
+		double		sum = 51743.25;
 		int64_t		bits[4];
+		uint64_t	sum_bits;
 
 		memcpy(bits, values, sizeof(bits));
+		memcpy(&sum_bits, &sum, sizeof(sum));
 		columns[i] = (TsdbBodyColumn) {.kind = TSDB_BODY_FLOAT8,.codec = 8,
 			.has_range = true,.has_ends = true,.vector = {.bytes = 900,.offset = 900 * (i - 2)},
 			.min = {.number = bits[0]},.max = {.number = bits[1]},
-			.first = {.number = bits[2]},.last = {.number = bits[3]}};
+			.first = {.number = bits[2]},.last = {.number = bits[3]},
+			.has_sum = true,.sum_low = sum_bits};
 	}
 	bytes = tsdb_body_write_head(&head, body);
 	bytes += tsdb_body_write_columns(&head, columns, body + bytes);
 	printf("a typical body takes %zu bytes\n", bytes);
-	check(bytes <= 180, "a typical body is small");
+	check(bytes <= 220, "a typical body is small");
+}
+
+/* A column of floats, and how many bytes it takes. */
+static size_t
+bytes_of_floats(uint32_t nrows, uint8_t kind, double min, double max, bool has_sum, double sum)
+{
+	uint8_t		body[TSDB_BODY_COLUMN_BYTES_MAX];
+	TsdbBodyHead head = {.nrows = nrows,.natts = 1,.nsegments = 1};
+	TsdbBodyColumn column = {.kind = kind,.codec = 8,.has_range = true,
+	.has_sum = has_sum,.vector = {.bytes = 900}};
+	TsdbBodyColumn back;
+	size_t		bytes;
+
+	if (kind == TSDB_BODY_FLOAT8)
+	{
+		memcpy(&column.min.number, &min, sizeof(min));
+		memcpy(&column.max.number, &max, sizeof(max));
+	}
+	else
+	{
+		float		min4 = (float) min;
+		float		max4 = (float) max;
+		uint32_t	bits;
+
+		memcpy(&bits, &min4, sizeof(bits));
+		column.min.number = bits;
+		memcpy(&bits, &max4, sizeof(bits));
+		column.max.number = bits;
+	}
+	if (has_sum)
+		memcpy(&column.sum_low, &sum, sizeof(sum));
+	bytes = tsdb_body_write_columns(&head, &column, body);
+	check(tsdb_body_parse_columns(&head, body, bytes, &back) == NULL &&
+		  same_column(&column, &back), "a sum of floats comes back");
+	return bytes;
+}
+
+/* Sums that count the unit of the range take few bytes, all others eight; none changes a bit. */
+static void
+sums_of_floats(void)
+{
+	static const uint8_t kinds[] = {TSDB_BODY_FLOAT4, TSDB_BODY_FLOAT8};
+	double		sums[] = {51200, -51200, 0, -0.0, 0.5, 1e300, 51200.000001, NAN, INFINITY,
+	-INFINITY, 9007199254740992.0, 1e-300};
+
+	for (int k = 0; k < 2; k++)
+	{
+		size_t		without = bytes_of_floats(1024, kinds[k], 0, 100, false, 0);
+
+		check(bytes_of_floats(1024, kinds[k], 0, 100, true, 51200) == without + 3,
+			  "a sum of integers is short");
+		check(bytes_of_floats(1024, kinds[k], 50, 100, true, 51200) == without + 1,
+			  "a sum is relative to the minimum");
+		check(bytes_of_floats(1024, kinds[k], 0, 100, true, 0.1) == without + 8,
+			  "a sum in another unit is raw");
+		for (int i = 0; i < (int) (sizeof(sums) / sizeof(sums[0])); i++)
+		{
+			for (int j = 0; j < (int) (sizeof(sums) / sizeof(sums[0])); j++)
+				(void) bytes_of_floats(7, kinds[k], sums[j], sums[j], true, sums[i]);
+		}
+	}
 }
 
 int
@@ -451,6 +518,7 @@ main(void)
 	for (int i = 0; i < 2000; i++)
 		round_trip();
 	size_of_typical();
+	sums_of_floats();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }
