@@ -82,10 +82,9 @@ tsdb_decimal_format(int64_t unscaled, uint32_t scale,
 	return (uint32_t) (dst - payload);
 }
 
-/* Read a payload; false if it is not of the short form or has too many digits.
- * The result may still not be what tsdb_decimal_format() would turn back. */
-static bool
-parse(const uint8_t *payload, uint32_t length, int64_t *unscaled, uint32_t *scale)
+bool
+tsdb_decimal_parse(const uint8_t *payload, uint32_t length, int64_t *unscaled,
+				   uint32_t *scale)
 {
 	uint16_t	header;
 	int			weight;
@@ -164,7 +163,7 @@ tsdb_decimal_convert(const TsdbVector *vector, int64_t *unscaled,
 		scales[i] = -1;
 		if (vector->nulls != NULL && (vector->nulls[i >> 3] & (1 << (i & 7))) != 0)
 			continue;
-		if (!parse(payload, length, &unscaled[i], &own) ||
+		if (!tsdb_decimal_parse(payload, length, &unscaled[i], &own) ||
 			tsdb_decimal_format(unscaled[i], own, again) != length ||
 			memcmp(payload, again, length) != 0)
 			return false;

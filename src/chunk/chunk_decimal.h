@@ -39,6 +39,13 @@ extern bool tsdb_decimal_convert(const TsdbVector *vector, int64_t *unscaled,
 extern uint32_t tsdb_decimal_format(int64_t unscaled, uint32_t scale,
 									uint8_t payload[TSDB_DECIMAL_PAYLOAD_MAX]);
 
+/*
+ * Read a numeric's payload; false if it is not of the short form or has more than
+ * 18 digits.  The result may still not be what tsdb_decimal_format() would turn back.
+ */
+extern bool tsdb_decimal_parse(const uint8_t *payload, uint32_t length, int64_t *unscaled,
+							   uint32_t *scale);
+
 /* Lower the scale of an integer; false if that loses digits or a scale is out
  * of bounds. */
 extern bool tsdb_decimal_lower(int64_t *unscaled, uint32_t from, int64_t to);

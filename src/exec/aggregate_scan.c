@@ -8,6 +8,7 @@
 
 #include "commands/explain.h"
 #include "common/hashfn.h"
+#include "exec/aggregate_input.h"
 #include "exec/group_runs.h"
 #include "exec/table_scan.h"
 #include "exec/vector_aggregate.h"
@@ -45,6 +46,16 @@ typedef struct GroupSlot
 	char		status;
 } GroupSlot;
 
+/* An aggregate, and what it takes: places in the input. */
+typedef struct ScanAggregate
+{
+	TsdbAggregate aggregate;
+	int			place;			/* in the row that is returned */
+	int			filter;
+	int			argument;
+	int			time;
+} ScanAggregate;
+
 typedef struct AggregateScan
 {
 	CustomScanState css;		/* must be first */
@@ -55,8 +66,8 @@ typedef struct AggregateScan
 	TsdbGroupKey *keys;
 	int		   *key_places;
 	int			naggregates;
-	TsdbAggregate *aggregates;
-	int		   *aggregate_places;
+	ScanAggregate *aggregates;
+	TsdbAggregateInput *input;	/* of the aggregates */
 
 	TsdbGroupRuns *runs;
 	ExprContext *context;		/* of keys' expressions */
@@ -179,6 +190,20 @@ add_key(AggregateScan *state, CustomScan *plan, Expr *expr, int place)
 }
 
 static void
+add_aggregate(AggregateScan *state, const Aggref *call, List *calls, int place)
+{
+	ScanAggregate *what = &state->aggregates[state->naggregates++];
+
+	tsdb_aggregate_init(&what->aggregate, call, calls);
+	what->place = place;
+	what->filter = tsdb_aggregate_input_add_filter(state->input, call->aggfilter);
+	what->argument = tsdb_aggregate_input_add_column(state->input, what->aggregate.argument,
+													 what->filter);
+	what->time = tsdb_aggregate_input_add_column(state->input, what->aggregate.time,
+												 what->filter);
+}
+
+static void
 begin_scan(CustomScanState *node, EState *estate, int eflags)
 {
 	AggregateScan *state = (AggregateScan *) node;
@@ -193,8 +218,8 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 
 	state->keys = palloc0(Max(width, 1) * sizeof(TsdbGroupKey));
 	state->key_places = palloc(Max(width, 1) * sizeof(int));
-	state->aggregates = palloc0(Max(width, 1) * sizeof(TsdbAggregate));
-	state->aggregate_places = palloc(Max(width, 1) * sizeof(int));
+	state->aggregates = palloc0(Max(width, 1) * sizeof(ScanAggregate));
+	state->input = tsdb_aggregate_input_create(state->scan, estate);
 	state->found.values = palloc(Max(width, 1) * sizeof(Datum));
 	state->found.nulls = palloc(Max(width, 1) * sizeof(bool));
 	foreach(lc, plan->custom_scan_tlist)
@@ -209,14 +234,12 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 		Expr	   *expr = lfirst_node(TargetEntry, lc)->expr;
 		int			place = foreach_current_index(lc);
 
-		if (!IsA(expr, Aggref))
-		{
+		if (IsA(expr, Aggref))
+			add_aggregate(state, (Aggref *) expr, calls, place);
+		else
 			add_key(state, plan, expr, place);
-			continue;
-		}
-		tsdb_aggregate_init(&state->aggregates[state->naggregates], (Aggref *) expr, calls);
-		state->aggregate_places[state->naggregates++] = place;
 	}
+	tsdb_aggregate_input_begin_scan(state->input);
 
 	/* expressions of keys see one column in a row of the table */
 	state->context = CreateExprContext(estate);
@@ -251,6 +274,7 @@ rescan(CustomScanState *node)
 		UpdateChangedParamSet(&state->scan->ss.ps, node->ss.ps.chgParam);
 	ExecReScan(&state->scan->ss.ps);
 	ExecScanReScan(&node->ss);
+	tsdb_aggregate_input_begin_scan(state->input);
 }
 
 /* ---- aggregating ---- */
@@ -258,20 +282,24 @@ rescan(CustomScanState *node)
 static void
 add_run(AggregateScan *state, const TsdbBatch *batch, uint32 from, uint32 to)
 {
-	bool		whole = batch->summary != NULL && batch->pass == NULL &&
-		from == 0 && to == batch->nrows;
+	bool		whole = batch->summary != NULL && from == 0 && to == batch->nrows;
 	KeyGroup   *group = find_group(state);
 
 	for (int i = 0; i < state->naggregates; i++)
 	{
-		const TsdbAggregate *aggregate = &state->aggregates[i];
-		TsdbColumnRun run = {.pass = batch->pass,.from = from,.to = to};
+		const ScanAggregate *what = &state->aggregates[i];
+		TsdbColumnRun run = {.from = from,.to = to,.memory = state->memory,
+		.scratch = tsdb_aggregate_input_memory(state->input)};
 
-		if (whole && tsdb_aggregate_add_chunk(aggregate, &group->states[i], batch->summary))
+		if (!tsdb_aggregate_input_rows(state->input, what->filter, &run.pass))
 			continue;
-		if (aggregate->attno > 0)
-			run.column = tsdb_table_scan_column(state->scan, aggregate->attno);
-		tsdb_aggregate_add(aggregate, &group->states[i], &run);
+		if (whole && run.pass == NULL &&
+			tsdb_aggregate_add_chunk(&what->aggregate, &group->states[i], batch->summary,
+									 state->memory))
+			continue;
+		run.column = tsdb_aggregate_input_column(state->input, what->argument);
+		run.time = tsdb_aggregate_input_column(state->input, what->time);
+		tsdb_aggregate_add(&what->aggregate, &group->states[i], &run);
 	}
 }
 
@@ -281,6 +309,7 @@ add_batch(AggregateScan *state, const TsdbBatch *batch)
 	uint32		from;
 	uint32		to;
 
+	tsdb_aggregate_input_begin(state->input, batch);
 	tsdb_group_runs_divide(state->runs, state->scan, batch);
 	while (tsdb_group_runs_next(state->runs, &from, &to, state->found.values,
 								state->found.nulls))
@@ -324,11 +353,11 @@ show_group(AggregateScan *state, const KeyGroup *group, TupleTableSlot *slot)
 	}
 	for (int i = 0; i < state->naggregates; i++)
 	{
-		int			place = state->aggregate_places[i];
+		const ScanAggregate *what = &state->aggregates[i];
 
-		slot->tts_values[place] = tsdb_aggregate_partial(&state->aggregates[i],
-														 &group->states[i],
-														 &slot->tts_isnull[place]);
+		slot->tts_values[what->place] = tsdb_aggregate_partial(&what->aggregate,
+															   &group->states[i],
+															   &slot->tts_isnull[what->place]);
 	}
 	MemoryContextSwitchTo(old);
 	ExecStoreVirtualTuple(slot);

@@ -49,8 +49,8 @@ tsdb_chunk_rows_close(TsdbChunkRows *rows)
 	rows->open = false;
 }
 
-static TsdbChunkReader *
-get_reader(TsdbChunkRows *rows)
+TsdbChunkReader *
+tsdb_chunk_rows_reader(TsdbChunkRows *rows)
 {
 	if (rows->reader == NULL)
 	{
@@ -68,7 +68,7 @@ const TsdbColumn *
 tsdb_chunk_rows_column(TsdbChunkRows *rows, int i)
 {
 	if (rows->values[i] == NULL)
-		rows->values[i] = tsdb_chunk_reader_column(get_reader(rows), rows->scan->columns[i]);
+		rows->values[i] = tsdb_chunk_reader_column(tsdb_chunk_rows_reader(rows), rows->scan->columns[i]);
 	return rows->values[i];
 }
 
@@ -99,7 +99,7 @@ select_rows(TsdbChunkRows *rows, TsdbChunkMatch match)
 			return false;
 	}
 	if (match != TSDB_EVERY_ROW &&
-		!tsdb_chunk_filter_rows(scan->filter, get_reader(rows), rows->nrows, rows->pass))
+		!tsdb_chunk_filter_rows(scan->filter, tsdb_chunk_rows_reader(rows), rows->nrows, rows->pass))
 	{
 		scan->counts[TSDB_COUNT_FILTERED]++;
 		return false;

@@ -67,6 +67,9 @@ extern bool tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,
 /* Column scan->columns[i]. */
 extern const TsdbColumn *tsdb_chunk_rows_column(TsdbChunkRows *rows, int i);
 
+/* The reader of the chunk. */
+extern TsdbChunkReader *tsdb_chunk_rows_reader(TsdbChunkRows *rows);
+
 extern void tsdb_chunk_rows_close(TsdbChunkRows *rows);
 
 /* Every column of the scan's slot is null until it is shown. */

@@ -413,6 +413,12 @@ tsdb_table_scan_column(CustomScanState *node, AttrNumber attno)
 	return tsdb_chunk_rows_column(&state->rows, place);
 }
 
+TsdbChunkReader *
+tsdb_table_scan_reader(CustomScanState *node)
+{
+	return tsdb_chunk_rows_reader(&((TableScan *) node)->rows);
+}
+
 /* ---- parallel ---- */
 
 static Size

@@ -39,6 +39,9 @@ extern bool tsdb_table_scan_next_batch(CustomScanState *node, TsdbBatch *batch);
 /* A column of the batch at hand, one of those that the node reads. */
 extern const TsdbColumn *tsdb_table_scan_column(CustomScanState *node, AttrNumber attno);
 
+/* The reader of the chunk at hand. */
+extern TsdbChunkReader *tsdb_table_scan_reader(CustomScanState *node);
+
 /* When the library is loaded. */
 extern void tsdb_table_scan_init(void);
 

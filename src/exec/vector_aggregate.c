@@ -8,14 +8,27 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "exec/aggregate_input.h"
 #include "exec/number.h"
+#include "exec/value_aggregate.h"
 #include "libpq/pqformat.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/float.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 /*
  * Up to this, no order of additions of any number of rows that fits on a disk
@@ -37,11 +50,82 @@ typedef enum Function
 	FUNCTION_MAX,
 	FUNCTION_MIN_FLOAT,
 	FUNCTION_MAX_FLOAT,
+	FUNCTION_SUM_NUMERIC,		/* or average: a sum of its own kind */
+	FUNCTION_EXTREME,			/* by the server's transition function */
+	FUNCTION_FIRST,
+	FUNCTION_LAST,
 	FUNCTION_UNKNOWN
 } Function;
 
+/*
+ * Is it a minimum or maximum of the server's whose transition function takes two values
+ * and returns one of them?  Sets that function.
+ */
+static bool
+is_extreme(const Aggref *call, Oid *support, bool *maximum)
+{
+	HeapTuple	tuple;
+	Form_pg_aggregate form;
+	bool		found;
+	bool		initial_null;
+
+	if (call->aggfnoid >= FirstGenbkiObjectId || list_length(call->args) != 1)
+		return false;
+	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(call->aggfnoid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	(void) SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &initial_null);
+	found = form->aggkind == AGGKIND_NORMAL && OidIsValid(form->aggsortop) &&
+		form->aggcombinefn == form->aggtransfn && !OidIsValid(form->aggfinalfn) &&
+		initial_null && call->aggtranstype == linitial_oid(call->aggargtypes) &&
+		func_strict(form->aggtransfn);
+	*support = form->aggtransfn;
+	if (found)
+	{
+		char	   *name = get_func_name(call->aggfnoid);
+
+		*maximum = strcmp(name, "max") == 0;
+		found = *maximum || strcmp(name, "min") == 0;
+	}
+	ReleaseSysCache(tuple);
+	return found;
+}
+
+/* Our own first() and last() are known by the C function that takes their steps. */
 static Function
-function_of(Oid aggregate)
+first_or_last(const Aggref *call)
+{
+	Function	found = FUNCTION_UNKNOWN;
+	HeapTuple	aggregate;
+	HeapTuple	step;
+	Datum		source;
+	bool		isnull;
+
+	if (call->aggfnoid < FirstNormalObjectId || list_length(call->args) != 2 ||
+		getExtensionOfObject(ProcedureRelationId, call->aggfnoid) !=
+		get_extension_oid("tsdb", true))
+		return FUNCTION_UNKNOWN;
+	aggregate = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(call->aggfnoid));
+	if (!HeapTupleIsValid(aggregate))
+		return FUNCTION_UNKNOWN;
+	step = SearchSysCache1(PROCOID, ObjectIdGetDatum(((Form_pg_aggregate) GETSTRUCT(aggregate))->aggtransfn));
+	if (HeapTupleIsValid(step))
+	{
+		source = SysCacheGetAttr(PROCOID, step, Anum_pg_proc_prosrc, &isnull);
+		if (!isnull && strcmp(TextDatumGetCString(source), "tsdb_first_step") == 0)
+			found = FUNCTION_FIRST;
+		else if (!isnull && strcmp(TextDatumGetCString(source), "tsdb_last_step") == 0)
+			found = FUNCTION_LAST;
+		ReleaseSysCache(step);
+	}
+	ReleaseSysCache(aggregate);
+	return found;
+}
+
+/* One of the server's whose states are known here. */
+static Function
+numeric_function(Oid aggregate)
 {
 	switch (aggregate)
 	{
@@ -100,41 +184,105 @@ function_of(Oid aggregate)
 		case F_MAX_FLOAT4:
 		case F_MAX_FLOAT8:
 			return FUNCTION_MAX_FLOAT;
+		case F_SUM_NUMERIC:
+		case F_AVG_NUMERIC:
+			return FUNCTION_SUM_NUMERIC;
 		default:
 			return FUNCTION_UNKNOWN;
 	}
 }
 
-static const Var *
-argument_of(const Aggref *call)
+static Function
+function_of(const Aggref *call)
 {
-	return call->args == NIL ? NULL : (Var *) linitial_node(TargetEntry, call->args)->expr;
+	Function	function = numeric_function(call->aggfnoid);
+	Oid			support;
+	bool		maximum;
+
+	if (function != FUNCTION_UNKNOWN)
+		return function;
+	if (is_extreme(call, &support, &maximum))
+		return FUNCTION_EXTREME;
+	return first_or_last(call);
+}
+
+/* The call's argument at that place, or NULL. */
+static Expr *
+argument_of(const Aggref *call, int place)
+{
+	Expr	   *expr;
+
+	if (list_length(call->args) <= place)
+		return NULL;
+	expr = list_nth_node(TargetEntry, call->args, place)->expr;
+
+	/* a varchar is a text, and the collation is the call's */
+	if (IsA(expr, RelabelType) && ((RelabelType *) expr)->resulttype == TEXTOID)
+	{
+		Expr	   *below = ((RelabelType *) expr)->arg;
+		Oid			type = exprType((Node *) below);
+
+		if (type == VARCHAROID || type == TEXTOID)
+			return below;
+	}
+	return expr;
 }
 
 bool
 tsdb_aggregate_understands(const Aggref *call, Index relid)
 {
-	const Var  *var = argument_of(call);
+	ListCell   *lc;
+	Function	function;
 
-	if (call->aggorder != NIL || call->aggdistinct != NIL || call->aggfilter != NULL ||
-		call->aggdirectargs != NIL || call->aggvariadic || call->agglevelsup > 0 ||
-		list_length(call->args) > 1)
+	if (call->aggorder != NIL || call->aggdistinct != NIL || call->aggdirectargs != NIL ||
+		call->aggvariadic || call->agglevelsup > 0)
 		return false;
-	if (var != NULL && (!IsA(var, Var) || var->varno != relid || var->varattno <= 0))
+	foreach(lc, call->args)
+	{
+		if (!tsdb_aggregate_input_understands((Node *) lfirst_node(TargetEntry, lc)->expr, relid))
+			return false;
+	}
+	if (!tsdb_aggregate_input_understands((Node *) call->aggfilter, relid))
 		return false;
-	return function_of(call->aggfnoid) != FUNCTION_UNKNOWN &&
-		(var != NULL || call->aggfnoid == F_COUNT_);
+	function = function_of(call);
+	if (function == FUNCTION_FIRST || function == FUNCTION_LAST)
+		return OidIsValid(lookup_type_cache(lsecond_oid(call->aggargtypes),
+											TYPECACHE_CMP_PROC)->cmp_proc);
+	return function != FUNCTION_UNKNOWN &&
+		list_length(call->args) == (call->aggfnoid == F_COUNT_ ? 0 : 1);
+}
+
+static AttrNumber
+column_of(const Expr *expr)
+{
+	return expr != NULL && IsA(expr, Var) ? ((const Var *) expr)->varattno : 0;
 }
 
 void
 tsdb_aggregate_init(TsdbAggregate *aggregate, const Aggref *call, List *calls)
 {
-	const Var  *var = argument_of(call);
 	ListCell   *lc;
+	Oid			support;
 
-	aggregate->function = function_of(call->aggfnoid);
-	aggregate->attno = var == NULL ? 0 : var->varattno;
-	aggregate->type = var == NULL ? InvalidOid : var->vartype;
+	aggregate->function = function_of(call);
+	aggregate->argument = argument_of(call, 0);
+	aggregate->attno = column_of(aggregate->argument);
+	aggregate->collation = call->inputcollid;
+	if (aggregate->argument != NULL)
+	{
+		aggregate->type = linitial_oid(call->aggargtypes);
+		get_typlenbyval(aggregate->type, &aggregate->length, &aggregate->by_value);
+	}
+	if (aggregate->function == FUNCTION_EXTREME &&
+		is_extreme(call, &support, &aggregate->maximum))
+		fmgr_info(support, &aggregate->support);
+	if (aggregate->function == FUNCTION_FIRST || aggregate->function == FUNCTION_LAST)
+	{
+		aggregate->time = argument_of(call, 1);
+		aggregate->time_attno = column_of(aggregate->time);
+		aggregate->time_type = lsecond_oid(call->aggargtypes);
+		tsdb_value_aggregate_init_time(aggregate);
+	}
 
 	/* a state that avg(x) and stddev(x) share is finalised for both */
 	foreach(lc, calls)
@@ -142,40 +290,12 @@ tsdb_aggregate_init(TsdbAggregate *aggregate, const Aggref *call, List *calls)
 		const Aggref *other = lfirst(lc);
 
 		if (aggregate->function == FUNCTION_MEAN && other->aggtransno == call->aggtransno &&
-			function_of(other->aggfnoid) == FUNCTION_MOMENTS)
+			numeric_function(other->aggfnoid) == FUNCTION_MOMENTS)
 			aggregate->function = FUNCTION_MOMENTS;
 	}
 }
 
 /* ---- rows: functions that are inlined have a loop of their own for each type ---- */
-
-/*
- * Run the statement for each row that counts.  The row of a column without nulls,
- * none of whose rows are left out, costs nothing but the statement.
- */
-#define FOR_ROWS(run, statement) \
-	do \
-	{ \
-		const uint8 *pass = (run)->pass; \
-		const bool *nulls = (run)->column->any_null ? (run)->column->nulls : NULL; \
-		if (pass == NULL && nulls == NULL) \
-		{ \
-			for (uint32 row = (run)->from; row < (run)->to; row++) \
-			{ \
-				statement; \
-			} \
-		} \
-		else \
-		{ \
-			for (uint32 row = (run)->from; row < (run)->to; row++) \
-			{ \
-				if ((pass == NULL || pass[row]) && (nulls == NULL || !nulls[row])) \
-				{ \
-					statement; \
-				} \
-			} \
-		} \
-	} while (0)
 
 static void
 count_rows(TsdbAggregateState *state, const TsdbColumnRun *run)
@@ -183,7 +303,7 @@ count_rows(TsdbAggregateState *state, const TsdbColumnRun *run)
 	const uint8 *pass = run->pass;
 
 	if (run->column != NULL && run->column->any_null)
-		FOR_ROWS(run, state->count++);
+		TSDB_FOR_ROWS(run, state->count++);
 	else if (pass == NULL)
 		state->count += run->to - run->from;
 	else
@@ -199,7 +319,7 @@ add_integers(Oid type, TsdbAggregateState *state, const TsdbColumnRun *run)
 	int64		count = 0;
 
 	/* as the server's: modulo 2^64 */
-	FOR_ROWS(run, (sum += (uint64) tsdb_number_get_integer(type, values[row]), count++));
+	TSDB_FOR_ROWS(run, (sum += (uint64) tsdb_number_get_integer(type, values[row]), count++));
 	state->u.integer = (int64) sum;
 	state->count += count;
 }
@@ -211,7 +331,7 @@ add_wide(TsdbAggregateState *state, const TsdbColumnRun *run)
 	int128		sum = state->u.wide;
 	int64		count = 0;
 
-	FOR_ROWS(run, (sum += DatumGetInt64(values[row]), count++));
+	TSDB_FOR_ROWS(run, (sum += DatumGetInt64(values[row]), count++));
 	state->u.wide = sum;
 	state->count += count;
 }
@@ -223,8 +343,8 @@ add_reals(TsdbAggregateState *state, const TsdbColumnRun *run)
 	bool		any = state->count > 0;
 	float4		sum = state->u.real;
 
-	FOR_ROWS(run,
-			 {
+	TSDB_FOR_ROWS(run,
+				  {
 				 float4		x = DatumGetFloat4(values[row]);
 
 				 sum = any ? float4_pl(sum, x) : x;
@@ -240,8 +360,8 @@ add_doubles_slowly(TsdbAggregateState *state, const TsdbColumnRun *run)
 {
 	const Datum *values = run->column->values;
 
-	FOR_ROWS(run,
-			 {
+	TSDB_FOR_ROWS(run,
+				  {
 				 double		x = DatumGetFloat8(values[row]);
 
 				 state->u.moments.sum = state->count > 0 ? float8_pl(state->u.moments.sum, x) : x;
@@ -255,8 +375,8 @@ add_moments_slowly(Oid type, TsdbAggregateState *state, const TsdbColumnRun *run
 	const Datum *values = run->column->values;
 
 	/* Youngs and Cramer, with the overflow rules of float8_accum() */
-	FOR_ROWS(run,
-			 {
+	TSDB_FOR_ROWS(run,
+				  {
 				 double		x = tsdb_number_get_float(type, values[row]);
 				 double		before = state->u.moments.sum;
 				 double		count = state->count + 1;
@@ -295,8 +415,8 @@ sum_doubles(Oid type, const TsdbColumnRun *run, double *sum, int64 *count)
 	int64		n = 0;
 	bool		small = true;
 
-	FOR_ROWS(run,
-			 {
+	TSDB_FOR_ROWS(run,
+				  {
 				 double		x = tsdb_number_get_float(type, values[row]);
 
 				 parts[row % 4] += x;
@@ -341,8 +461,8 @@ add_squares(Oid type, TsdbAggregateState *state, const TsdbColumnRun *run, doubl
 	double		squares = 0;
 	double		difference;
 
-	FOR_ROWS(run,
-			 {
+	TSDB_FOR_ROWS(run,
+				  {
 				 double		x = tsdb_number_get_float(type, values[row]) - mean;
 
 				 squares += x * x;
@@ -383,8 +503,8 @@ find_integer(Function function, Oid type, TsdbAggregateState *state, const TsdbC
 	int64		max = state->count > 0 ? state->u.integer : PG_INT64_MIN;
 	int64		count = 0;
 
-	FOR_ROWS(run,
-			 {
+	TSDB_FOR_ROWS(run,
+				  {
 				 int64		x = tsdb_number_get_integer(type, values[row]);
 
 				 min = x < min ? x : min;
@@ -436,8 +556,8 @@ find_float(Function function, Oid type, TsdbAggregateState *state, const TsdbCol
 	int64		count = 0;
 	int64		nans = 0;
 
-	FOR_ROWS(run,
-			 {
+	TSDB_FOR_ROWS(run,
+				  {
 				 double		x = tsdb_number_get_float(type, values[row]);
 
 				 min = x <= min ? x : min;
@@ -498,6 +618,20 @@ tsdb_aggregate_add(const TsdbAggregate *aggregate, TsdbAggregateState *state,
 			else
 				find_float(aggregate->function, FLOAT4OID, state, run);
 			break;
+		case FUNCTION_SUM_NUMERIC:
+			if (state->u.numeric == NULL)
+				state->u.numeric = tsdb_numeric_sum_create(run->memory);
+			state->count += tsdb_numeric_sum_add(state->u.numeric, run);
+			break;
+		case FUNCTION_EXTREME:
+			tsdb_value_aggregate_extreme(aggregate, state, run);
+			break;
+		case FUNCTION_FIRST:
+			tsdb_value_aggregate_best(aggregate, false, state, run);
+			break;
+		case FUNCTION_LAST:
+			tsdb_value_aggregate_best(aggregate, true, state, run);
+			break;
 		case FUNCTION_UNKNOWN:
 			break;
 	}
@@ -520,7 +654,7 @@ takes_sum(const TsdbAggregateState *state)
 
 bool
 tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *state,
-						 const TsdbChunkSummary *summary)
+						 const TsdbChunkSummary *summary, MemoryContext memory)
 {
 	const TsdbColumnStats *stats = NULL;
 	Function	function = aggregate->function;
@@ -528,9 +662,12 @@ tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *sta
 	double		extreme;
 	int64		x;
 
-	if (aggregate->attno > 0)
+	if (function == FUNCTION_FIRST || function == FUNCTION_LAST)
+		return tsdb_value_aggregate_best_of_chunk(aggregate, function == FUNCTION_LAST, state,
+												  summary, memory);
+	if (aggregate->argument != NULL)
 	{
-		if (aggregate->attno > summary->natts)
+		if (aggregate->attno <= 0 || aggregate->attno > summary->natts)
 			return false;
 		stats = &summary->columns[aggregate->attno - 1];
 		count -= stats->nnulls;
@@ -586,6 +723,16 @@ tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *sta
 				return false;
 			take_extreme(function, state, extreme, count);
 			return true;
+		case FUNCTION_SUM_NUMERIC:
+			if (!stats->has_scaled_sum)
+				return false;
+			if (state->u.numeric == NULL)
+				state->u.numeric = tsdb_numeric_sum_create(memory);
+			tsdb_numeric_sum_add_scaled(state->u.numeric, stored_sum(stats), stats->sum_scale,
+										count, memory);
+			break;
+		case FUNCTION_EXTREME:
+			return tsdb_value_aggregate_extreme_of_chunk(aggregate, state, summary, memory);
 		default:
 			return false;
 	}
@@ -689,6 +836,13 @@ tsdb_aggregate_partial(const TsdbAggregate *aggregate, const TsdbAggregateState 
 		case FUNCTION_MIN:
 		case FUNCTION_MAX:
 			return put_integer(aggregate->type, state->u.integer);
+		case FUNCTION_SUM_NUMERIC:
+			return PointerGetDatum(tsdb_numeric_sum_serialize(state->u.numeric));
+		case FUNCTION_EXTREME:
+			return state->u.value;
+		case FUNCTION_FIRST:
+		case FUNCTION_LAST:
+			return PointerGetDatum(tsdb_best_row_serialize(state->u.best));
 		default:
 			return aggregate->type == FLOAT4OID ? Float4GetDatum((float4) state->u.extreme) :
 				Float8GetDatum(state->u.extreme);

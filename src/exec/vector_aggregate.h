@@ -8,11 +8,16 @@
  * types and errors are the server's.
  *
  *	count(*), count(x)							any type
- *	sum, avg									smallint, integer, bigint, real, double precision
+ *	sum, avg									smallint, integer, bigint, real, double precision,
+ *												numeric
  *	stddev, variance and their kin				real, double precision
- *	min, max									these, date, timestamp, timestamptz
+ *	min, max									all types that the server has them for; by a
+ *												call for each value, but for numbers, dates
+ *												and timestamps
  *	bool_and, bool_or, every					boolean
+ *	first(value, time), last(value, time)		any type
  *
+ * Arguments and FILTER clauses are expressions on columns (exec/aggregate_input.h).
  * Sums of floats add in another order than one by one, as those of parallel queries
  * do.  Values so large that the order decides on an overflow are added one by one,
  * with the checks of the server's functions.
@@ -21,14 +26,30 @@
 #define TSDB_EXEC_VECTOR_AGGREGATE_H
 
 #include "chunk/chunk.h"
+#include "exec/best_row.h"
+#include "exec/column_run.h"
+#include "exec/numeric_sum.h"
+#include "fmgr.h"
 #include "nodes/pg_list.h"
 #include "nodes/primnodes.h"
 
 typedef struct TsdbAggregate
 {
 	int			function;		/* what to compute, see vector_aggregate.c */
-	AttrNumber	attno;			/* of the argument, 0 for count(*) */
+	Expr	   *argument;		/* NULL for count(*) */
+	AttrNumber	attno;			/* of the column that it is, 0 for other expressions */
 	Oid			type;			/* of the argument */
+	int16		length;
+	bool		by_value;
+	Oid			collation;
+	bool		maximum;		/* of an extreme by a support function */
+	FmgrInfo	support;		/* that chooses of two values, or compares times */
+
+	/* first(value, time), last(value, time) */
+	Expr	   *time;
+	AttrNumber	time_attno;
+	Oid			time_type;
+	bool		time_is_int64;
 } TsdbAggregate;
 
 /* Zeroes are the state of no rows. */
@@ -41,6 +62,9 @@ typedef struct TsdbAggregateState
 		int128		wide;		/* sum */
 		float4		real;		/* sum */
 		double		extreme;
+		Datum		value;		/* extreme by a support function */
+		TsdbBestRow *best;
+		TsdbNumericSum *numeric;
 		struct
 		{
 			double		sum;
@@ -49,16 +73,7 @@ typedef struct TsdbAggregateState
 	}			u;
 } TsdbAggregateState;
 
-/* Some rows of a column. */
-typedef struct TsdbColumnRun
-{
-	const TsdbColumn *column;	/* NULL for count(*) */
-	const uint8 *pass;			/* false for rows to leave out; NULL: none */
-	uint32		from;
-	uint32		to;
-} TsdbColumnRun;
-
-/* Can the call be computed here?  Arguments are columns of the relation. */
+/* Can the call be computed here, from columns of the relation? */
 extern bool tsdb_aggregate_understands(const Aggref *call, Index relid);
 
 /* For one that can; calls are all of the query, since some share a state. */
@@ -67,10 +82,10 @@ extern void tsdb_aggregate_init(TsdbAggregate *aggregate, const Aggref *call, Li
 extern void tsdb_aggregate_add(const TsdbAggregate *aggregate, TsdbAggregateState *state,
 							   const TsdbColumnRun *run);
 
-/* Add all rows of a chunk; false, and nothing done, if statistics do not tell. */
+/* Add all rows of a chunk, memory being that of the state; false, and nothing done, if statistics do not tell. */
 extern bool tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate,
 									 TsdbAggregateState *state,
-									 const TsdbChunkSummary *summary);
+									 const TsdbChunkSummary *summary, MemoryContext memory);
 
 /* The partial state as the server's aggregates exchange it, in the current context. */
 extern Datum tsdb_aggregate_partial(const TsdbAggregate *aggregate,

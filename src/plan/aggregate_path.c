@@ -38,6 +38,7 @@ typedef struct Grouping
 	PathTarget *partial;		/* keys and partial aggregates */
 	List	   *rules;			/* of the keys */
 	int			naggregates;
+	Cost		per_row;		/* of filters and arguments that are expressions */
 	double		groups;
 } Grouping;
 
@@ -50,6 +51,28 @@ is_key(const Query *parse, PathTarget *target, int i)
 
 	return ref != 0 && parse->groupClause != NIL &&
 		get_sortgroupref_clause_noerr(ref, parse->groupClause) != NULL;
+}
+
+/* What a row costs beyond adding it: its filter, and arguments that have to be computed. */
+static Cost
+cost_of_input(PlannerInfo *root, const Aggref *call)
+{
+	QualCost	cost;
+	Cost		sum = 0;
+	ListCell   *lc;
+
+	cost_qual_eval_node(&cost, (Node *) call->aggfilter, root);
+	sum += cost.per_tuple;
+	foreach(lc, call->args)
+	{
+		Expr	   *expr = lfirst_node(TargetEntry, lc)->expr;
+
+		if (IsA(expr, Var))
+			continue;
+		cost_qual_eval_node(&cost, (Node *) expr, root);
+		sum += cost.per_tuple;
+	}
+	return sum;
 }
 
 /* Keys as they are, and all aggregates that the query and its HAVING ask for, in
@@ -99,6 +122,7 @@ make_partial_target(PlannerInfo *root, Grouping *grouping)
 		mark_partial_aggref(copy, AGGSPLIT_INITIAL_SERIAL);
 		lfirst(lc) = copy;
 		grouping->naggregates++;
+		grouping->per_row += cost_of_input(root, call);
 	}
 	grouping->partial = set_pathtarget_cost_width(root, partial);
 	return true;
@@ -196,8 +220,9 @@ make_partial_path(PlannerInfo *root, Grouping *grouping, Path *scan, int workers
 	path->parallel_workers = workers;
 	path->rows = clamp_row_est(Min(grouping->groups, rows));
 	path->startup_cost = scan->total_cost +
-		rows * cpu_operator_cost * AGGREGATE_COST * (list_length(grouping->rules) +
-													 grouping->naggregates);
+		rows * (grouping->per_row +
+				cpu_operator_cost * AGGREGATE_COST * (list_length(grouping->rules) +
+													  grouping->naggregates));
 	path->total_cost = path->startup_cost + path->rows * cpu_tuple_cost;
 	return path;
 }

@@ -55,7 +55,22 @@ AGGREGATES = [
     "bool_and(ok)", "bool_or(ok)", "every(ok)", "max(host)", "min(price)", "sum(price)", "avg(price)",
     "count(DISTINCT device)", "sum(n) FILTER (WHERE ok)", "max(n) FILTER (WHERE device = 1)",
     "round(stddev(n), 4)", "round(stddev(r)::numeric, 4)", "round(var_pop(r)::numeric, 4)",
-    "count(*) + sum(n)", "sum(late)", "max(late)"]
+    "count(*) + sum(n)", "sum(late)", "max(late)",
+    # filters of all kinds, arguments that are expressions
+    "count(*) FILTER (WHERE n > 100)", "sum(n) FILTER (WHERE device IN (1, 2) AND v > 0)",
+    "avg(v) FILTER (WHERE host = 'host1')", "count(*) FILTER (WHERE n <> 0 AND 100000 / n > 90)",
+    "max(v) FILTER (WHERE v < 'Infinity' AND late IS NULL)", "sum(v) FILTER (WHERE v = 0)",
+    "avg(v) FILTER (WHERE v <= 0)", "count(v) FILTER (WHERE ts < '2024-10-27 03:00+00')",
+    "min(price) FILTER (WHERE day = '2024-10-26' OR ok)", "sum(n + device)", "avg(v * 2)",
+    "max(n::text)", "sum(CASE WHEN ok THEN n END)", "count(nullif(device, 1))", "avg(n::float4)",
+    "bool_or(n > 1000)", "sum(n::numeric / 4)", "sum(10000 / n) FILTER (WHERE n <> 0)",
+    # values that are kept: of times that no two rows share, or that decide on the value
+    "min(host)", "max(host COLLATE \"C\")", "max(lower(host))", "max(price)", "min(price + 1)",
+    "avg(price) FILTER (WHERE n > 0)", "min(ts - local::timestamptz)", "max(ARRAY[n, 1])",
+    "last(tick, ts)", "first(local, ts)", "first(ts, tick)", "last(host, n)", "first(price, n)",
+    "last(ok, n)", "first(big, n) FILTER (WHERE r > 1)", "last(n, (ts, n))",
+    "first(host, (ts, host)) FILTER (WHERE device < 3)",
+    "count(DISTINCT v)", "sum(DISTINCT n)", "count(DISTINCT host) FILTER (WHERE ok)"]
 
 FILL = """INSERT INTO {{t}} (ts, local, tick, device, host, n, big, v, r, day, ok, price)
     SELECT '2024-10-26 20:00+00'::timestamptz + i / {devices} * '{step}'::interval,

@@ -99,6 +99,35 @@ SELECT query, a.* FROM unnest(ARRAY[
 	'SELECT count(*) + 1, sum(code)::text || ''x'' FROM $t HAVING max(code) > 3'
 ]) query, ask(query) a;
 
+-- filters: settled by statistics, by columns, row by row; arguments that are expressions; aggregates that keep a value
+SELECT query, a.* FROM unnest(ARRAY[
+	'SELECT device, sum(code) FILTER (WHERE device = 1), count(*) FILTER (WHERE device <> 2) FROM $t GROUP BY device',
+	'SELECT sum(code) FILTER (WHERE device IN (1, 2)), count(*) FILTER (WHERE device = 77), count(*) FROM $t WHERE ts < ''infinity''',
+	'SELECT device, avg(code) FILTER (WHERE code > 500 AND usage IS NOT NULL), max(ts) FILTER (WHERE ok) FROM $t GROUP BY device',
+	'SELECT count(*) FILTER (WHERE usage > 100), max(usage) FILTER (WHERE usage < ''Infinity'') FROM $t WHERE code % 3 = 1',
+	'SELECT count(usage) FILTER (WHERE host = ''host2'' OR code % 7 = 1), min(host) FILTER (WHERE NOT ok) FROM $t',
+	'SELECT count(*) FILTER (WHERE code <> 0 AND 1000000 / code > 300) FROM $t',
+	'SELECT count(*) FILTER (WHERE NULL), count(*) FILTER (WHERE false), count(*) FILTER (WHERE true) FROM $t',
+	'SELECT date_trunc(''day'', ts), count(*) FILTER (WHERE late IS NULL), sum(late) FILTER (WHERE late = 7) FROM $t GROUP BY 1',
+	'SELECT sum(code + 1), sum(code * 2) FILTER (WHERE code > 7), avg(usage * 2 + load), max(abs(code)), count(nullif(device, 2)) FROM $t WHERE ts < ''2024-10-27 01:00+00''',
+	'SELECT device, sum(CASE WHEN ok THEN code END), sum(1), min(lower(host)), max(ts - local::timestamptz) FROM $t GROUP BY device',
+	'SELECT sum(code::numeric), avg(code / 7.0), max(code::text), min(tick::float8), bool_or(code > 3) FROM $t',
+	'SELECT sum(price), avg(price), min(price), max(price), count(price) FROM $t',
+	'SELECT device, sum(price), avg(price), max(price + 1) FROM $t GROUP BY device',
+	'SELECT min(host), max(host), min(fixed), max(fixed), min(host COLLATE "C") FROM $t',
+	'SELECT device, min(host COLLATE "C"), max(host COLLATE "C") FROM $t GROUP BY device',
+	'SELECT first(code, ts), last(code, ts), last(usage, ts)::text, first(host, ts), last(late, ts) FROM $t WHERE device = 2 AND code > 150',
+	'SELECT device, last(tick, ts), first(tick, ts), last(price, ts), first(fixed, tick) FROM $t WHERE ts < ''infinity'' AND ts > ''-infinity'' GROUP BY device',
+	'SELECT last(tick, ts), first(local, ts), last(ts, day + interval ''1 day'' * tick) FROM $t',
+	'SELECT first(code, host || code) FILTER (WHERE code > 150), last(device, (ts, device)) FROM $t WHERE ts < ''infinity''',
+	'SELECT last(code, zero) FROM $t WHERE code = 17',
+	'SELECT first(code, ts), last(code, ts), sum(price), min(host) FROM $t WHERE device = 77',
+	'SELECT host, device, count(*), sum(code) FILTER (WHERE tableoid IS NOT NULL) FROM $t GROUP BY 1, 2',
+	'SELECT sum(code) FILTER (WHERE random() >= 0), count(*) FILTER (WHERE ctid IS NOT NULL) FROM $t',
+	'SELECT max(code) FILTER (WHERE device = (SELECT 1)), sum(code + (SELECT 1)) FROM $t',
+	'SELECT string_agg(host, '','' ORDER BY host) IS NULL, count(DISTINCT host) FROM $t'
+]) query, ask(query) a;
+
 -- groups
 SELECT query, a.* FROM unnest(ARRAY[
 	'SELECT device, count(*), sum(code), max(usage), avg(usage) FROM $t GROUP BY device',
