@@ -283,6 +283,8 @@ static void
 add_run(AggregateScan *state, const TsdbBatch *batch, uint32 from, uint32 to)
 {
 	bool		whole = batch->summary != NULL && from == 0 && to == batch->nrows;
+	bool		dense = batch->pass == NULL ||
+		memchr(batch->pass + from, false, to - from) == NULL;
 	KeyGroup   *group = find_group(state);
 
 	for (int i = 0; i < state->naggregates; i++)
@@ -293,12 +295,16 @@ add_run(AggregateScan *state, const TsdbBatch *batch, uint32 from, uint32 to)
 
 		if (!tsdb_aggregate_input_rows(state->input, what->filter, &run.pass))
 			continue;
+		if (dense && run.pass == batch->pass)
+			run.pass = NULL;
 		if (whole && run.pass == NULL &&
 			tsdb_aggregate_add_chunk(&what->aggregate, &group->states[i], batch->summary,
 									 state->memory))
 			continue;
 		run.column = tsdb_aggregate_input_column(state->input, what->argument);
 		run.time = tsdb_aggregate_input_column(state->input, what->time);
+		run.small = batch->summary != NULL &&
+			tsdb_aggregate_is_small(&what->aggregate, batch->summary);
 		tsdb_aggregate_add(&what->aggregate, &group->states[i], &run);
 	}
 }

@@ -14,6 +14,7 @@ typedef struct TsdbColumnRun
 	const uint8 *pass;			/* false for rows to leave out; NULL: none */
 	uint32		from;
 	uint32		to;
+	bool		small;			/* floats, by statistics neither NaN nor very large */
 	MemoryContext memory;		/* of the state */
 	MemoryContext scratch;		/* for the moment */
 } TsdbColumnRun;

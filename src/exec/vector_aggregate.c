@@ -403,6 +403,27 @@ add_moments_slowly(Oid type, TsdbAggregateState *state, const TsdbColumnRun *run
 			 });
 }
 
+bool
+tsdb_aggregate_is_small(const TsdbAggregate *aggregate, const TsdbChunkSummary *summary)
+{
+	const TsdbColumnStats *stats;
+
+	if ((aggregate->type != FLOAT8OID && aggregate->type != FLOAT4OID) ||
+		aggregate->attno <= 0 || aggregate->attno > summary->natts)
+		return false;
+	stats = &summary->columns[aggregate->attno - 1];
+	return stats->has_range &&
+		fabs(tsdb_number_get_float(aggregate->type, stats->min)) < MAGNITUDE_MAX &&
+		fabs(tsdb_number_get_float(aggregate->type, stats->max)) < MAGNITUDE_MAX;
+}
+
+/* Do all rows count? */
+static inline bool
+is_dense(const TsdbColumnRun *run)
+{
+	return run->pass == NULL && !run->column->any_null;
+}
+
 /*
  * Sum of the rows in four interleaved parts, which a processor adds at a time, and
  * their number; false if the order counts.  -0 is what adds nothing to any number.
@@ -415,6 +436,23 @@ sum_doubles(Oid type, const TsdbColumnRun *run, double *sum, int64 *count)
 	int64		n = 0;
 	bool		small = true;
 
+	if (run->small && is_dense(run))
+	{
+		uint32		row = run->from;
+
+		for (; row + 4 <= run->to; row += 4)
+		{
+			parts[0] += tsdb_number_get_float(type, values[row]);
+			parts[1] += tsdb_number_get_float(type, values[row + 1]);
+			parts[2] += tsdb_number_get_float(type, values[row + 2]);
+			parts[3] += tsdb_number_get_float(type, values[row + 3]);
+		}
+		for (; row < run->to; row++)
+			parts[row % 4] += tsdb_number_get_float(type, values[row]);
+		*sum = (parts[0] + parts[1]) + (parts[2] + parts[3]);
+		*count = run->to - run->from;
+		return true;
+	}
 	TSDB_FOR_ROWS(run,
 				  {
 				 double		x = tsdb_number_get_float(type, values[row]);
@@ -547,6 +585,42 @@ take_extreme(Function function, TsdbAggregateState *state, double x, int64 count
 	state->count += count;
 }
 
+/* The same of rows that all count and are no NaNs, four at a time. */
+static pg_attribute_always_inline double
+find_dense_float(Function function, Oid type, const TsdbColumnRun *run)
+{
+	const Datum *values = run->column->values;
+	double		first = tsdb_number_get_float(type, values[run->from]);
+	double		parts[4] = {first, first, first, first};
+	uint32		row = run->from;
+
+	for (; row + 4 <= run->to; row += 4)
+	{
+		for (int i = 0; i < 4; i++)
+		{
+			double		x = tsdb_number_get_float(type, values[row + i]);
+
+			if (function == FUNCTION_MIN_FLOAT)
+				parts[i] = x < parts[i] ? x : parts[i];
+			else
+				parts[i] = x > parts[i] ? x : parts[i];
+		}
+	}
+	for (; row < run->to; row++)
+	{
+		double		x = tsdb_number_get_float(type, values[row]);
+
+		if (function == FUNCTION_MIN_FLOAT ? x < parts[0] : x > parts[0])
+			parts[0] = x;
+	}
+	for (int i = 1; i < 4; i++)
+	{
+		if (function == FUNCTION_MIN_FLOAT ? parts[i] < parts[0] : parts[i] > parts[0])
+			parts[0] = parts[i];
+	}
+	return parts[0];
+}
+
 static pg_attribute_always_inline void
 find_float(Function function, Oid type, TsdbAggregateState *state, const TsdbColumnRun *run)
 {
@@ -556,6 +630,19 @@ find_float(Function function, Oid type, TsdbAggregateState *state, const TsdbCol
 	int64		count = 0;
 	int64		nans = 0;
 
+	if (run->small && is_dense(run))
+	{
+		double		x = function == FUNCTION_MIN_FLOAT ?
+			find_dense_float(FUNCTION_MIN_FLOAT, type, run) :
+			find_dense_float(FUNCTION_MAX_FLOAT, type, run);
+
+		/* of zeros the later counts */
+		if (x != 0)
+		{
+			take_extreme(function, state, x, run->to - run->from);
+			return;
+		}
+	}
 	TSDB_FOR_ROWS(run,
 				  {
 				 double		x = tsdb_number_get_float(type, values[row]);
@@ -769,13 +856,22 @@ serialize_wide(const TsdbAggregateState *state)
 	return PointerGetDatum(pq_endtypsend(&buf));
 }
 
+/* An array of numbers of eight bytes. */
 static Datum
 make_array(Oid type, Datum a, Datum b, Datum c, int count)
 {
+	Size		bytes = ARR_OVERHEAD_NONULLS(1) + count * sizeof(Datum);
+	ArrayType  *array = palloc0(bytes);
 	Datum		values[3] = {a, b, c};
 
-	return PointerGetDatum(construct_array(values, count, type, 8, FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
+	StaticAssertStmt(FLOAT8PASSBYVAL, "eight bytes are passed by value");
+	SET_VARSIZE(array, bytes);
+	array->ndim = 1;
+	array->elemtype = type;
+	ARR_DIMS(array)[0] = count;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), values, count * sizeof(Datum));
+	return PointerGetDatum(array);
 }
 
 static Datum

@@ -79,6 +79,10 @@ extern bool tsdb_aggregate_understands(const Aggref *call, Index relid);
 /* For one that can; calls are all of the query, since some share a state. */
 extern void tsdb_aggregate_init(TsdbAggregate *aggregate, const Aggref *call, List *calls);
 
+/* Do statistics say that values are floats of which sums do not overflow, and no NaNs? */
+extern bool tsdb_aggregate_is_small(const TsdbAggregate *aggregate,
+									const TsdbChunkSummary *summary);
+
 extern void tsdb_aggregate_add(const TsdbAggregate *aggregate, TsdbAggregateState *state,
 							   const TsdbColumnRun *run);
 

@@ -424,8 +424,8 @@ fetch_stream(void *arg, uint32 offset, uint32 length, char *dst)
 {
 	TsdbChunkHandle *source = arg;
 
-	tsdb_pieces_read(source->storage, source->entry->shard, source->entry->generation,
-					 source->entry->chunk, &source->entry->pieces, offset, length, dst);
+	tsdb_pieces_read_column(source->storage, source->entry->shard, source->entry->generation,
+							source->entry->chunk, &source->entry->pieces, offset, length, dst);
 }
 
 static void
