@@ -8,6 +8,7 @@
 
 #include "access/xact.h"
 #include "am/assigned_columns.h"
+#include "am/direct_load.h"
 #include "am/handler.h"
 #include "am/insert.h"
 #include "am/salvage.h"
@@ -62,6 +63,7 @@ static void
 executor_start(QueryDesc *query, int eflags)
 {
 	tsdb_internal_guard_check(query);
+	tsdb_direct_load_before_query(query);
 
 	if (previous_executor_start)
 		previous_executor_start(query, eflags);
@@ -78,6 +80,7 @@ executor_run(QueryDesc *query, ScanDirection direction, uint64 count, bool execu
 {
 	bool		guarded = tsdb_bitmap_guard_start(query);
 	int			nestlevel = guarded ? tsdb_bitmap_guard_enter() : 0;
+	uint64		loads = tsdb_direct_load_begin_statement();
 	TsdbRunningQuery running;
 
 	executor_depth++;
@@ -101,6 +104,7 @@ executor_run(QueryDesc *query, ScanDirection direction, uint64 count, bool execu
 	tsdb_assigned_columns_leave(&running);
 	if (guarded)
 		tsdb_bitmap_guard_leave(nestlevel);
+	tsdb_direct_load_end_statement(loads);
 }
 
 /* WITH queries that change rows are run to their end here. */
@@ -168,6 +172,7 @@ at_xact_event(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
+			tsdb_direct_load_before_commit();
 			tsdb_storage_before_commit();
 			break;
 		case XACT_EVENT_COMMIT:
@@ -176,6 +181,7 @@ at_xact_event(XactEvent event, void *arg)
 			tsdb_insert_at_xact_end(event != XACT_EVENT_ABORT);
 			if (event == XACT_EVENT_ABORT)
 				tsdb_storage_at_abort();
+			tsdb_direct_load_at_xact_end();
 			executor_depth = 0;
 			/* FALLTHROUGH */
 		case XACT_EVENT_PARALLEL_COMMIT:
@@ -245,6 +251,7 @@ _PG_init(void)
 	tsdb_touched_init();
 	tsdb_table_key_init();
 	tsdb_table_options_init();
+	tsdb_direct_load_init();
 	tsdb_internal_guard_init();
 	tsdb_publication_guard_init();
 	tsdb_gapfill_path_init();	/* after all that add paths of grouping */

@@ -15,6 +15,7 @@ void
 tsdb_assigned_columns_enter(TsdbRunningQuery *running, QueryDesc *query)
 {
 	running->query = query;
+	running->inserted = 0;
 	running->outer = innermost;
 	innermost = running;
 }
@@ -41,6 +42,28 @@ find_target(List *targets, Relation rel)
 	return NULL;
 }
 
+static ResultRelInfo *
+target_of(EState *estate, Relation rel)
+{
+	ResultRelInfo *target = find_target(estate->es_opened_result_relations, rel);
+
+	if (target == NULL)
+		target = find_target(estate->es_tuple_routing_result_relations, rel);
+	return target;
+}
+
+TsdbRunningQuery *
+tsdb_running_query(void)
+{
+	return innermost;
+}
+
+bool
+tsdb_running_query_has_target(const TsdbRunningQuery *running, Relation rel)
+{
+	return running->query->estate != NULL && target_of(running->query->estate, rel) != NULL;
+}
+
 Bitmapset *
 tsdb_assigned_columns(Relation rel)
 {
@@ -49,8 +72,6 @@ tsdb_assigned_columns(Relation rel)
 
 	if (estate == NULL)
 		return NULL;
-	target = find_target(estate->es_opened_result_relations, rel);
-	if (target == NULL)
-		target = find_target(estate->es_tuple_routing_result_relations, rel);
+	target = target_of(estate, rel);
 	return target != NULL ? ExecGetUpdatedCols(target, estate) : NULL;
 }

@@ -18,11 +18,16 @@ typedef struct TsdbRunningQuery
 {
 	QueryDesc  *query;
 	struct TsdbRunningQuery *outer;
+	uint64		inserted;		/* rows that went straight to row stores */
 } TsdbRunningQuery;
 
 /* The caller's struct is used until it leaves, which it must do on error too. */
 extern void tsdb_assigned_columns_enter(TsdbRunningQuery *running, QueryDesc *query);
 extern void tsdb_assigned_columns_leave(TsdbRunningQuery *running);
+
+/* The innermost running query, or NULL; and whether rel is among its targets. */
+extern TsdbRunningQuery *tsdb_running_query(void);
+extern bool tsdb_running_query_has_target(const TsdbRunningQuery *running, Relation rel);
 
 /*
  * The columns of rel that the innermost query assigns to, offset by

@@ -2,8 +2,9 @@
  * handler.c
  *		The access methods tsdb and tsdb_internal.
  *
- * Both start from heap's routine.  tsdb replaces what must see chunks and
- * leaves inserting to heap: new rows go to the row store.  tsdb_internal is a
+ * Both start from heap's routine.  tsdb replaces what must see chunks, and lets
+ * heap insert new rows into the row store, unless a statement brings many
+ * (am/direct_load.h).  tsdb_internal is a
  * heap whose TIDs outlive VACUUM FULL and whose VACUUM does not truncate.
  */
 #include "postgres.h"

@@ -1,12 +1,13 @@
 /*
  * insert.c
- *		Inserting rows: heap's business, counted for the workers.
+ *		Inserting rows: heap's business, counted for the workers, unless they are many.
  */
 #include "postgres.h"
 
 #include "am/insert.h"
 
 #include "access/heapam.h"
+#include "am/direct_load.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -68,6 +69,8 @@ void
 tsdb_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 				  struct BulkInsertStateData *bistate)
 {
+	if (tsdb_direct_load_take(rel, &slot, 1, cid, options, bistate != NULL))
+		return;
 	GetHeapamTableAmRoutine()->tuple_insert(rel, slot, cid, options, bistate);
 	tsdb_insert_count(rel, 1);
 }
@@ -86,6 +89,8 @@ void
 tsdb_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid,
 				  int options, struct BulkInsertStateData *bistate)
 {
+	if (tsdb_direct_load_take(rel, slots, nslots, cid, options, true))
+		return;
 	heap_multi_insert(rel, slots, nslots, cid, options, bistate);
 	tsdb_insert_count(rel, nslots);
 }

@@ -1,6 +1,6 @@
 /*
  * insert.h
- *		Inserting rows: heap's business, counted for the workers.
+ *		Inserting rows: heap's business, counted for the workers, unless they are many.
  */
 #ifndef TSDB_AM_INSERT_H
 #define TSDB_AM_INSERT_H

@@ -138,6 +138,8 @@ tsdb_scan_begin(Relation rel, Snapshot snapshot, int nkeys, struct ScanKeyData *
 	scan->rs_base.rs_nkeys = nkeys;
 	scan->rs_base.rs_flags = flags;
 	scan->rs_base.rs_parallel = parallel;
+	if (tsdb_storage_before_open != NULL)
+		tsdb_storage_before_open(rel);	/* for the row store, too */
 	scan->heap = heap_beginscan(rel, snapshot, nkeys, keys, parallel, heap_flags);
 	scan->storage = tsdb_storage_open(rel, AccessShareLock);
 	scan->check_moved = scan->storage != NULL && tsdb_marks_check_moved();

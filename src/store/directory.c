@@ -43,11 +43,12 @@ make_bytea(const void *data, Size bytes)
  * VACUUM came) is left alone and a fresh page is taken.
  */
 static uint32
-insert_tuple(Relation rel, HeapTuple tuple)
+insert_tuple(Relation rel, HeapTuple tuple, const TsdbNewChunk *new_chunk)
 {
 	CommandId	cid = GetCurrentCommandId(true);
 	Relation	index = tsdb_internal_open_index(rel, RowExclusiveLock);
-	int			options = HEAP_INSERT_NO_LOGICAL;
+	int			options = HEAP_INSERT_NO_LOGICAL |
+	(new_chunk->frozen ? HEAP_INSERT_FROZEN : 0);
 	uint32		chunk;
 
 	tsdb_directory_writes++;
@@ -56,7 +57,9 @@ insert_tuple(Relation rel, HeapTuple tuple)
 		BlockNumber block;
 		OffsetNumber offset;
 
-		heap_insert(rel, tuple, cid, options, NULL);
+		heap_insert(rel, tuple,
+					new_chunk->command != InvalidCommandId ? new_chunk->command : cid,
+					options, NULL);
 		block = ItemPointerGetBlockNumber(&tuple->t_self);
 		offset = ItemPointerGetOffsetNumber(&tuple->t_self);
 		if (block >= TSDB_DIRECTORY_BLOCKS_MAX)
@@ -85,8 +88,9 @@ insert_tuple(Relation rel, HeapTuple tuple)
 
 uint32
 tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
-					  int shard, int level, uint64 run, uint32 nsegments)
+					  const TsdbNewChunk *new_chunk)
 {
+	int			shard = new_chunk->shard;
 	uint64		generation = pg_prng_uint64(&pg_global_prng_state);
 	TsdbPieceList list;
 	TsdbPieceColumn *column;
@@ -121,14 +125,15 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 
 	values[Anum_version - 1] = Int16GetDatum(TSDB_DIRECTORY_VERSION);
 	values[Anum_shard - 1] = Int16GetDatum(shard);
-	values[Anum_level - 1] = Int16GetDatum(level | (image->cold ? TSDB_DIRECTORY_LEVEL_COLD : 0));
+	values[Anum_level - 1] = Int16GetDatum(new_chunk->level |
+										   (image->cold ? TSDB_DIRECTORY_LEVEL_COLD : 0));
 	values[Anum_nrows - 1] = Int32GetDatum(image->nrows);
 	values[Anum_min_time - 1] = Int64GetDatum(image->min_time);
 	values[Anum_max_time - 1] = Int64GetDatum(image->max_time);
 	nulls[Anum_min_time - 1] = nulls[Anum_max_time - 1] = !image->has_time;
 	values[Anum_generation - 1] = Int64GetDatum((int64) generation);
-	values[Anum_run - 1] = Int64GetDatum((int64) run);
-	values[Anum_nsegments - 1] = Int32GetDatum(nsegments);
+	values[Anum_run - 1] = Int64GetDatum((int64) new_chunk->run);
+	values[Anum_nsegments - 1] = Int32GetDatum(new_chunk->nsegments);
 	values[Anum_stream_bytes - 1] = Int32GetDatum(image->stream_bytes);
 	values[Anum_checksum - 1] = Int32GetDatum((int32)
 											  tsdb_directory_checksum(values, nulls, (char *) column, column_bytes,
@@ -137,7 +142,7 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 	values[Anum_body - 1] = PointerGetDatum(make_bytea(image->body, image->body_bytes));
 
 	tuple = heap_form_tuple(RelationGetDescr(storage->directory), values, nulls);
-	chunk = insert_tuple(storage->directory, tuple);
+	chunk = insert_tuple(storage->directory, tuple, new_chunk);
 
 	heap_freetuple(tuple);
 	pfree(DatumGetPointer(values[Anum_pieces - 1]));

@@ -49,9 +49,20 @@ typedef struct TsdbChunkEntry
 
 extern TupleDesc tsdb_directory_tupdesc(void);
 
+/* What a new chunk's directory tuple says, beside the image. */
+typedef struct TsdbNewChunk
+{
+	int			shard;
+	int			level;
+	uint64		run;
+	uint32		nsegments;
+	CommandId	command;		/* that inserts it; InvalidCommandId: the current one */
+	bool		frozen;			/* all snapshots see it at once, as after COPY FREEZE */
+} TsdbNewChunk;
+
 /* Write a chunk's stream and directory tuple; returns the chunk's number. */
 extern uint32 tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
-									int shard, int level, uint64 run, uint32 nsegments);
+									const TsdbNewChunk *chunk);
 
 /* Read the directory tuple of a chunk if it is visible to the snapshot (for
  * SnapshotDirty, xmin and xmax are set as heap does).  entry may be NULL. */

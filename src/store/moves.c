@@ -22,6 +22,7 @@
 #include "storage/predicate_internals.h"
 #include "storage/procarray.h"
 #include "store/chunk_tid.h"
+#include "store/directory.h"
 #include "store/internal_tuple.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -427,13 +428,19 @@ tsdb_moves_origin(TsdbStorage *storage, ItemPointer tid, ItemPointer origin,
 	uint32		row = tsdb_tid_row(tid);
 	int64		carriers[TSDB_VECTOR_ROWS_MAX];
 	TransactionId before = *mover;
+	TransactionId writer = InvalidTransactionId;
+	TsdbChunkHead head;
 	bool		found = false;
 	MoveScan	scan;
 
 	/*
 	 * The chunk's number may have been another chunk's earlier, or be another
 	 * one's now: the last move before the one that came next is the right one.
+	 * Rows of a chunk that was loaded come from nowhere, though.
 	 */
+	if (tsdb_directory_peek(storage, chunk, SnapshotAny, &head) &&
+		(!TransactionIdIsValid(before) || TransactionIdPrecedes(head.xmin, before)))
+		writer = head.xmin;
 	begin_moves(storage, &scan);
 	while (next_move(&scan))
 	{
@@ -441,6 +448,7 @@ tsdb_moves_origin(TsdbStorage *storage, ItemPointer tid, ItemPointer origin,
 
 		if (scan.record.chunk != chunk ||
 			(TransactionIdIsValid(before) && !TransactionIdPrecedes(candidate, before)) ||
+			(TransactionIdIsValid(writer) && candidate != writer) ||
 			(found && TransactionIdPrecedes(candidate, *mover)) ||
 			!has_moved(candidate))
 			continue;

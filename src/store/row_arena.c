@@ -49,20 +49,63 @@ next_block(TsdbRowArena *arena, Size bytes)
 	arena->nblocks++;
 }
 
-HeapTuple
-tsdb_row_arena_copy(TsdbRowArena *arena, const HeapTupleData *tuple)
+/* Room for a tuple that is so long, header and all. */
+static HeapTuple
+allocate(TsdbRowArena *arena, Size length)
 {
-	Size		bytes = MAXALIGN(HEAPTUPLESIZE + tuple->t_len);
-	HeapTuple	copy;
+	Size		bytes = MAXALIGN(HEAPTUPLESIZE + length);
+	HeapTuple	tuple;
 
 	if (arena->current < 0 || arena->sizes[arena->current] - arena->used < bytes)
 		next_block(arena, bytes);
-	copy = (HeapTuple) (arena->blocks[arena->current] + arena->used);
+	tuple = (HeapTuple) (arena->blocks[arena->current] + arena->used);
 	arena->used += bytes;
+	return tuple;
+}
+
+HeapTuple
+tsdb_row_arena_copy(TsdbRowArena *arena, const HeapTupleData *tuple)
+{
+	HeapTuple	copy = allocate(arena, tuple->t_len);
+
 	*copy = *tuple;
 	copy->t_data = (HeapTupleHeader) ((char *) copy + HEAPTUPLESIZE);
 	memcpy(copy->t_data, tuple->t_data, tuple->t_len);
 	return copy;
+}
+
+HeapTuple
+tsdb_row_arena_form(TsdbRowArena *arena, TupleDesc tupdesc, Datum *values, bool *nulls)
+{
+	Size		header = SizeofHeapTupleHeader;
+	bool		any_null = false;
+	Size		data;
+	HeapTuple	tuple;
+
+	for (int i = 0; i < tupdesc->natts && !any_null; i++)
+		any_null = nulls[i];
+	if (any_null)
+		header += BITMAPLEN(tupdesc->natts);
+	header = MAXALIGN(header);
+	data = heap_compute_data_size(tupdesc, values, nulls);
+
+	tuple = allocate(arena, header + data);
+	tuple->t_len = header + data;
+	ItemPointerSetInvalid(&tuple->t_self);
+	tuple->t_tableOid = InvalidOid;
+	tuple->t_data = (HeapTupleHeader) ((char *) tuple + HEAPTUPLESIZE);
+	memset(tuple->t_data, 0, header);
+	HeapTupleHeaderSetDatumLength(tuple->t_data, tuple->t_len);
+	HeapTupleHeaderSetTypeId(tuple->t_data, tupdesc->tdtypeid);
+	HeapTupleHeaderSetTypMod(tuple->t_data, tupdesc->tdtypmod);
+	ItemPointerSetInvalid(&tuple->t_data->t_ctid);
+	HeapTupleHeaderSetNatts(tuple->t_data, tupdesc->natts);
+	tuple->t_data->t_hoff = header;
+	/* heap_fill_tuple leaves gaps for alignment as they are */
+	memset((char *) tuple->t_data + header, 0, data);
+	heap_fill_tuple(tupdesc, values, nulls, (char *) tuple->t_data + header, data,
+					&tuple->t_data->t_infomask, any_null ? tuple->t_data->t_bits : NULL);
+	return tuple;
 }
 
 void

@@ -10,6 +10,7 @@
 #define TSDB_STORE_ROW_ARENA_H
 
 #include "access/htup.h"
+#include "access/tupdesc.h"
 
 typedef struct TsdbRowArena
 {
@@ -26,6 +27,10 @@ extern void tsdb_row_arena_init(TsdbRowArena *arena, MemoryContext memory);
 
 /* Copy a tuple; valid until the arena is emptied. */
 extern HeapTuple tsdb_row_arena_copy(TsdbRowArena *arena, const HeapTupleData *tuple);
+
+/* Form a tuple; the same. */
+extern HeapTuple tsdb_row_arena_form(TsdbRowArena *arena, TupleDesc tupdesc, Datum *values,
+									 bool *nulls);
 extern void tsdb_row_arena_empty(TsdbRowArena *arena);
 
 #endif							/* TSDB_STORE_ROW_ARENA_H */

@@ -33,7 +33,10 @@
 
 #define DIRECTORY_NAME	"tsdb_directory_%u_%u"	/* tablespace, relfilenode */
 
+#define GROWTH_SUBID	1		/* tells the lock from others on the table's OID */
+
 int			tsdb_shards = TSDB_SHARDS_DEFAULT;
+void		(*tsdb_storage_before_open) (Relation table) = NULL;
 
 /* Tables dropped by this session whose storage is still there. */
 typedef struct DroppedTable
@@ -123,9 +126,12 @@ open_cached_directory(Relation table, LOCKMODE lockmode)
 TsdbStorage *
 tsdb_storage_open(Relation table, LOCKMODE lockmode)
 {
-	Relation	directory = open_cached_directory(table, lockmode);
+	Relation	directory;
 	TsdbStorage *storage;
 
+	if (tsdb_storage_before_open != NULL)
+		tsdb_storage_before_open(table);
+	directory = open_cached_directory(table, lockmode);
 	if (directory == NULL)
 	{
 		Oid			oid = directory_oid(table);
@@ -160,14 +166,30 @@ tsdb_storage_remember(TsdbStorage *storage)
 		cached->facts = storage->facts;
 }
 
-TsdbStorage *
-tsdb_storage_open_or_create(Relation table)
+bool
+tsdb_storage_lock_growth(Relation table, bool wait)
 {
-	TsdbStorage *storage = tsdb_storage_open(table, ShareUpdateExclusiveLock);
+	Oid			relid = RelationGetRelid(table);
+
+	if (!wait)
+		return ConditionalLockDatabaseObject(RelationRelationId, relid, GROWTH_SUBID,
+											 ExclusiveLock);
+	LockDatabaseObject(RelationRelationId, relid, GROWTH_SUBID, ExclusiveLock);
+	return true;
+}
+
+TsdbStorage *
+tsdb_storage_open_or_create(Relation table, LOCKMODE lockmode)
+{
+	TsdbStorage *storage = tsdb_storage_open(table, lockmode);
 	char		name[NAMEDATALEN];
 	char		index_name[NAMEDATALEN];
 	Oid			identity;
 
+	if (storage != NULL)
+		return storage;
+	(void) tsdb_storage_lock_growth(table, true);
+	storage = tsdb_storage_open(table, lockmode);
 	if (storage != NULL)
 		return storage;
 
@@ -184,7 +206,7 @@ tsdb_storage_open_or_create(Relation table)
 	snprintf(name, NAMEDATALEN, "tsdb_moves_%u", identity);
 	tsdb_internal_create(table, name, tsdb_moves_tupdesc());
 
-	storage = tsdb_storage_open(table, ShareUpdateExclusiveLock);
+	storage = tsdb_storage_open(table, lockmode);
 	if (storage == NULL)
 		elog(ERROR, "directory of table \"%s\" not found after its creation",
 			 RelationGetRelationName(table));
@@ -323,12 +345,59 @@ tsdb_storage_shard(TsdbStorage *storage, int shard, TsdbShardLookup lookup)
 											NoLock);
 	if (storage->shards[shard] == NULL && lookup == TSDB_SHARD_CREATE)
 	{
+		(void) tsdb_storage_lock_growth(storage->table, true);
+		storage->shards[shard] = open_if_exists(storage, name, true, NoLock);
+		if (storage->shards[shard] != NULL)
+			return storage->shards[shard];
 		tsdb_internal_create(storage->table, name, tsdb_pieces_tupdesc());
 		storage->shards[shard] = open_if_exists(storage, name, true, NoLock);
 		if (storage->shards[shard] == NULL)
 			elog(ERROR, "relation \"%s\" not found after its creation", name);
 	}
 	return storage->shards[shard];
+}
+
+bool
+tsdb_storage_is_complete(TsdbStorage *storage)
+{
+	for (int shard = 0; shard < tsdb_shards; shard++)
+	{
+		if (tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS) == NULL)
+			return false;
+	}
+	return true;
+}
+
+TsdbStorage *
+tsdb_storage_open_to_add(Relation table, const bool *shards)
+{
+	TsdbStorage *storage = tsdb_storage_open(table, RowExclusiveLock);
+
+	if (storage == NULL)
+	{
+		if (!tsdb_storage_lock_growth(table, false))
+			return NULL;
+		storage = tsdb_storage_open_or_create(table, RowExclusiveLock);
+	}
+	for (int shard = 0; shard < TSDB_SHARDS_MAX; shard++)
+	{
+		Relation	rel;
+
+		if (!shards[shard])
+			continue;
+		rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
+		if (rel == NULL)
+		{
+			if (!tsdb_storage_lock_growth(table, false))
+			{
+				tsdb_storage_close(storage);
+				return NULL;
+			}
+			rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_CREATE);
+		}
+		LockRelation(rel, RowExclusiveLock);
+	}
+	return storage;
 }
 
 void

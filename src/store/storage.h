@@ -53,6 +53,9 @@ typedef struct TsdbStorage
 
 extern int	tsdb_shards;		/* setting: shards of a table */
 
+/* Called before a storage is opened, if set: the table may have rows on their way. */
+extern void (*tsdb_storage_before_open) (Relation table);
+
 /* When the library is loaded. */
 extern void tsdb_storage_init(void);
 
@@ -60,8 +63,26 @@ extern void tsdb_storage_init(void);
  * AccessShareLock, RowExclusiveLock or ShareUpdateExclusiveLock. */
 extern TsdbStorage *tsdb_storage_open(Relation table, LOCKMODE lockmode);
 
-/* The same, made if absent.  Needs ShareUpdateExclusiveLock on the table. */
-extern TsdbStorage *tsdb_storage_open_or_create(Relation table);
+/* The same, made if absent. */
+extern TsdbStorage *tsdb_storage_open_or_create(Relation table, LOCKMODE lockmode);
+
+/*
+ * Lock out all others who would make internal relations of this table, until the
+ * end of the transaction: others do not see what we make before that, and
+ * would make the same.  False if somebody has the lock and wait is not set.
+ */
+extern bool tsdb_storage_lock_growth(Relation table, bool wait);
+
+/* Is there a relation for each shard that chunks may go to today? */
+extern bool tsdb_storage_is_complete(TsdbStorage *storage);
+
+/*
+ * Open a table's storage for adding chunks of these shards (an array of
+ * TSDB_SHARDS_MAX) beside other writers, with what is missing made.  Shards
+ * are locked, lest VACUUM cut their ends.  NULL if something is missing, and
+ * somebody else is making relations of this table.
+ */
+extern TsdbStorage *tsdb_storage_open_to_add(Relation table, const bool *shards);
 
 extern void tsdb_storage_close(TsdbStorage *storage);
 

@@ -234,6 +234,8 @@ scan_index(void *arg)
 
 		fill_entry(&entry, DatumGetInt64(key), isnull, tid);
 		bloom_add_element(work->entries, (unsigned char *) &entry, sizeof(entry));
+		if (ItemPointerGetBlockNumber(tid) >= nblocks)
+			nblocks = tsdb_directory_blocks(storage);	/* loads go on */
 		if (verify->locked && (ItemPointerGetBlockNumber(tid) >= nblocks ||
 							   ItemPointerGetOffsetNumber(tid) > TSDB_DIRECTORY_SLOTS))
 			tsdb_verify_report(verify, PART_DIRECTORY, work->index, TSDB_NO_CHUNK, tid,

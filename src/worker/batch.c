@@ -88,6 +88,9 @@ struct TsdbBatch
 	BatchIndexes indexes;
 	Datum	   *values;
 	bool	   *nulls;
+	bool		is_new;			/* not moved from elsewhere */
+	bool		frozen;
+	CommandId	command;		/* that inserts them; InvalidCommandId: the current one */
 	ItemPointerData origins[TSDB_CHUNK_ROWS];
 };
 
@@ -147,6 +150,7 @@ tsdb_batch_create(Relation rel, TsdbStorage **storage)
 												ALLOCSET_DEFAULT_SIZES);
 	batch->rel = rel;
 	batch->storage = storage;
+	batch->command = InvalidCommandId;
 	tsdb_table_key(rel, &batch->key);
 	tsdb_table_cold_rule(rel, &batch->key, &batch->cold);
 	if (batch->key.time != 0)
@@ -199,6 +203,29 @@ tsdb_batch_free(TsdbBatch *batch)
 	MemoryContextDelete(batch->memory);
 }
 
+static uint32
+item_shard(const TsdbBatchItem *item)
+{
+	return item->prefix >> PREFIX_KEY_BITS;
+}
+
+void
+tsdb_batch_set_new(TsdbBatch *batch, CommandId command, bool frozen)
+{
+	Assert(batch->indexes.count == 0);
+	batch->is_new = true;
+	batch->command = command;
+	batch->frozen = frozen;
+}
+
+void
+tsdb_batch_shards(TsdbBatch *batch, bool *shards)
+{
+	memset(shards, 0, TSDB_SHARDS_MAX * sizeof(bool));
+	for (uint32 i = 0; i < batch->count; i++)
+		shards[item_shard(&batch->items[i])] = true;
+}
+
 bool
 tsdb_batch_full(TsdbBatch *batch)
 {
@@ -234,12 +261,6 @@ row_time(TsdbBatch *batch, HeapTuple row, bool *isnull)
 		default:
 			return DatumGetInt64(value);
 	}
-}
-
-static uint32
-item_shard(const TsdbBatchItem *item)
-{
-	return item->prefix >> PREFIX_KEY_BITS;
 }
 
 /* The first series column in the prefix; nulls last. */
@@ -414,21 +435,29 @@ write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int 
 {
 	uint32		nrows = tsdb_chunk_writer_rows(batch->writer);
 	const TsdbChunkImage *image = tsdb_chunk_writer_finish(batch->writer, batch->cold.before);
+	TsdbNewChunk new_chunk = {
+		.shard = item_shard(first),.level = level,.run = run,.nsegments = nsegments,
+		.command = batch->command,.frozen = batch->frozen
+	};
 	MemoryContext old;
 	uint32		chunk;
 
 	if (*batch->storage == NULL)
-		*batch->storage = tsdb_storage_open_or_create(batch->rel);
+		*batch->storage = tsdb_storage_open_or_create(batch->rel, ShareUpdateExclusiveLock);
 	old = MemoryContextSwitchTo(batch->chunk_memory);
-	chunk = tsdb_directory_insert(*batch->storage, image, item_shard(first), level, run,
-								  nsegments);
+	chunk = tsdb_directory_insert(*batch->storage, image, &new_chunk);
 	*bytes += image->stream_bytes + image->body_bytes;
 
-	for (uint32 row = 0; row < nrows; row++)
-		batch->origins[row] = batch->rows[first[row].index].tuple->t_self;
-	tsdb_moves_record(*batch->storage, chunk, batch->origins, nrows);
-	tsdb_stop_point("compact_after_write");
-	insert_index_entries(batch, chunk, first, nrows);
+	if (batch->is_new)
+		tsdb_stop_point("load_after_chunk");
+	else
+	{
+		for (uint32 row = 0; row < nrows; row++)
+			batch->origins[row] = batch->rows[first[row].index].tuple->t_self;
+		tsdb_moves_record(*batch->storage, chunk, batch->origins, nrows);
+		tsdb_stop_point("compact_after_write");
+		insert_index_entries(batch, chunk, first, nrows);
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(batch->chunk_memory);
 	tsdb_progress_add(nrows, 1);

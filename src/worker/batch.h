@@ -4,7 +4,8 @@
  *
  * Rows are gathered in memory up to a bound, sorted by (shard, series key,
  * time, order of arrival), cut into chunks and written, with the moves and the
- * index entries that their new TIDs need.
+ * index entries that their new TIDs need; or as rows that are new, of which
+ * nobody knows a TID yet, without either.
  */
 #ifndef TSDB_WORKER_BATCH_H
 #define TSDB_WORKER_BATCH_H
@@ -24,6 +25,12 @@ extern TsdbBatch *tsdb_batch_create(Relation rel, TsdbStorage **storage);
 /* Add a row, which must stay where it is until the batch is written; its
  * t_self is where it came from. */
 extern void tsdb_batch_add(TsdbBatch *batch, HeapTuple tuple);
+
+/* The rows are new: inserted by this command, visible to all if frozen. */
+extern void tsdb_batch_set_new(TsdbBatch *batch, CommandId command, bool frozen);
+
+/* Set shards[n] (of TSDB_SHARDS_MAX) for each shard that rows belong to. */
+extern void tsdb_batch_shards(TsdbBatch *batch, bool *shards);
 
 extern bool tsdb_batch_full(TsdbBatch *batch);
 extern uint32 tsdb_batch_rows(TsdbBatch *batch);

@@ -78,6 +78,24 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 	int64		taken = 0;
 
 	/*
+	 * While somebody else makes relations of this table, which we cannot see,
+	 * rows could not go there; and nobody shall wait for him by way of us.
+	 */
+	if (RelationGetNumberOfBlocks(rel) > 0 &&
+		(storage == NULL || !tsdb_storage_is_complete(storage)))
+	{
+		if (!tsdb_storage_lock_growth(rel, !options->nowait))
+		{
+			result->done = false;
+			if (storage != NULL)
+				tsdb_storage_close(storage);
+			return;
+		}
+		if (storage == NULL)
+			storage = tsdb_storage_open(rel, ShareUpdateExclusiveLock);
+	}
+
+	/*
 	 * A compaction that would have created the storage, too, and then failed
 	 * has left its index entries, and chunk numbers start again.  Cleaning
 	 * waits for cursors that stand on a page of the index, as VACUUM does: so

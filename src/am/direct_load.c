@@ -1,0 +1,581 @@
+/*
+ * direct_load.c
+ *		Many new rows of one statement: to chunks, past the row store.
+ */
+#include "postgres.h"
+
+#include "am/direct_load.h"
+
+#include "access/detoast.h"
+#include "access/heapam.h"
+#include "access/heaptoast.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "am/assigned_columns.h"
+#include "am/insert.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_class.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "stats/stop_point.h"
+#include "store/row_arena.h"
+#include "store/row_store.h"
+#include "store/storage.h"
+#include "tcop/utility.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "worker/batch.h"
+
+/* Rows of one INSERT that go straight to the row store before any is gathered. */
+#define ROWS_BEFORE		64
+
+/* Tables that one session gathers rows for at a time; others' rows are not gathered. */
+#define LOADS_MAX		64
+
+/* Rows given to heap at a time. */
+#define ROW_STORE_BATCH	1000
+
+/* Rows of one command on their way into one table. */
+typedef struct Load
+{
+	struct Load *next;
+	uint64		serial;			/* in order of creation */
+	Oid			relid;
+	CommandId	command;
+	int			options;		/* of the callbacks, as heap's */
+	SubTransactionId owner;		/* whose rows they are */
+	SubTransactionId written;	/* that has written them, and may still be rolled back */
+	bool		refused;		/* it is all for the row store */
+	MemoryContext memory;
+	TsdbRowArena arena;
+	HeapTuple  *rows;
+	uint32		count;
+	uint32		allocated;
+	Size		bytes;			/* of rows */
+} Load;
+
+int			tsdb_direct_load_rows = TSDB_DIRECT_LOAD_ROWS_DEFAULT;
+int			tsdb_direct_load_memory = TSDB_DIRECT_LOAD_MEMORY_DEFAULT;
+
+static Load *loads = NULL;		/* newest first; in TopTransactionContext */
+static int	nloads = 0;
+static uint64 last_serial = 0;
+static Size gathered = 0;		/* bytes of all loads */
+static bool writing = false;	/* what is opened now is opened by us */
+
+static ProcessUtility_hook_type previous_utility = NULL;
+
+/* ---- writing ---- */
+
+/* All rows to the row store. */
+static void
+write_to_row_store(Load *load, Relation rel)
+{
+	TupleTableSlot *slots[ROW_STORE_BATCH];
+	uint32		nslots = Min(load->count, ROW_STORE_BATCH);
+	BulkInsertState bulk = GetBulkInsertState();
+	uint32		done = 0;
+
+	for (uint32 i = 0; i < nslots; i++)
+		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple);
+	while (done < load->count)
+	{
+		uint32		n = Min(load->count - done, ROW_STORE_BATCH);
+
+		for (uint32 i = 0; i < n; i++)
+			ExecStoreHeapTuple(load->rows[done + i], slots[i], false);
+		heap_multi_insert(rel, slots, n, load->command, load->options, bulk);
+		for (uint32 i = 0; i < n; i++)
+			ExecClearTuple(slots[i]);
+		done += n;
+		CHECK_FOR_INTERRUPTS();
+	}
+	for (uint32 i = 0; i < nslots; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+	FreeBulkInsertState(bulk);
+	tsdb_insert_count(rel, load->count);
+}
+
+/*
+ * All rows to chunks; false if that cannot be now.  Operators of column types
+ * run as they do in a compaction: as the table's owner, and can do no more.
+ */
+static bool
+write_to_chunks(Load *load, Relation rel)
+{
+	TsdbStorage *storage = NULL;
+	bool		shards[TSDB_SHARDS_MAX];
+	TsdbBatch  *batch;
+	int64		bytes = 0;
+	Oid			save_userid;
+	int			save_sec_context;
+	int			save_nestlevel;
+
+	/* Relations cannot be made then, and we may be a reader's victim in it. */
+	if (IsInParallelMode())
+		return false;
+
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   save_sec_context | SECURITY_RESTRICTED_OPERATION);
+	save_nestlevel = NewGUCNestLevel();
+
+	batch = tsdb_batch_create(rel, &storage);
+	tsdb_batch_set_new(batch, load->command, (load->options & HEAP_INSERT_FROZEN) != 0);
+	for (uint32 i = 0; i < load->count; i++)
+		tsdb_batch_add(batch, load->rows[i]);
+	tsdb_batch_shards(batch, shards);
+	storage = tsdb_storage_open_to_add(rel, shards);
+	if (storage != NULL)
+	{
+		tsdb_stop_point("load_before_write");
+		(void) tsdb_batch_write(batch, 0, 0, &bytes);
+		tsdb_stop_point("load_after_write");
+	}
+	tsdb_batch_free(batch);
+
+	AtEOXact_GUC(false, save_nestlevel);
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+	if (storage == NULL)
+		return false;
+	tsdb_storage_close(storage);
+	pgstat_count_heap_insert(rel, load->count);
+	tsdb_insert_count(rel, load->count);
+	return true;
+}
+
+static void
+forget_rows(Load *load)
+{
+	gathered -= load->bytes;
+	load->bytes = 0;
+	load->count = 0;
+	load->written = InvalidSubTransactionId;
+	tsdb_row_arena_empty(&load->arena);
+}
+
+static bool
+has_rows(const Load *load)
+{
+	return load->count > 0 && load->written == InvalidSubTransactionId;
+}
+
+/* Write what was gathered, where it belongs. */
+static void
+write_rows(Load *load)
+{
+	MemoryContext memory;
+	MemoryContext old;
+	const bool	pushed = !ActiveSnapshotSet();
+
+	if (!has_rows(load))
+		return;
+	memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb direct load writing",
+								   ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(memory);
+	if (pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	writing = true;
+	PG_TRY();
+	{
+		/* The statement that gathered them, or its transaction, has the lock. */
+		Relation	rel = table_open(load->relid, NoLock);
+
+		if (load->count < tsdb_direct_load_rows || !write_to_chunks(load, rel))
+			write_to_row_store(load, rel);
+		table_close(rel, NoLock);
+	}
+	PG_FINALLY();
+	{
+		writing = false;
+	}
+	PG_END_TRY();
+	if (pushed)
+		PopActiveSnapshot();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(memory);
+
+	if (GetCurrentSubTransactionId() == load->owner)
+		forget_rows(load);
+	else
+		load->written = GetCurrentSubTransactionId();
+}
+
+/* ---- gathering ---- */
+
+static bool
+has_index(Relation rel)
+{
+	List	   *indexes;
+	bool		any;
+
+	if (!rel->rd_rel->relhasindex)
+		return false;
+	indexes = RelationGetIndexList(rel);
+	any = indexes != NIL;
+	list_free(indexes);
+	return any;
+}
+
+/* Is that an INSERT of the executor's which asks for no TID? */
+static bool
+asks_no_tids(Relation rel, CommandId command)
+{
+	TsdbRunningQuery *running = tsdb_running_query();
+	PlannedStmt *statement = running != NULL ? running->query->plannedstmt : NULL;
+	ModifyTable *modify;
+
+	if (statement == NULL || statement->commandType != CMD_INSERT ||
+		statement->hasReturning || statement->hasModifyingCTE ||
+		!IsA(statement->planTree, ModifyTable))
+		return false;
+	modify = (ModifyTable *) statement->planTree;
+	return modify->onConflictAction == ONCONFLICT_NONE && modify->returningLists == NIL &&
+		modify->withCheckOptionLists == NIL &&
+		tsdb_running_query_has_target(running, rel) &&
+		running->query->estate->es_output_cid == command;
+}
+
+/* May rows of this table go to chunks at once? */
+static bool
+is_suitable(Relation rel, CommandId command, bool bulk)
+{
+	return (rel->rd_rel->relkind == RELKIND_RELATION ||
+			rel->rd_rel->relkind == RELKIND_MATVIEW) &&
+		!OidIsValid(rel->rd_rel->relrewrite) &&
+		!IsolationIsSerializable() &&
+		!RelationIsLogicallyLogged(rel) &&
+		!RelationIsUsedAsCatalogTable(rel) &&
+		!has_index(rel) &&
+		(rel->trigdesc == NULL || !rel->trigdesc->trig_insert_after_row) &&
+		(bulk || asks_no_tids(rel, command));
+}
+
+static Load *
+find_load(Relation rel, CommandId command, int options)
+{
+	Oid			relid = RelationGetRelid(rel);
+	SubTransactionId owner = GetCurrentSubTransactionId();
+
+	for (Load *load = loads; load != NULL; load = load->next)
+	{
+		if (load->relid == relid && load->command == command && load->owner == owner &&
+			load->options == options)
+			return load;
+	}
+	return NULL;
+}
+
+static Load *
+create_load(Relation rel, CommandId command, int options, bool bulk)
+{
+	Load	   *load = MemoryContextAllocZero(TopTransactionContext, sizeof(Load));
+
+	load->relid = RelationGetRelid(rel);
+	load->command = command;
+	load->options = options;
+	load->owner = GetCurrentSubTransactionId();
+	load->written = InvalidSubTransactionId;
+	load->refused = !is_suitable(rel, command, bulk);
+	if (!load->refused)
+	{
+		/* In parallel mode it could not be assigned when it is needed. */
+		(void) GetCurrentTransactionId();
+		load->memory = AllocSetContextCreate(TopTransactionContext, "tsdb direct load",
+											 ALLOCSET_DEFAULT_SIZES);
+		load->allocated = ROW_STORE_BATCH;
+		load->rows = MemoryContextAlloc(load->memory, load->allocated * sizeof(HeapTuple));
+		tsdb_row_arena_init(&load->arena, load->memory);
+	}
+	load->serial = ++last_serial;
+	load->next = loads;
+	loads = load;
+	nloads++;
+	return load;
+}
+
+static void
+free_load(Load *load)
+{
+	gathered -= load->bytes;
+	if (load->memory != NULL)
+		MemoryContextDelete(load->memory);
+	pfree(load);
+	nloads--;
+}
+
+/* Does the row fit into a chunk? */
+static bool
+fits(Relation rel, TupleTableSlot *slot)
+{
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	Size		bytes = 0;
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Pointer		value = DatumGetPointer(slot->tts_values[i]);
+
+		if (TupleDescAttr(tupdesc, i)->attlen != -1 || slot->tts_isnull[i])
+			continue;
+		if (VARATT_IS_EXTERNAL(value) || !VARATT_IS_SHORT(value))
+			bytes += toast_raw_datum_size(slot->tts_values[i]);
+	}
+	return bytes <= TSDB_ROW_BYTES_MAX;
+}
+
+static void
+gather_row(Load *load, Relation rel, TupleTableSlot *slot)
+{
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	HeapTuple	tuple = tsdb_row_arena_form(&load->arena, tupdesc, slot->tts_values,
+											slot->tts_isnull);
+
+	/* Another table's out-of-line values may be gone when the row is written. */
+	if (HeapTupleHasExternal(tuple))
+	{
+		HeapTuple	flat = toast_flatten_tuple(tuple, tupdesc);
+
+		tuple = tsdb_row_arena_copy(&load->arena, flat);
+		heap_freetuple(flat);
+	}
+	if (load->count == load->allocated)
+	{
+		load->allocated *= 2;
+		load->rows = repalloc_huge(load->rows, load->allocated * sizeof(HeapTuple));
+	}
+	load->rows[load->count++] = tuple;
+	load->bytes += tuple->t_len + HEAPTUPLESIZE + sizeof(HeapTuple);
+	gathered += tuple->t_len + HEAPTUPLESIZE + sizeof(HeapTuple);
+}
+
+/* Take memory back: the largest loads are written first. */
+static void
+limit_memory(void)
+{
+	while (gathered > (Size) tsdb_direct_load_memory * 1024)
+	{
+		Load	   *largest = NULL;
+
+		for (Load *load = loads; load != NULL; load = load->next)
+		{
+			if (has_rows(load) && load->owner == GetCurrentSubTransactionId() &&
+				(largest == NULL || load->bytes > largest->bytes))
+				largest = load;
+		}
+		if (largest == NULL)
+			return;				/* others' have to wait for their own */
+		write_rows(largest);
+	}
+}
+
+/* Do so few rows come first that they had better not be gathered? */
+static bool
+comes_first(int nslots, bool bulk)
+{
+	TsdbRunningQuery *running = tsdb_running_query();
+	uint64		rows = Min(ROWS_BEFORE, tsdb_direct_load_rows - 1);
+
+	if (bulk)
+		return nslots > 1 && nslots <= rows;	/* the only ones of a small COPY */
+	if (running == NULL)
+		return true;
+	if (running->inserted >= rows)
+		return false;
+	running->inserted += nslots;
+	return true;
+}
+
+bool
+tsdb_direct_load_take(Relation rel, TupleTableSlot **slots, int nslots, CommandId command,
+					  int options, bool bulk)
+{
+	Load	   *load;
+
+	if (tsdb_direct_load_rows == 0 || writing)
+		return false;
+	load = loads != NULL ? find_load(rel, command, options) : NULL;
+	if (load == NULL)
+	{
+		if (comes_first(nslots, bulk) || nloads >= LOADS_MAX)
+			return false;
+		load = create_load(rel, command, options, bulk);
+	}
+	if (load->refused)
+		return false;
+
+	for (int i = 0; i < nslots; i++)
+	{
+		slots[i]->tts_tableOid = RelationGetRelid(rel);
+		slot_getallattrs(slots[i]);
+		if (fits(rel, slots[i]))
+		{
+			gather_row(load, rel, slots[i]);
+			ItemPointerSetInvalid(&slots[i]->tts_tid);
+		}
+		else
+		{
+			GetHeapamTableAmRoutine()->tuple_insert(rel, slots[i], command, options, NULL);
+			tsdb_insert_count(rel, 1);
+		}
+	}
+	limit_memory();
+	return true;
+}
+
+/* ---- ends ---- */
+
+uint64
+tsdb_direct_load_begin_statement(void)
+{
+	return last_serial;
+}
+
+void
+tsdb_direct_load_end_statement(uint64 mark)
+{
+	while (loads != NULL && loads->serial > mark)
+	{
+		Load	   *load = loads;
+
+		write_rows(load);
+		if (loads != load)
+			continue;			/* writing has run something that loads */
+		loads = load->next;
+		free_load(load);
+	}
+}
+
+/* Might rows be seen by who reads with the active snapshot? */
+static bool
+may_be_seen(const Load *load)
+{
+	Snapshot	snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : NULL;
+
+	return snapshot == NULL || !IsMVCCSnapshot(snapshot) ||
+		snapshot->curcid > load->command;
+}
+
+static void
+before_open(Relation table)
+{
+	if (loads == NULL || writing)
+		return;
+	for (Load *load = loads; load != NULL; load = load->next)
+	{
+		if (load->relid == RelationGetRelid(table) && has_rows(load) && may_be_seen(load))
+			write_rows(load);
+	}
+}
+
+void
+tsdb_direct_load_before_query(const QueryDesc *query)
+{
+	if (loads == NULL || writing || !query->plannedstmt->parallelModeNeeded ||
+		IsInParallelMode())
+		return;
+	for (Load *load = loads; load != NULL; load = load->next)
+		write_rows(load);
+}
+
+void
+tsdb_direct_load_before_commit(void)
+{
+	for (Load *load = loads; load != NULL; load = load->next)
+		write_rows(load);
+}
+
+void
+tsdb_direct_load_at_xact_end(void)
+{
+	loads = NULL;
+	nloads = 0;
+	gathered = 0;
+	writing = false;
+}
+
+static void
+at_subxact_event(SubXactEvent event, SubTransactionId own_id, SubTransactionId parent_id,
+				 void *arg)
+{
+	Load	  **place = &loads;
+
+	if (loads == NULL)
+		return;
+	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
+	{
+		for (Load *load = loads; load != NULL; load = load->next)
+		{
+			if (load->owner == own_id)
+				write_rows(load);
+		}
+		return;
+	}
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (*place != NULL)
+	{
+		Load	   *load = *place;
+
+		if (load->owner == own_id && event == SUBXACT_EVENT_ABORT_SUB)
+		{
+			*place = load->next;
+			free_load(load);
+			continue;
+		}
+		if (load->owner == own_id)
+			load->owner = parent_id;
+		if (load->written == own_id)
+		{
+			if (event == SUBXACT_EVENT_ABORT_SUB)
+				load->written = InvalidSubTransactionId;
+			else if (load->owner == parent_id)
+				forget_rows(load);
+			else
+				load->written = parent_id;
+		}
+		place = &load->next;
+	}
+}
+
+/* COPY ends here; what it calls is ended by itself. */
+static void
+process_utility(PlannedStmt *statement, const char *query_string, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *qc)
+{
+	bool		loads_rows = IsA(statement->utilityStmt, CopyStmt);
+	uint64		mark = tsdb_direct_load_begin_statement();
+
+	if (previous_utility)
+		previous_utility(statement, query_string, read_only_tree, context, params,
+						 query_env, dest, qc);
+	else
+		standard_ProcessUtility(statement, query_string, read_only_tree, context, params,
+								query_env, dest, qc);
+	if (loads_rows)
+		tsdb_direct_load_end_statement(mark);
+}
+
+void
+tsdb_direct_load_init(void)
+{
+	DefineCustomIntVariable("tsdb.direct_load_rows",
+							"Rows of one statement from which on they are written as chunks at once.",
+							"Fewer rows go to the row store, for compaction to come. 0 turns it off.",
+							&tsdb_direct_load_rows, TSDB_DIRECT_LOAD_ROWS_DEFAULT,
+							TSDB_DIRECT_LOAD_ROWS_MIN, TSDB_DIRECT_LOAD_ROWS_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("tsdb.direct_load_memory",
+							"Memory for rows that a statement gathers before it writes chunks.",
+							"Less memory makes chunks of more series, which compaction merges later.",
+							&tsdb_direct_load_memory, TSDB_DIRECT_LOAD_MEMORY_DEFAULT,
+							TSDB_DIRECT_LOAD_MEMORY_MIN, TSDB_DIRECT_LOAD_MEMORY_MAX,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	RegisterSubXactCallback(at_subxact_event, NULL);
+	tsdb_storage_before_open = before_open;
+	previous_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}
