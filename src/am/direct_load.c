@@ -35,6 +35,9 @@
 /* Tables that one session gathers rows for at a time; others' rows are not gathered. */
 #define LOADS_MAX		64
 
+/* No compression makes more than a megabyte so short. */
+#define SHORT_ROW		(TSDB_ROW_BYTES_MAX / 512)
+
 /* Rows given to heap at a time. */
 #define ROW_STORE_BATCH	1000
 
@@ -307,6 +310,21 @@ free_load(Load *load)
 	nloads--;
 }
 
+/*
+ * The tuple that a slot has formed already, as COPY's have, if it may stay as it is:
+ * without out-of-line values, and so short that no compression hides a megabyte.
+ */
+static HeapTuple
+formed_tuple(TupleTableSlot *slot)
+{
+	HeapTuple	tuple = TTS_IS_BUFFERTUPLE(slot) ?
+	((BufferHeapTupleTableSlot *) slot)->base.tuple : NULL;
+
+	return tuple != NULL && !HeapTupleHasExternal(tuple) && tuple->t_len <= SHORT_ROW &&
+		HeapTupleHeaderGetNatts(tuple->t_data) == slot->tts_tupleDescriptor->natts ?
+		tuple : NULL;
+}
+
 /* Does the row fit into a chunk? */
 static bool
 fits(Relation rel, TupleTableSlot *slot)
@@ -314,6 +332,7 @@ fits(Relation rel, TupleTableSlot *slot)
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 	Size		bytes = 0;
 
+	slot_getallattrs(slot);
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		Pointer		value = DatumGetPointer(slot->tts_values[i]);
@@ -326,8 +345,8 @@ fits(Relation rel, TupleTableSlot *slot)
 	return bytes <= TSDB_ROW_BYTES_MAX;
 }
 
-static void
-gather_row(Load *load, Relation rel, TupleTableSlot *slot)
+static HeapTuple
+form_tuple(Load *load, Relation rel, TupleTableSlot *slot)
 {
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 	HeapTuple	tuple = tsdb_row_arena_form(&load->arena, tupdesc, slot->tts_values,
@@ -341,6 +360,21 @@ gather_row(Load *load, Relation rel, TupleTableSlot *slot)
 		tuple = tsdb_row_arena_copy(&load->arena, flat);
 		heap_freetuple(flat);
 	}
+	return tuple;
+}
+
+/* Gather a row; false if it does not fit into a chunk. */
+static bool
+gather_row(Load *load, Relation rel, TupleTableSlot *slot)
+{
+	HeapTuple	tuple = formed_tuple(slot);
+
+	if (tuple != NULL)
+		tuple = tsdb_row_arena_copy(&load->arena, tuple);
+	else if (fits(rel, slot))
+		tuple = form_tuple(load, rel, slot);
+	else
+		return false;
 	if (load->count == load->allocated)
 	{
 		load->allocated *= 2;
@@ -349,6 +383,7 @@ gather_row(Load *load, Relation rel, TupleTableSlot *slot)
 	load->rows[load->count++] = tuple;
 	load->bytes += tuple->t_len + HEAPTUPLESIZE + sizeof(HeapTuple);
 	gathered += tuple->t_len + HEAPTUPLESIZE + sizeof(HeapTuple);
+	return true;
 }
 
 /* Take memory back: the largest loads are written first. */
@@ -409,12 +444,8 @@ tsdb_direct_load_take(Relation rel, TupleTableSlot **slots, int nslots, CommandI
 	for (int i = 0; i < nslots; i++)
 	{
 		slots[i]->tts_tableOid = RelationGetRelid(rel);
-		slot_getallattrs(slots[i]);
-		if (fits(rel, slots[i]))
-		{
-			gather_row(load, rel, slots[i]);
+		if (gather_row(load, rel, slots[i]))
 			ItemPointerSetInvalid(&slots[i]->tts_tid);
-		}
 		else
 		{
 			GetHeapamTableAmRoutine()->tuple_insert(rel, slots[i], command, options, NULL);

@@ -52,6 +52,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "worker/merge.h"
 
 /* ---- VACUUM ---- */
@@ -402,7 +403,14 @@ tsdb_relation_set_new_filenode(Relation rel, const RelFileNode *node, char persi
 void
 tsdb_relation_nontransactional_truncate(Relation rel)
 {
+	const bool	pushed = !ActiveSnapshotSet();
+
+	/* ON COMMIT DELETE ROWS comes without a snapshot, which dropping needs. */
+	if (pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	tsdb_storage_drop(rel);
+	if (pushed)
+		PopActiveSnapshot();
 	GetHeapamTableAmRoutine()->relation_nontransactional_truncate(rel);
 }
 

@@ -40,6 +40,17 @@
 #define PREFIX_KEY_BITS		48
 #define PREFIX_KEY_MAX		((UINT64CONST(1) << PREFIX_KEY_BITS) - 1)
 
+/* How far ahead rows are fetched into the cache, and how much of each. */
+#define PREFETCH_ROWS		8
+#define PREFETCH_LINES		4
+#define CACHE_LINE			64
+
+#if defined(__GNUC__)
+#define prefetch_line(address)	__builtin_prefetch(address)
+#else
+#define prefetch_line(address)	((void) 0)
+#endif
+
 typedef struct BatchRow
 {
 	HeapTuple	tuple;
@@ -465,6 +476,25 @@ write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int 
 	tsdb_chunk_writer_reset(batch->writer);
 }
 
+/*
+ * Rows were gathered in another order than they are read in now: ask for the memory of
+ * those that come soon, else each is waited for.
+ */
+static inline void
+prefetch_rows(const TsdbBatch *batch, uint32 i)
+{
+	if (i + 2 * PREFETCH_ROWS < batch->count)
+		prefetch_line(&batch->rows[batch->items[i + 2 * PREFETCH_ROWS].index]);
+	if (i + PREFETCH_ROWS < batch->count)
+	{
+		const char *tuple = (const char *)
+			batch->rows[batch->items[i + PREFETCH_ROWS].index].tuple;
+
+		for (int line = 0; line < PREFETCH_LINES; line++)
+			prefetch_line(tuple + line * CACHE_LINE);
+	}
+}
+
 int64
 tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes)
 {
@@ -502,6 +532,7 @@ tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes)
 		else if (new_series)
 			nsegments++;
 
+		prefetch_rows(batch, i);
 		heap_deform_tuple(batch->rows[item->index].tuple, RelationGetDescr(batch->rel),
 						  batch->values, batch->nulls);
 		tsdb_chunk_writer_add(writer, batch->values, batch->nulls);

@@ -79,12 +79,12 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 
 	/*
 	 * While somebody else makes relations of this table, which we cannot see,
-	 * rows could not go there; and nobody shall wait for him by way of us.
+	 * rows could not go there.  Nobody shall wait for him by way of us.
 	 */
 	if (RelationGetNumberOfBlocks(rel) > 0 &&
 		(storage == NULL || !tsdb_storage_is_complete(storage)))
 	{
-		if (!tsdb_storage_lock_growth(rel, !options->nowait))
+		if (!tsdb_storage_lock_growth(rel, false))
 		{
 			result->done = false;
 			if (storage != NULL)

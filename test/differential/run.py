@@ -129,6 +129,8 @@ class Runner:
             if chance.random() < 0.25:
                 tsdb += " -c tsdb.compact_always=on"
             tsdb += f" -c tsdb.shards={chance.choice([1, 1, 2, 16])}"
+        if "tsdb.direct_load_rows" in self.settings and chance.random() < 0.5:
+            tsdb += f" -c tsdb.direct_load_rows={chance.choice([1, 1, 2, 5, 100])}"
         self.pair.heap.options, self.pair.tsdb.options = both, both + tsdb
 
     def run(self):

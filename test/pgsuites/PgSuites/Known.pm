@@ -27,7 +27,7 @@ sub read
 		}
 		if ($line =~ m{^test:\s*(\S.*)$})
 		{
-			$entry = { tests => [ split ' ', $1 ], modes => [qw(tsdb compact parallel)], directives => [], reason => '' };
+			$entry = { tests => [ split ' ', $1 ], modes => [qw(tsdb compact direct parallel)], directives => [], reason => '' };
 			push @{ $self->{entries} }, $entry;
 		}
 		elsif (!$entry) { die "$file:$.: no test named before\n" }

@@ -1,0 +1,342 @@
+-- many rows of one statement go to chunks at once; everything is as if they had been inserted one by one
+
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS tsdb;
+LOAD 'tsdb';
+RESET client_min_messages;
+CREATE SCHEMA direct_load;
+SET search_path = direct_load, public;
+SET TIME ZONE 'UTC';
+SET jit = off;
+SET tsdb.shards = 2;
+
+-- rows in chunks, and whether the row store has any
+CREATE FUNCTION stores(regclass) RETURNS TABLE (rows bigint, in_chunks numeric, row_store boolean)
+LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE format(
+		'SELECT (SELECT count(*) FROM %s), coalesce((SELECT chunk_rows FROM tsdb.tables WHERE "table" = $1), 0)::numeric, pg_relation_size($1) > 0', $1)
+		USING $1;
+END $$;
+
+CREATE TABLE h (ts timestamptz, device int, v float8, note text);
+INSERT INTO h SELECT '2024-01-01'::timestamptz + i * interval '10 s', i % 7, i / 4.0, CASE WHEN i % 5 > 0 THEN 'n' || i % 100 END
+	FROM generate_series(1, 20000) i;
+\set differences '(SELECT count(*) FROM (TABLE h EXCEPT ALL TABLE m) a), (SELECT count(*) FROM (TABLE m EXCEPT ALL TABLE h) b)'
+
+-- the settings
+SHOW tsdb.direct_load_rows;
+SHOW tsdb.direct_load_memory;
+SET tsdb.direct_load_memory = '1kB';
+
+-- INSERT ... SELECT: few rows and many
+CREATE TABLE m (LIKE h) USING tsdb;
+INSERT INTO m SELECT * FROM h LIMIT 9999;
+SELECT * FROM stores('m');
+TRUNCATE m;
+INSERT INTO m SELECT * FROM h;
+SELECT * FROM stores('m');
+SELECT :differences;
+SELECT * FROM tsdb.verify('m');
+TRUNCATE m;
+SET tsdb.direct_load_rows = 0;
+INSERT INTO m SELECT * FROM h;
+SELECT * FROM stores('m');
+TRUNCATE m;
+SET tsdb.direct_load_rows = 500;
+
+-- VALUES, and less memory than rows
+INSERT INTO m VALUES ('2024-01-01', 1, 2, 'one'), ('2024-01-01', 1, NULL, NULL);
+INSERT INTO m SELECT * FROM h LIMIT 400;
+SELECT * FROM stores('m');
+TRUNCATE m;
+SET tsdb.direct_load_memory = '1MB';
+INSERT INTO m SELECT * FROM h;
+SELECT in_chunks > 19000 AS most, rows FROM stores('m');
+SELECT :differences;
+RESET tsdb.direct_load_memory;
+
+-- COPY, of both formats and with a condition
+SELECT pg_backend_pid() AS pid \gset
+\set file '/tmp/tsdb_direct_load_' :pid
+COPY h TO :'file';
+TRUNCATE m;
+COPY m FROM :'file';
+SELECT * FROM stores('m');
+SELECT :differences;
+TRUNCATE m;
+COPY m FROM :'file' WHERE device < 3;
+SELECT in_chunks = rows AS direct, rows, (SELECT count(*) FROM h WHERE device < 3) AS expected FROM stores('m');
+COPY h TO :'file' (FORMAT binary);
+TRUNCATE m;
+COPY m FROM :'file' (FORMAT binary);
+SELECT * FROM stores('m');
+SELECT :differences;
+BEGIN;
+TRUNCATE m;
+COPY m FROM :'file' (FORMAT binary, FREEZE);
+SELECT * FROM stores('m');
+COMMIT;
+SELECT :differences;
+SELECT * FROM tsdb.verify('m');
+
+-- CREATE TABLE AS, SELECT INTO, materialized views
+CREATE TABLE made USING tsdb AS TABLE h;
+SELECT * FROM stores('made');
+CREATE MATERIALIZED VIEW seen USING tsdb AS TABLE h;
+SELECT * FROM stores('seen');
+REFRESH MATERIALIZED VIEW seen;
+SELECT rows FROM stores('seen');
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+CREATE TABLE made_in_parallel USING tsdb AS TABLE h;
+SELECT * FROM stores('made_in_parallel');
+SELECT count(*) FROM (TABLE h EXCEPT ALL TABLE made_in_parallel) a;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+
+-- the same transaction: seen at once, gone with a savepoint, changed
+TRUNCATE m;
+BEGIN;
+INSERT INTO m SELECT * FROM h WHERE device < 2;
+SELECT count(*) FROM m;
+SAVEPOINT a;
+INSERT INTO m SELECT * FROM h WHERE device = 2;
+UPDATE m SET v = -1 WHERE device = 2 AND v < 100;
+SELECT count(*), count(*) FILTER (WHERE v = -1) FROM m;
+ROLLBACK TO a;
+SELECT count(*), count(*) FILTER (WHERE v = -1) FROM m;
+DECLARE c CURSOR FOR SELECT count(*) OVER () FROM m;
+INSERT INTO m SELECT * FROM h WHERE device >= 2;
+FETCH 1 FROM c;
+DELETE FROM m WHERE device = 6;
+SELECT count(*) FROM m;
+COMMIT;
+SELECT count(*) FROM h WHERE device < 6;
+SELECT * FROM stores('m');
+SELECT * FROM tsdb.verify('m');
+BEGIN;
+INSERT INTO m SELECT * FROM h;
+ROLLBACK;
+SELECT count(*) FROM m;
+VACUUM m;
+SELECT * FROM tsdb.verify('m');
+
+-- a statement reads its own table: its snapshot does not see what it inserts
+INSERT INTO m SELECT m.* FROM m, generate_series(1, 2);
+SELECT count(*) = 3 * (SELECT count(*) FROM h WHERE device < 6) AS tripled FROM m;
+
+-- functions of the statement: volatile ones see the rows before theirs, stable ones do not
+TRUNCATE m;
+CREATE FUNCTION count_now() RETURNS bigint LANGUAGE plpgsql VOLATILE AS 'BEGIN RETURN (SELECT count(*) FROM direct_load.m); END';
+CREATE FUNCTION count_before() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT count(*) FROM direct_load.m); END';
+INSERT INTO m SELECT ts, device, CASE WHEN i IN (1, 2, 700, 1500) THEN count_now() END, CASE WHEN i IN (1, 700, 1500) THEN count_before()::text END
+	FROM (SELECT row_number() OVER (ORDER BY ts) AS i, * FROM h ORDER BY ts LIMIT 1600) h;
+SELECT v, note FROM m WHERE v IS NOT NULL ORDER BY v;
+SELECT count(*) FROM m;
+
+-- a subtransaction within the statement reads, and is rolled back or not: no row is lost or doubled
+CREATE FUNCTION count_and_fail(fail boolean) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE n bigint;
+BEGIN
+	BEGIN
+		n := (SELECT count(*) FROM direct_load.m);
+		BEGIN
+			n := n + 0 * (SELECT count(*) FROM direct_load.m);
+			IF fail THEN RAISE division_by_zero; END IF;
+		EXCEPTION WHEN unique_violation THEN NULL;
+		END;
+	EXCEPTION WHEN division_by_zero THEN n := -n;
+	END;
+	RETURN n;
+END $$;
+TRUNCATE m;
+INSERT INTO m SELECT ts, device, CASE WHEN i IN (600, 700, 1300, 1310, 1500) THEN count_and_fail(i <> 700) END
+	FROM (SELECT row_number() OVER (ORDER BY ts) AS i, * FROM h ORDER BY ts LIMIT 1600) h;
+SELECT v FROM m WHERE v IS NOT NULL ORDER BY abs(v);
+SELECT count(*), count(DISTINCT ts) FROM m;
+SELECT * FROM tsdb.verify('m');
+
+-- triggers
+CREATE TABLE told (what text, n bigint);
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_LEVEL = 'STATEMENT' THEN
+		INSERT INTO direct_load.told SELECT TG_WHEN || ' ' || TG_LEVEL, count(*) FROM direct_load.m;
+	ELSIF NEW.device = 0 AND NEW.v > 4990 THEN
+		INSERT INTO direct_load.told SELECT TG_WHEN || ' ' || TG_LEVEL, count(*) FROM direct_load.m;
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE FUNCTION tell_new() RETURNS trigger LANGUAGE plpgsql AS
+	'BEGIN INSERT INTO direct_load.told SELECT ''transition table'', count(*) FROM new_rows; RETURN NULL; END';
+TRUNCATE m;
+CREATE TRIGGER a BEFORE INSERT ON m FOR EACH STATEMENT EXECUTE FUNCTION tell();
+CREATE TRIGGER b AFTER INSERT ON m FOR EACH STATEMENT EXECUTE FUNCTION tell();
+CREATE TRIGGER c BEFORE INSERT ON m FOR EACH ROW EXECUTE FUNCTION tell();
+CREATE TRIGGER d AFTER INSERT ON m REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tell_new();
+INSERT INTO m SELECT * FROM h ORDER BY ts;
+SELECT * FROM told ORDER BY n, what;
+SELECT rows, in_chunks > 19000 AS most FROM stores('m');
+TRUNCATE told, m;
+COPY m FROM :'file' (FORMAT binary);
+SELECT * FROM told ORDER BY n, what;
+SELECT rows, in_chunks > 19000 AS most FROM stores('m');
+SELECT :differences;
+CREATE TRIGGER e AFTER INSERT ON m FOR EACH ROW EXECUTE FUNCTION tell();
+TRUNCATE told, m;
+INSERT INTO m SELECT * FROM h;
+SELECT what, count(*), min(n), max(n) FROM told WHERE what LIKE '%ROW' GROUP BY what ORDER BY what;
+SELECT * FROM stores('m');
+
+-- who asks for TIDs gets them: these rows go to the row store
+CREATE TABLE k (id int PRIMARY KEY, v int) USING tsdb;
+INSERT INTO k SELECT i, i FROM generate_series(1, 2000) i;
+SELECT * FROM stores('k');
+INSERT INTO k SELECT i, -i FROM generate_series(1, 3000) i ON CONFLICT (id) DO UPDATE SET v = EXCLUDED.v;
+SELECT sum(v), count(*) FROM k;
+INSERT INTO k SELECT i, i FROM generate_series(2999, 3100) i;
+CREATE TABLE r (k int REFERENCES k) USING tsdb;
+INSERT INTO r SELECT i FROM generate_series(1, 2000) i;
+INSERT INTO r SELECT i FROM generate_series(2000, 3001) i;
+SELECT * FROM stores('r');
+CREATE TABLE p (i int) USING tsdb;
+CREATE TABLE q (i int) USING tsdb;
+WITH new AS (INSERT INTO p SELECT i FROM generate_series(1, 1000) i RETURNING ctid, i) SELECT count(DISTINCT ctid), sum(i) FROM new;
+WITH new AS (INSERT INTO p SELECT i FROM generate_series(1, 1000) i RETURNING i) INSERT INTO q SELECT i FROM new;
+SELECT * FROM stores('p');
+SELECT * FROM stores('q');
+DROP TABLE k, r;
+
+-- an index that came later, and one that went
+TRUNCATE m;
+DROP TRIGGER e ON m;
+INSERT INTO m SELECT * FROM h;
+CREATE INDEX i ON m (device, ts);
+INSERT INTO m SELECT * FROM h;
+SELECT * FROM stores('m');
+SET enable_seqscan = off;
+SET tsdb.enable_scan = off;
+SELECT count(*), sum(v) FROM m WHERE device = 3;
+RESET enable_seqscan;
+RESET tsdb.enable_scan;
+DROP INDEX i;
+INSERT INTO m SELECT * FROM h;
+SELECT * FROM stores('m');
+SELECT tsdb.compact('m') IS NOT NULL AS compacted;
+SELECT * FROM stores('m');
+SELECT * FROM tsdb.verify('m');
+
+-- columns: dropped, generated, defaults, domains, out of line, over a megabyte
+CREATE DOMAIN small AS int CHECK (VALUE < 1000);
+CREATE TABLE t (gone int, a int NOT NULL DEFAULT 5, b small, twice int GENERATED ALWAYS AS (a * 2) STORED, t text, CHECK (a > 0)) USING tsdb;
+ALTER TABLE t DROP COLUMN gone;
+INSERT INTO t (b, t) SELECT i % 1000, CASE WHEN i % 100 = 0 THEN repeat(md5(i::text), 500) WHEN i = 777 THEN repeat(md5(i::text), 40000) ELSE i::text END
+	FROM generate_series(1, 2000) i;
+SELECT * FROM stores('t');
+SELECT sum(a), sum(b), sum(twice), sum(length(t)), sum(hashtext(t)::bigint) FROM t;
+CREATE TABLE t2 (LIKE t INCLUDING ALL) USING tsdb;
+ALTER TABLE t2 ALTER t SET STORAGE EXTERNAL;
+INSERT INTO t2 (a, b, t) SELECT a, b, t FROM t;
+DROP TABLE t;
+SELECT sum(a), sum(b), sum(twice), sum(length(t)), sum(hashtext(t)::bigint) FROM t2;
+INSERT INTO t2 (b) SELECT i FROM generate_series(1, 2000) i;
+INSERT INTO t2 (a) SELECT 1000 - i FROM generate_series(1, 2000) i;
+SELECT count(*) FROM t2;
+SELECT * FROM tsdb.verify('t2');
+CREATE TABLE nothing () USING tsdb;
+INSERT INTO nothing SELECT FROM generate_series(1, 1500);
+SELECT * FROM stores('nothing');
+
+-- a column added with a default to the table that rows come from
+CREATE TABLE source (i int) USING heap;
+INSERT INTO source SELECT generate_series(1, 1000);
+ALTER TABLE source ADD COLUMN d int DEFAULT 5;
+CREATE TABLE target (i int, d int) USING tsdb;
+INSERT INTO target SELECT * FROM source;
+SELECT sum(i), sum(d) FROM target;
+ALTER TABLE target ADD COLUMN e int DEFAULT 6;
+INSERT INTO target SELECT * FROM target;
+SELECT sum(i), sum(d), sum(e), count(*) FROM target;
+
+-- partitions
+CREATE TABLE part (ts timestamptz, device int, v float8, note text) PARTITION BY LIST (device);
+CREATE TABLE part_0 PARTITION OF part FOR VALUES IN (0) USING tsdb;
+CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1, 2) USING tsdb;
+CREATE TABLE part_3 PARTITION OF part FOR VALUES IN (3, 4, 5) USING tsdb;
+CREATE TABLE part_d PARTITION OF part DEFAULT;
+CREATE INDEX ON part_3 (ts);
+INSERT INTO part SELECT * FROM h;
+SELECT tableoid::regclass::text, count(*) FROM part GROUP BY 1 ORDER BY 1;
+SELECT * FROM stores('part_0');
+SELECT rows, in_chunks > 5000 AS most FROM stores('part_1');
+SELECT * FROM stores('part_3');
+TRUNCATE part;
+COPY part FROM :'file' (FORMAT binary);
+SELECT tableoid::regclass::text, count(*) FROM part GROUP BY 1 ORDER BY 1;
+UPDATE part SET device = 1 WHERE device = 0;
+SELECT tableoid::regclass::text, count(*) FROM part GROUP BY 1 ORDER BY 1;
+
+-- temporary and unlogged tables
+CREATE TEMP TABLE temp (LIKE h) USING tsdb;
+INSERT INTO temp SELECT * FROM h;
+SELECT rows, in_chunks FROM stores('pg_temp.temp');
+DROP TABLE temp;
+BEGIN;
+CREATE TEMP TABLE temp (LIKE h) USING tsdb ON COMMIT DELETE ROWS;
+INSERT INTO temp SELECT * FROM h;
+SELECT count(*) FROM temp;
+COMMIT;
+SELECT count(*) FROM temp;
+INSERT INTO temp SELECT * FROM h;
+SELECT count(*) FROM temp;
+CREATE UNLOGGED TABLE un (LIKE h) USING tsdb;
+INSERT INTO un SELECT * FROM h;
+SELECT rows, in_chunks = rows AS direct FROM stores('un');
+
+-- serializable transactions, statistics
+TRUNCATE q;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+INSERT INTO q SELECT generate_series(1, 1000);
+SELECT * FROM stores('q');
+COMMIT;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+INSERT INTO q SELECT generate_series(1, 1000);
+SELECT n_tup_ins >= 1000 AS counted FROM pg_stat_xact_user_tables WHERE relid = 'q'::regclass;
+SELECT * FROM stores('q');
+COMMIT;
+
+-- who may not insert may not load; an error of a row undoes all
+CREATE ROLE regress_direct_load;
+GRANT USAGE ON SCHEMA direct_load TO regress_direct_load;
+GRANT SELECT ON h TO regress_direct_load;
+SET ROLE regress_direct_load;
+INSERT INTO m SELECT * FROM h;
+RESET ROLE;
+GRANT INSERT ON m TO regress_direct_load;
+DROP TRIGGER a ON m;
+DROP TRIGGER b ON m;
+DROP TRIGGER c ON m;
+DROP TRIGGER d ON m;
+TRUNCATE m;
+SET ROLE regress_direct_load;
+INSERT INTO m SELECT * FROM h;
+RESET ROLE;
+SELECT rows FROM stores('m');
+INSERT INTO m SELECT ts, device, 1 / (device - 6 + (v < 4000)::int), note FROM h ORDER BY v;
+SELECT count(*) FROM m;
+DO $$
+BEGIN
+	INSERT INTO direct_load.m SELECT ts, device, 1 / (device - 6 + (v < 4000)::int), note FROM direct_load.h ORDER BY v;
+EXCEPTION WHEN division_by_zero THEN
+	INSERT INTO direct_load.m SELECT * FROM direct_load.h WHERE device = 1;
+END $$;
+SELECT count(*) FROM m;
+SELECT * FROM tsdb.verify('m');
+
+SET client_min_messages = warning;
+\! rm -f /tmp/tsdb_direct_load_*
+DROP SCHEMA direct_load CASCADE;
+DROP ROLE regress_direct_load;
