@@ -3,6 +3,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS tsdb;
 RESET client_min_messages;
+SET tsdb.direct_load_rows = 0;	-- compaction is what is tested
 SET TIME ZONE 'UTC';
 
 -- samples of every kind of column, the same in every run

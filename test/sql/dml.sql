@@ -4,6 +4,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS tsdb;
 LOAD 'tsdb';
 RESET client_min_messages;
+SET tsdb.direct_load_rows = 0;	-- compaction is what is tested
 CREATE SCHEMA dml;
 SET search_path = dml, public;
 SET TIME ZONE 'UTC';

@@ -3,6 +3,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS tsdb;
 RESET client_min_messages;
+SET tsdb.direct_load_rows = 0;	-- compaction is what is tested
 
 -- never analyzed: from the length of the row store, and from the directory
 CREATE TABLE counted (ts timestamptz, device int, v float8) USING tsdb;
