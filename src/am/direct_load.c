@@ -58,6 +58,7 @@ typedef struct Load
 	uint32		count;
 	uint32		allocated;
 	Size		bytes;			/* of rows */
+	TsdbBatch  *batch;			/* NULL until chunks are written */
 } Load;
 
 int			tsdb_direct_load_rows = TSDB_DIRECT_LOAD_ROWS_DEFAULT;
@@ -111,7 +112,7 @@ write_to_chunks(Load *load, Relation rel)
 {
 	TsdbStorage *storage = NULL;
 	bool		shards[TSDB_SHARDS_MAX];
-	TsdbBatch  *batch;
+	MemoryContext old;
 	int64		bytes = 0;
 	Oid			save_userid;
 	int			save_sec_context;
@@ -126,19 +127,24 @@ write_to_chunks(Load *load, Relation rel)
 						   save_sec_context | SECURITY_RESTRICTED_OPERATION);
 	save_nestlevel = NewGUCNestLevel();
 
-	batch = tsdb_batch_create(rel, &storage);
-	tsdb_batch_set_new(batch, load->command, (load->options & HEAP_INSERT_FROZEN) != 0);
+	if (load->batch == NULL)
+	{
+		old = MemoryContextSwitchTo(load->memory);
+		load->batch = tsdb_batch_create(rel, &storage);
+		MemoryContextSwitchTo(old);
+	}
+	tsdb_batch_begin_new(load->batch, rel, &storage, load->command,
+						 (load->options & HEAP_INSERT_FROZEN) != 0);
 	for (uint32 i = 0; i < load->count; i++)
-		tsdb_batch_add(batch, load->rows[i]);
-	tsdb_batch_shards(batch, shards);
+		tsdb_batch_add(load->batch, load->rows[i]);
+	tsdb_batch_shards(load->batch, shards);
 	storage = tsdb_storage_open_to_add(rel, shards);
 	if (storage != NULL)
 	{
 		tsdb_stop_point("load_before_write");
-		(void) tsdb_batch_write(batch, 0, 0, &bytes);
+		(void) tsdb_batch_write(load->batch, 0, 0, &bytes);
 		tsdb_stop_point("load_after_write");
 	}
-	tsdb_batch_free(batch);
 
 	AtEOXact_GUC(false, save_nestlevel);
 	SetUserIdAndSecContext(save_userid, save_sec_context);

@@ -221,9 +221,16 @@ item_shard(const TsdbBatchItem *item)
 }
 
 void
-tsdb_batch_set_new(TsdbBatch *batch, CommandId command, bool frozen)
+tsdb_batch_begin_new(TsdbBatch *batch, Relation rel, TsdbStorage **storage,
+					 CommandId command, bool frozen)
 {
 	Assert(batch->indexes.count == 0);
+	batch->rel = rel;
+	batch->storage = storage;
+	batch->count = 0;
+	batch->bytes = 0;
+	tsdb_chunk_writer_reset(batch->writer);
+	MemoryContextReset(batch->chunk_memory);
 	batch->is_new = true;
 	batch->command = command;
 	batch->frozen = frozen;
@@ -478,9 +485,10 @@ write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int 
 
 /*
  * Rows were gathered in another order than they are read in now: ask for the memory of
- * those that come soon, else each is waited for.
+ * those that come soon, else each is waited for.  (A compiler that sees a call of a
+ * function that only does this may leave it out.)
  */
-static inline void
+static pg_attribute_always_inline void
 prefetch_rows(const TsdbBatch *batch, uint32 i)
 {
 	if (i + 2 * PREFETCH_ROWS < batch->count)

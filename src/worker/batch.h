@@ -26,8 +26,13 @@ extern TsdbBatch *tsdb_batch_create(Relation rel, TsdbStorage **storage);
  * t_self is where it came from. */
 extern void tsdb_batch_add(TsdbBatch *batch, HeapTuple tuple);
 
-/* The rows are new: inserted by this command, visible to all if frozen. */
-extern void tsdb_batch_set_new(TsdbBatch *batch, CommandId command, bool frozen);
+/*
+ * Use the batch for rows that are new, of a table without indexes: inserted by this
+ * command, visible to all if frozen.  It starts empty, and keeps its memory: it may
+ * outlive both relation and storage, and begin again with others of the same table.
+ */
+extern void tsdb_batch_begin_new(TsdbBatch *batch, Relation rel, TsdbStorage **storage,
+								 CommandId command, bool frozen);
 
 /* Set shards[n] (of TSDB_SHARDS_MAX) for each shard that rows belong to. */
 extern void tsdb_batch_shards(TsdbBatch *batch, bool *shards);
