@@ -15,6 +15,17 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+/* Values of a column from low to high have that key. */
+typedef struct KnownBucket
+{
+	int64		low;
+	int64		high;
+	Datum		value;
+	bool		isnull;
+} KnownBucket;
+
+#define KNOWN_BUCKETS	64
+
 /* The rows of a batch by one key: run i begins at starts[i]. */
 typedef struct KeyRuns
 {
@@ -25,6 +36,12 @@ typedef struct KeyRuns
 	Datum	   *values;
 	bool	   *nulls;
 	uint32		guess;			/* rows of the last bucket */
+
+	/* of a key by value that rises with its column */
+	int			nknown;
+	int			next_known;		/* to be replaced */
+	int			last_known;		/* that was asked for last */
+	KnownBucket known[KNOWN_BUCKETS];
 } KeyRuns;
 
 struct TsdbGroupRuns
@@ -150,6 +167,23 @@ rises_between(const TsdbGroupKey *key, Datum low, Datum high)
 		(found > 0 && change > timestamptz_to_time_t(DatumGetTimestampTz(high)));
 }
 
+/* A column's value of that number. */
+static Datum
+put_integer(const TsdbGroupKey *key, int64 x)
+{
+	switch (key->column_type)
+	{
+		case INT2OID:
+			return Int16GetDatum((int16) x);
+		case INT4OID:
+			return Int32GetDatum((int32) x);
+		case DATEOID:
+			return DateADTGetDatum((DateADT) x);
+		default:
+			return Int64GetDatum(x);
+	}
+}
+
 /* ---- dividing by one key ---- */
 
 /* By a column. */
@@ -209,15 +243,77 @@ typedef struct Bucket
 	bool		isnull;
 } Bucket;
 
+/* The place of the known bucket that a value of the column lies in, or -1. */
+static inline int
+find_known(const KeyRuns *key, int64 x)
+{
+	/* mostly the one asked for last, or the one that was learnt after it */
+	for (int i = 0; i < key->nknown; i++)
+	{
+		int			place = (key->last_known + i) % key->nknown;
+
+		if (key->known[place].low <= x && x <= key->known[place].high)
+			return place;
+	}
+	return -1;
+}
+
+/* Remember what a key was evaluated to: between two values of one bucket, all are of it. */
+static void
+learn(KeyRuns *key, Datum value, int64 x, const Bucket *bucket)
+{
+	const TsdbGroupKey *what = &key->key;
+	KnownBucket *known;
+
+	for (int i = 0; i < key->nknown; i++)
+	{
+		known = &key->known[i];
+		if (!is_same(what, known->value, known->isnull, bucket->value, bucket->isnull))
+			continue;
+		if (x < known->low && rises_between(what, value, put_integer(what, known->high)))
+			known->low = x;
+		else if (x > known->high && rises_between(what, put_integer(what, known->low), value))
+			known->high = x;
+		return;
+	}
+	known = &key->known[key->next_known];
+	known->low = known->high = x;
+	known->value = bucket->value;
+	known->isnull = bucket->isnull;
+	key->last_known = key->next_known;
+	key->next_known = (key->next_known + 1) % KNOWN_BUCKETS;
+	key->nknown = Max(key->nknown, key->last_known + 1);
+}
+
+/* The bucket of a value of a column of integers, by which the key rises. */
+static Bucket
+bucket_of(TsdbGroupRuns *runs, KeyRuns *key, Datum value)
+{
+	int64		x = tsdb_number_get_integer(key->key.column_type, value);
+	int			place = key->key.by_value ? find_known(key, x) : -1;
+	Bucket		bucket;
+
+	if (place >= 0)
+	{
+		key->last_known = place;
+		bucket.value = key->known[place].value;
+		bucket.isnull = key->known[place].isnull;
+		return bucket;
+	}
+	bucket.value = evaluate(runs, &key->key, value, false, &bucket.isnull);
+	if (key->key.by_value)
+		learn(key, value, x, &bucket);
+	return bucket;
+}
+
 /* Is the bucket of this value of the column another one?  Then sets it. */
 static bool
-is_other_bucket(TsdbGroupRuns *runs, const TsdbGroupKey *key, Datum value,
-				const Bucket *bucket, Bucket *other)
+is_other_bucket(TsdbGroupRuns *runs, KeyRuns *key, Datum value, const Bucket *bucket,
+				Bucket *other)
 {
-	Bucket		found;
+	Bucket		found = bucket_of(runs, key, value);
 
-	found.value = evaluate(runs, key, value, false, &found.isnull);
-	if (is_same(key, found.value, found.isnull, bucket->value, bucket->isnull))
+	if (is_same(&key->key, found.value, found.isnull, bucket->value, bucket->isnull))
 		return false;
 	*other = found;
 	return true;
@@ -239,9 +335,9 @@ divide_rising(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, uint3
 	Bucket		bucket;
 	Bucket		last;
 
-	bucket.value = evaluate(runs, what, values[begin], false, &bucket.isnull);
+	bucket = bucket_of(runs, key, values[begin]);
 	last = bucket;
-	is_other_bucket(runs, what, values[end - 1], &bucket, &last);
+	is_other_bucket(runs, key, values[end - 1], &bucket, &last);
 	for (uint32 row = begin;;)
 	{
 		uint32		low = row;	/* the last row that is known to be in the bucket */
@@ -253,14 +349,14 @@ divide_rising(TsdbGroupRuns *runs, KeyRuns *key, const TsdbColumn *column, uint3
 			return;
 		for (uint32 step = key->guess; row + step < high; step *= 2)
 		{
-			if (is_other_bucket(runs, what, values[row + step], &bucket, &next))
+			if (is_other_bucket(runs, key, values[row + step], &bucket, &next))
 				high = row + step;
 			else
 				low = row + step;
 		}
 		for (uint32 probe = high - 1; probe > low; probe = low + (high - low) / 2)
 		{
-			if (is_other_bucket(runs, what, values[probe], &bucket, &next))
+			if (is_other_bucket(runs, key, values[probe], &bucket, &next))
 				high = probe;
 			else
 				low = probe;
@@ -321,10 +417,8 @@ divide_by_statistics(TsdbGroupRuns *runs, KeyRuns *key, const TsdbBatch *batch)
 {
 	const TsdbGroupKey *what = &key->key;
 	const TsdbColumnStats *stats;
-	Datum		min;
-	Datum		max;
-	bool		min_null;
-	bool		max_null;
+	Bucket		min;
+	Bucket		max;
 
 	if (batch->summary == NULL || what->attno > batch->summary->natts)
 		return false;
@@ -342,11 +436,11 @@ divide_by_statistics(TsdbGroupRuns *runs, KeyRuns *key, const TsdbBatch *batch)
 	if (batch->pass != NULL || !tsdb_number_is_integer(what->column_type) ||
 		!rises_between(what, stats->min, stats->max))
 		return false;
-	min = evaluate(runs, what, stats->min, false, &min_null);
-	max = evaluate(runs, what, stats->max, false, &max_null);
-	if (!is_same(what, min, min_null, max, max_null))
+	min = bucket_of(runs, key, stats->min);
+	max = bucket_of(runs, key, stats->max);
+	if (!is_same(what, min.value, min.isnull, max.value, max.isnull))
 		return false;
-	begin_run(key, runs->begin, min, min_null);
+	begin_run(key, runs->begin, min.value, min.isnull);
 	return true;
 }
 

@@ -8,7 +8,8 @@
  * A key that is an expression on a column is evaluated for every row in general;
  * where it never falls as the column rises (time_bucket(), date_trunc(), floor(x / 300),
  * see plan/bucket_rule.h), the values of a few rows of a sorted part tell those of all
- * between: about two evaluations for each bucket instead of one for each row.
+ * between: about two evaluations for each bucket instead of one for each row.  Buckets
+ * recur from series to series, so the last few are remembered.
  *
  * Values are compared to the bit: what the server finds equal may be two runs, which
  * the Finalize Aggregate above brings together.

@@ -164,6 +164,7 @@ def question(rng):
                 f"late LIMIT {rng.choice([1, 5, 40])}")
     if kind == 4:
         correlated = [rng.choice(["device = g", "n > g * 1000", "late = g"])]
+        aggregates += ", count(*) FILTER (WHERE n > g * 100) AS filtered, sum(n + g) AS argument"
         return (f"SELECT g, c.* FROM generate_series(0, 3) g, LATERAL (SELECT {aggregates} FROM {{t}}"
                 f"{conditions(rng, correlated)}) c")
     keys = rng.sample(BUCKETS + KEYS * 2, rng.choice([1, 1, 2, 3]))

@@ -265,6 +265,15 @@ RESET plan_cache_mode;
 SELECT d, c.* FROM generate_series(0, 4) d, LATERAL (SELECT count(*), max(code) FROM m WHERE device = d) c;
 SELECT w, c.* FROM (VALUES ('1 hour'::interval), ('1 day')) v(w),
 	LATERAL (SELECT count(*) FROM (SELECT time_bucket(w, ts), count(*) FROM m WHERE ts < 'infinity' GROUP BY 1) x) c;
+-- filters and arguments that depend on outer rows, also by way of a subquery
+SELECT d, (SELECT sum(code + d) FROM m) = (SELECT sum(code + d) FROM h) AS argument,
+	(SELECT count(*) FILTER (WHERE code > d * 1000) FROM m) AS filtered,
+	(SELECT count(*) FILTER (WHERE code > (SELECT max(i) FROM generate_series(1, d * 1000) i)) FROM m) AS subquery,
+	(SELECT md5(string_agg(x::text, ',' ORDER BY x)) FROM (SELECT date_trunc('day', ts), max(code) FILTER (WHERE device < d),
+		last(code * d, code) FROM m WHERE ts < 'infinity' GROUP BY 1) x) =
+	(SELECT md5(string_agg(x::text, ',' ORDER BY x)) FROM (SELECT date_trunc('day', ts), max(code) FILTER (WHERE device < d),
+		last(code * d, code) FROM h WHERE ts < 'infinity' GROUP BY 1) x) AS grouped
+	FROM generate_series(0, 3) d;
 BEGIN;
 DECLARE c SCROLL CURSOR FOR SELECT device, count(*) FROM m GROUP BY device ORDER BY device;
 FETCH 2 FROM c;
