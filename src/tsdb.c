@@ -29,6 +29,7 @@
 #include "plan/publication_guard.h"
 #include "plan/salvage_plan.h"
 #include "plan/scan_path.h"
+#include "plan/seek_path.h"
 #include "sql/internal_guard.h"
 #include "sql/table_options.h"
 #include "stats/progress.h"
@@ -217,6 +218,11 @@ define_settings(void)
 							 "Enables the planner's use of scans that read the columns they need.",
 							 "Such a scan stands for a sequential scan of a tsdb table that has chunks.",
 							 &tsdb_enable_scan, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomBoolVariable("tsdb.enable_seek",
+							 "Enables the planner's use of scans that go to the chunks they need, by order or by series.",
+							 "For ORDER BY with LIMIT, nested loops, and subqueries that are run for each row.",
+							 &tsdb_enable_seek, true,
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("tsdb.enable_aggregate",
 							 "Enables the planner's use of aggregation by columns.",

@@ -431,6 +431,14 @@ tsdb_scan_summary(TableScanDesc base)
 	return tsdb_directory_view_summary(&scan->view, scan->entry);
 }
 
+void *
+tsdb_scan_memory(TableScanDesc base)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	return tsdb_directory_view_memory(&scan->view, scan->entry);
+}
+
 TsdbStorage *
 tsdb_scan_storage(TableScanDesc base)
 {

@@ -121,6 +121,13 @@ typedef struct TsdbColumn
 extern const TsdbColumn *tsdb_chunk_reader_column(TsdbChunkReader *reader,
 												  AttrNumber attno);
 
+/*
+ * One value of a column, without decoding more than the block around it where the codec allows
+ * that: for who wants a row or two.  By-reference values live as long as the reader.
+ */
+extern Datum tsdb_chunk_reader_value(TsdbChunkReader *reader, AttrNumber attno, uint32 row,
+									 bool *is_null);
+
 /* The segments of a chunk: runs of rows whose series key is the same to the
  * bit. Row ranges always, time ranges only where segments are long on average. */
 typedef struct TsdbSegments

@@ -55,6 +55,8 @@ struct TsdbChunkReader
 	ReaderMissing *missing;		/* of attributes that the chunk does not have */
 	TsdbColumn **columns;		/* natts entries, NULL until decoded */
 	TsdbSegments *segments;		/* NULL until decoded */
+	char	   *scratch;		/* of the decoder */
+	Size		scratch_bytes;
 };
 
 TsdbChunkReader *
@@ -154,18 +156,25 @@ inspect(TsdbChunkReader *reader, const uint8 *src, uint32 bytes, uint32 nrows,
 		tsdb_chunk_damaged(&reader->source, "A vector states an impossible size.");
 }
 
-/* Decode into out, whose arrays the caller has allocated by info. */
-static void
-decode(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
-	   const TsdbVectorInfo *info, TsdbVector *out)
+/* Scratch memory for decoding such a vector; bytes is set to its size. */
+static void *
+get_scratch(TsdbChunkReader *reader, const TsdbVectorInfo *info, Size *bytes)
 {
-	Size		scratch_bytes = tsdb_codec_scratch_bytes(info->type, info->width,
-														 info->raw_bytes);
-	char	   *scratch = MemoryContextAllocHuge(reader->context, scratch_bytes + 16);
-	TsdbCodecStatus status;
+	*bytes = tsdb_codec_scratch_bytes(info->type, info->width, info->raw_bytes);
+	if (reader->scratch_bytes < *bytes + 16)
+	{
+		if (reader->scratch != NULL)
+			pfree(reader->scratch);
+		reader->scratch = NULL;
+		reader->scratch_bytes = *bytes + 16;
+		reader->scratch = MemoryContextAllocHuge(reader->context, reader->scratch_bytes);
+	}
+	return (void *) TYPEALIGN(16, reader->scratch);
+}
 
-	status = tsdb_codec_decode(src, bytes, (void *) TYPEALIGN(16, scratch),
-							   scratch_bytes, out);
+static void
+check_status(TsdbChunkReader *reader, TsdbCodecStatus status)
+{
 	if (status == TSDB_CODEC_FAILED)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
@@ -173,7 +182,17 @@ decode(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
 				 errdetail("The compression library failed.")));
 	if (status != TSDB_CODEC_OK)
 		tsdb_chunk_damaged(&reader->source, "A vector cannot be decoded.");
-	pfree(scratch);
+}
+
+/* Decode into out, whose arrays the caller has allocated by info. */
+static void
+decode(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
+	   const TsdbVectorInfo *info, TsdbVector *out)
+{
+	Size		scratch_bytes;
+	void	   *scratch = get_scratch(reader, info, &scratch_bytes);
+
+	check_status(reader, tsdb_codec_decode(src, bytes, scratch, scratch_bytes, out));
 }
 
 /* Turn a null bitmap into an array. */
@@ -338,6 +357,25 @@ read_decimal(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
 		pfree(scales);
 }
 
+/* Inspect the vector of a stored column that is no decimal. */
+static void
+inspect_column(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
+			   const ReaderAttribute *attribute, const uint8 *src, TsdbVectorInfo *info)
+{
+	TsdbVectorType type;
+	uint32		width;
+
+	inspect(reader, src, stored->vector.bytes, reader->body.head.nrows, stored->nnulls, info);
+	tsdb_column_kind_vector(stored->kind, stored->width, &type, &width);
+	if (info->type != type ||
+		((type == TSDB_VECTOR_INT || type == TSDB_VECTOR_FIXED) && info->width != width))
+		tsdb_chunk_damaged(&reader->source,
+						   "A vector is of another kind than its chunk states.");
+	if (!tsdb_column_reads(attribute->by_value, attribute->length, info->type, info->width))
+		tsdb_chunk_damaged(&reader->source,
+						   "A vector is of another kind than its column.");
+}
+
 /* Decode a stored column. */
 static void
 read_column(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
@@ -348,21 +386,10 @@ read_column(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
 	char	   *fetched;
 	const uint8 *src = vector_bytes(reader, &stored->vector, &fetched);
 	TsdbVectorInfo info;
-	TsdbVectorType type;
-	uint32		width;
 	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
 	TsdbVector	vector = {.nulls = nulls};
 
-	inspect(reader, src, bytes, nrows, stored->nnulls, &info);
-	tsdb_column_kind_vector(stored->kind, stored->width, &type, &width);
-	if (info.type != type ||
-		((type == TSDB_VECTOR_INT || type == TSDB_VECTOR_FIXED) && info.width != width))
-		tsdb_chunk_damaged(&reader->source,
-						   "A vector is of another kind than its chunk states.");
-	if (!tsdb_column_reads(attribute->by_value, attribute->length, info.type, info.width))
-		tsdb_chunk_damaged(&reader->source,
-						   "A vector is of another kind than its column.");
-
+	inspect_column(reader, stored, attribute, src, &info);
 	switch (info.type)
 	{
 		case TSDB_VECTOR_INT:
@@ -444,6 +471,67 @@ tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno)
 	/* only now: an error must not leave half a column */
 	reader->columns[index] = column;
 	return column;
+}
+
+/* Is a column of numbers that are passed by value, one vector of them? */
+static bool
+is_plain_number(const TsdbBodyColumn *stored)
+{
+	switch (stored->kind)
+	{
+		case TSDB_BODY_INT1:
+		case TSDB_BODY_INT2:
+		case TSDB_BODY_INT4:
+		case TSDB_BODY_INT8:
+		case TSDB_BODY_FLOAT4:
+		case TSDB_BODY_FLOAT8:
+			return true;
+		default:
+			return false;
+	}
+}
+
+Datum
+tsdb_chunk_reader_value(TsdbChunkReader *reader, AttrNumber attno, uint32 row, bool *is_null)
+{
+	int			index = attno - 1;
+	uint32		nrows = reader->body.head.nrows;
+	uint32		first = row - row % TSDB_VECTOR_BLOCK_ROWS;
+	uint64		values[TSDB_VECTOR_BLOCK_ROWS];
+	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
+	TsdbVector	vector = {.nulls = nulls,.float8s = values};
+	const TsdbBodyColumn *stored;
+	const TsdbColumn *column;
+	const uint8 *src;
+	char	   *fetched;
+	TsdbVectorInfo info;
+	Size		scratch_bytes;
+	void	   *scratch;
+
+	if (index < 0 || index >= reader->natts)
+		elog(ERROR, "invalid attribute number %d", attno);
+	stored = &reader->body.columns[index];
+	if (reader->columns[index] != NULL || index >= (int) reader->body.head.natts ||
+		reader->attributes[index].dropped || !is_plain_number(stored))
+	{
+		column = tsdb_chunk_reader_column(reader, attno);
+		*is_null = column->nulls[row];
+		return column->values[row];
+	}
+	src = vector_bytes(reader, &stored->vector, &fetched);
+	inspect_column(reader, stored, &reader->attributes[index], src, &info);
+	scratch = get_scratch(reader, &info, &scratch_bytes);
+	check_status(reader, tsdb_codec_decode_range(src, stored->vector.bytes, first,
+												 Min(TSDB_VECTOR_BLOCK_ROWS, nrows - first),
+												 scratch, scratch_bytes, &vector));
+	if (fetched != NULL)
+		pfree(fetched);
+	row -= first;
+	*is_null = stored->nnulls > 0 && ((nulls[row >> 3] >> (row & 7)) & 1) != 0;
+	if (*is_null)
+		return (Datum) 0;
+	return info.type == TSDB_VECTOR_FLOAT4 ? Int32GetDatum((int32) vector.float4s[row]) :
+		(Datum) values[row];
 }
 
 /* ---- segments ---- */

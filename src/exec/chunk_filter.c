@@ -60,7 +60,6 @@ typedef struct FilterClause
 	Clause		clause;
 	FmgrInfo	compare;
 	ExprState  *argument;
-	bool		safe;			/* nothing can go wrong in computing it */
 	bool		armed;			/* it is computed */
 	bool		never;			/* it is null: no row can match */
 	bool		always;			/* nothing is ruled out */
@@ -121,11 +120,11 @@ column_of(Node *node, Index relid)
 		var->varlevelsup == 0 ? var : NULL;
 }
 
-/* Is it the same throughout the scan? */
+/* Is it the same throughout the scan?  Columns of other relations will be parameters. */
 static bool
 is_known(Node *node, Index relid)
 {
-	return !bms_is_member(relid, pull_varnos(NULL, node)) && !contain_var_clause(node) &&
+	return !bms_is_member(relid, pull_varnos(NULL, node)) &&
 		!contain_volatile_functions(node) && !contain_subplans(node);
 }
 
@@ -248,16 +247,35 @@ tsdb_chunk_filter_understands(Expr *expr, Index relid, AttrNumber *attno)
 	return true;
 }
 
+bool
+tsdb_chunk_filter_is_equality(Expr *expr, Index relid, AttrNumber *attno)
+{
+	Clause		clause;
+
+	if (!understand(expr, relid, &clause) || clause.kind != CLAUSE_COMPARE ||
+		clause.strategy != BTEqualStrategyNumber)
+		return false;
+	*attno = clause.attno;
+	return true;
+}
+
 /* ---- arguments ---- */
 
-/* A constant or a parameter of the query, but no result of a subquery. */
+/* A constant or a parameter that has its value, not a subquery that is yet to be run. */
 static bool
-is_safe(Expr *expr)
+is_safe(Expr *expr, ExprContext *context)
 {
 	if (IsA(expr, RelabelType))
 		expr = ((RelabelType *) expr)->arg;
-	return IsA(expr, Const) ||
-		(IsA(expr, Param) && ((Param *) expr)->paramkind == PARAM_EXTERN);
+	if (IsA(expr, Param))
+	{
+		Param	   *param = (Param *) expr;
+
+		return param->paramkind == PARAM_EXTERN ||
+			(param->paramkind == PARAM_EXEC &&
+			 context->ecxt_param_exec_vals[param->paramid].execPlan == NULL);
+	}
+	return IsA(expr, Const);
 }
 
 TsdbChunkFilter *
@@ -279,7 +297,6 @@ tsdb_chunk_filter_create(List *clauses, Index relid, PlanState *parent)
 		if (clause->clause.argument == NULL)
 			continue;
 		clause->argument = ExecInitExpr(clause->clause.argument, parent);
-		clause->safe = is_safe(clause->clause.argument);
 		fmgr_info(clause->clause.compare, &clause->compare);
 	}
 	return filter;
@@ -349,15 +366,6 @@ take_elements(FilterClause *clause, Datum argument)
 	}
 }
 
-void
-tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *context)
-{
-	MemoryContextReset(filter->memory);
-	filter->context = context;
-	for (int i = 0; i < filter->count; i++)
-		filter->clauses[i].armed = filter->clauses[i].argument == NULL;
-}
-
 /* Compute what the column is compared with. */
 static void
 arm(TsdbChunkFilter *filter, FilterClause *clause)
@@ -377,6 +385,21 @@ arm(TsdbChunkFilter *filter, FilterClause *clause)
 		clause->value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(clause->value));
 	clause->armed = true;
 	MemoryContextSwitchTo(old);
+}
+
+void
+tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *context)
+{
+	MemoryContextReset(filter->memory);
+	filter->context = context;
+	for (int i = 0; i < filter->count; i++)
+	{
+		FilterClause *clause = &filter->clauses[i];
+
+		clause->armed = clause->argument == NULL;
+		if (!clause->armed && is_safe(clause->clause.argument, context))
+			arm(filter, clause);
+	}
 }
 
 /* ---- statistics ---- */
@@ -495,8 +518,6 @@ tsdb_chunk_filter_judge(TsdbChunkFilter *filter, const TsdbChunkSummary *summary
 	{
 		FilterClause *clause = &filter->clauses[i];
 
-		if (!clause->armed && clause->safe)
-			arm(filter, clause);
 		clause->match = clause->armed ? match(clause, summary) : TSDB_SOME_ROWS;
 		found = Min(found, clause->match);
 		if (found == TSDB_NO_ROW)
@@ -530,6 +551,23 @@ tsdb_chunk_filter_times(const TsdbChunkFilter *filter, AttrNumber attno, TsdbTim
 			times->max = Min(times->max, value);
 	}
 	return known;
+}
+
+bool
+tsdb_chunk_filter_equal(const TsdbChunkFilter *filter, AttrNumber attno, Datum *value, Oid *type)
+{
+	for (int i = 0; i < filter->count; i++)
+	{
+		const FilterClause *clause = &filter->clauses[i];
+
+		if (clause->clause.attno != attno || clause->clause.kind != CLAUSE_COMPARE ||
+			clause->clause.strategy != BTEqualStrategyNumber || !clause->armed || clause->never)
+			continue;
+		*value = clause->value;
+		*type = clause->clause.argument_type;
+		return true;
+	}
+	return false;
 }
 
 /* ---- rows ---- */
@@ -685,6 +723,45 @@ filter_rows(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 
 		filter_integers(clause, column, nrows, pass);
 }
 
+/* Is the column one of the series key, and are segments much fewer than rows? */
+static bool
+has_segments_of(const TsdbChunkSummary *summary, AttrNumber attno)
+{
+	if (summary->nsegments * 8 > summary->nrows)
+		return false;
+	for (int i = 0; i < summary->key.nseries; i++)
+	{
+		if (summary->key.series[i] == attno)
+			return true;
+	}
+	return false;
+}
+
+/* The same for a column that has one value in each segment. */
+static void
+filter_segments(FilterClause *clause, TsdbChunkReader *reader, uint8 *pass)
+{
+	const TsdbColumn *column = tsdb_chunk_reader_column(reader, clause->clause.attno);
+	const TsdbSegments *segments = tsdb_chunk_reader_segments(reader);
+	Datum		values[TSDB_CHUNK_ROWS / 8];
+	bool		nulls[TSDB_CHUNK_ROWS / 8];
+	uint8		passes[TSDB_CHUNK_ROWS / 8];
+	TsdbColumn	firsts = {values, nulls, column->any_null};
+
+	for (uint32 i = 0; i < segments->count; i++)
+	{
+		values[i] = column->values[segments->rows[i]];
+		nulls[i] = column->nulls[segments->rows[i]];
+		passes[i] = true;
+	}
+	filter_rows(clause, &firsts, segments->count, passes);
+	for (uint32 i = 0; i < segments->count; i++)
+	{
+		if (!passes[i])
+			memset(&pass[segments->rows[i]], false, segments->rows[i + 1] - segments->rows[i]);
+	}
+}
+
 bool
 tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 nrows,
 					   uint8 *pass)
@@ -702,8 +779,11 @@ tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 
 		}
 		if (clause->match == TSDB_EVERY_ROW || !decides_rows(clause))
 			continue;
-		filter_rows(clause, tsdb_chunk_reader_column(reader, clause->clause.attno), nrows,
-					pass);
+		if (has_segments_of(filter->summary, clause->clause.attno))
+			filter_segments(clause, reader, pass);
+		else
+			filter_rows(clause, tsdb_chunk_reader_column(reader, clause->clause.attno), nrows,
+						pass);
 		if (memchr(pass, true, nrows) == NULL)
 			return false;
 	}

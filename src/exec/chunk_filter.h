@@ -21,8 +21,11 @@
 typedef struct TsdbChunkFilter TsdbChunkFilter;
 
 /* Is this a clause on a column of the relation that a filter understands?  Sets the
- * column. */
+ * column.  In a join clause, columns of other relations count as known. */
 extern bool tsdb_chunk_filter_understands(Expr *clause, Index relid, AttrNumber *attno);
+
+/* Does it say what the column is equal to? */
+extern bool tsdb_chunk_filter_is_equality(Expr *clause, Index relid, AttrNumber *attno);
 
 /* Make a filter of clauses that it understands, in the current context. */
 extern TsdbChunkFilter *tsdb_chunk_filter_create(List *clauses, Index relid, PlanState *parent);
@@ -33,6 +36,10 @@ extern TsdbChunkFilter *tsdb_chunk_filter_create(List *clauses, Index relid, Pla
  * executor would not do so either; such a clause rules out chunks only from then on.
  */
 extern void tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *context);
+
+/* The value that a column must be equal to, of that type, if that is known (and not null). */
+extern bool tsdb_chunk_filter_equal(const TsdbChunkFilter *filter, AttrNumber attno,
+									Datum *value, Oid *type);
 
 /* Which rows of a chunk match. */
 typedef enum TsdbChunkMatch

@@ -152,13 +152,22 @@ tsdb_chunk_rows_store(const TsdbChunkRows *rows, TupleTableSlot *slot, uint32 ro
 }
 
 TupleTableSlot *
-tsdb_chunk_rows_show(TsdbChunkRows *rows, TupleTableSlot *slot, uint32 row)
+tsdb_chunk_rows_show(TsdbChunkRows *rows, TupleTableSlot *slot, uint32 row, bool few)
 {
 	ExecClearTuple(slot);
 	for (int i = 0; i < rows->scan->ncolumns; i++)
 	{
-		tsdb_chunk_rows_column(rows, i);
-		tsdb_chunk_rows_show_column(rows, slot, i, row);
+		AttrNumber	attno = rows->scan->columns[i];
+
+		if (few && rows->values[i] == NULL)
+			slot->tts_values[attno - 1] =
+				tsdb_chunk_reader_value(get_reader(rows), attno, row,
+										&slot->tts_isnull[attno - 1]);
+		else
+		{
+			tsdb_chunk_rows_column(rows, i);
+			tsdb_chunk_rows_show_column(rows, slot, i, row);
+		}
 	}
 	return tsdb_chunk_rows_store(rows, slot, row);
 }

@@ -26,6 +26,9 @@ typedef enum TsdbScanCounter
 	TSDB_SCAN_COUNTERS
 } TsdbScanCounter;
 
+/* So many rows of a chunk are read faster one by one than by whole columns. */
+#define TSDB_FEW_ROWS	2
+
 /* What is the same for all chunks of a scan. */
 typedef struct TsdbRowsScan
 {
@@ -91,9 +94,10 @@ tsdb_chunk_rows_show_column(const TsdbChunkRows *rows, TupleTableSlot *slot, int
 extern TupleTableSlot *tsdb_chunk_rows_store(const TsdbChunkRows *rows, TupleTableSlot *slot,
 											 uint32 row);
 
-/* Show all columns that are read; the others are null since the slot was cleared. */
+/* Show all columns that are read; the others are null since the slot was cleared.  With few, not
+ * more is decoded than what a row or two need. */
 extern TupleTableSlot *tsdb_chunk_rows_show(TsdbChunkRows *rows, TupleTableSlot *slot,
-											uint32 row);
+											uint32 row, bool few);
 
 /* EXPLAIN: the filter, and what was counted. */
 extern void tsdb_rows_scan_explain(const TsdbRowsScan *scan, ScanState *node, List *clauses,

@@ -187,7 +187,8 @@ next_row(ScanState *node)
 			if (rows->all_pass || rows->pass[row])
 			{
 				pgstat_count_heap_getnext(node->ss_currentRelation);
-				return tsdb_chunk_rows_show(rows, node->ss_ScanTupleSlot, row);
+				return tsdb_chunk_rows_show(rows, node->ss_ScanTupleSlot, row,
+											rows->npass <= TSDB_FEW_ROWS);
 			}
 		}
 		if (!next_chunk(state))

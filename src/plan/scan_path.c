@@ -13,6 +13,7 @@
 #include "am/handler.h"
 #include "am/salvage.h"
 #include "exec/chunk_filter.h"
+#include "exec/seek_scan.h"
 #include "exec/table_scan.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
@@ -22,6 +23,8 @@
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
 #include "parser/parsetree.h"
+#include "plan/scan_clauses.h"
+#include "plan/seek_path.h"
 #include "store/storage.h"
 #include "store/table_key.h"
 #include "utils/rel.h"
@@ -42,36 +45,6 @@
 bool		tsdb_enable_scan = true;
 
 static set_rel_pathlist_hook_type previous_hook = NULL;
-
-/* May the clause be evaluated before others?  Not if it could show rows that a
- * security barrier hides. */
-static bool
-is_safe_early(const RelOptInfo *rel, const RestrictInfo *info)
-{
-	return !info->pseudoconstant &&
-		(info->leakproof || info->security_level <= rel->baserestrict_min_security);
-}
-
-/* Attribute numbers of the columns that expressions refer to, none for system
- * columns; all for the whole row. */
-static List *
-list_columns(List *exprs, Index relid, Relation table)
-{
-	Bitmapset  *attributes = NULL;
-	List	   *columns = NIL;
-	bool		whole;
-
-	pull_varattnos((Node *) exprs, relid, &attributes);
-	whole = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, attributes);
-	for (AttrNumber attno = 1; attno <= RelationGetNumberOfAttributes(table); attno++)
-	{
-		if (!TupleDescAttr(RelationGetDescr(table), attno - 1)->attisdropped &&
-			(whole || bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, attributes)))
-			columns = lappend_int(columns, attno);
-	}
-	bms_free(attributes);
-	return columns;
-}
 
 /* Does the query ask for a system column that only a stored tuple has? */
 static bool
@@ -99,24 +72,15 @@ make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 	CustomScan *scan = makeNode(CustomScan);
 	Relation	table = table_open(planner_rt_fetch(rel->relid, root)->relid, NoLock);
 	List	   *quals = extract_actual_clauses(clauses, false);
-	AttrNumber	attno;
-	ListCell   *lc;
 
-	foreach(lc, clauses)
-	{
-		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
-
-		if (is_safe_early(rel, info) &&
-			tsdb_chunk_filter_understands(info->clause, rel->relid, &attno))
-			scan->custom_exprs = lappend(scan->custom_exprs, copyObject(info->clause));
-	}
+	scan->custom_exprs = tsdb_clauses_for_filter(rel, clauses);
 	scan->scan.plan.targetlist = tlist;
 	scan->scan.plan.qual = quals;
 	scan->scan.scanrelid = rel->relid;
 	scan->flags = path->flags;
 	scan->methods = &tsdb_table_scan_methods;
 	/* tlist may be put off until after us: what the path promises is what counts */
-	scan->custom_private = list_columns(list_concat_copy(path->path.pathtarget->exprs, quals),
+	scan->custom_private = tsdb_clauses_columns(list_concat_copy(path->path.pathtarget->exprs, quals),
 										rel->relid, table);
 	table_close(table, NoLock);
 	return &scan->scan.plan;
@@ -144,27 +108,14 @@ typedef struct ScanCost
 static double
 chunks_read(PlannerInfo *root, RelOptInfo *rel, Relation table)
 {
-	List	   *clauses = NIL;
+	AttrNumber	columns[INDEX_MAX_KEYS + 1];
 	TsdbSortKey key;
-	ListCell   *lc;
+	List	   *clauses;
 
 	tsdb_table_key(table, &key);
-	foreach(lc, rel->baserestrictinfo)
-	{
-		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
-		AttrNumber	attno;
-
-		if (!is_safe_early(rel, info) ||
-			!tsdb_chunk_filter_understands(info->clause, rel->relid, &attno))
-			continue;
-		if (attno == key.time)
-			clauses = lappend(clauses, info);
-		for (int i = 0; i < key.nseries; i++)
-		{
-			if (attno == key.series[i])
-				clauses = lappend(clauses, info);
-		}
-	}
+	memcpy(columns, key.series, key.nseries * sizeof(AttrNumber));
+	columns[key.nseries] = key.time;
+	clauses = tsdb_clauses_on_columns(rel, rel->baserestrictinfo, key.nseries + 1, columns);
 	return clauselist_selectivity(root, clauses, 0, JOIN_INNER, NULL);
 }
 
@@ -240,7 +191,7 @@ estimate(PlannerInfo *root, RelOptInfo *rel, Relation table, ScanCost *scan)
 {
 	List	   *clauses = extract_actual_clauses(rel->baserestrictinfo, false);
 
-	scan->ncolumns = list_length(list_columns(list_concat_copy(rel->reltarget->exprs, clauses),
+	scan->ncolumns = list_length(tsdb_clauses_columns(list_concat_copy(rel->reltarget->exprs, clauses),
 											  rel->relid, table));
 	scan->columns = (scan->ncolumns + 1.0) / (RelationGetNumberOfAttributes(table) + 1.0);
 	scan->chunks = chunks_read(root, rel, table);
@@ -297,7 +248,7 @@ tsdb_scan_path_for_batches(PlannerInfo *root, RelOptInfo *rel, int workers)
 		}
 		cost_qual_eval_node(&cost, (Node *) info, root);
 		scan.row += cost.per_tuple *
-			(is_safe_early(rel, info) &&
+			(tsdb_clause_is_safe_early(rel, info) &&
 			 tsdb_chunk_filter_understands(info->clause, rel->relid, &attno) ? BATCH_QUAL_COST : 1);
 	}
 	path = &make_path(root, rel, &scan, workers)->path;
@@ -339,6 +290,7 @@ rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte
 	add_path(rel, &make_path(root, rel, &scan, 0)->path);
 	if (workers > 0)
 		add_partial_path(rel, &make_path(root, rel, &scan, workers)->path);
+	tsdb_seek_path_add(root, rel, table);
 	table_close(table, NoLock);
 }
 
@@ -346,6 +298,7 @@ void
 tsdb_scan_path_init(void)
 {
 	tsdb_table_scan_init();
+	tsdb_seek_scan_init();
 	previous_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = rel_pathlist;
 }

@@ -163,7 +163,7 @@ static void
 drop_rows_of_chunk(DropTable *table, TsdbStorage *storage, TsdbChunkEntry *entry)
 {
 	const TsdbTimeRange *range = &table->drop->range;
-	TsdbChunkHandle handle = {storage, entry};
+	TsdbChunkHandle handle = {.storage = storage,.entry = entry};
 	TsdbChunkReader *reader = tsdb_directory_open_chunk(&handle, RelationGetDescr(table->rel));
 	const TsdbColumn *times = tsdb_chunk_reader_column(reader, table->attno);
 	uint8	   *hidden = tsdb_marks_hidden(storage, entry->chunk, table->snapshot);

@@ -424,13 +424,46 @@ tsdb_directory_move_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry)
 
 /* ---- readers ---- */
 
+/*
+ * Vectors of a chunk share pieces, which are verified whole: these are read once, and kept until the
+ * reader is closed.
+ */
 static void
 fetch_stream(void *arg, uint32 offset, uint32 length, char *dst)
 {
 	TsdbChunkHandle *source = arg;
+	TsdbChunkEntry *entry = source->entry;
+	const TsdbPieceList *list = &entry->pieces;
 
-	tsdb_pieces_read_column(source->storage, source->entry->shard, source->entry->generation,
-							source->entry->chunk, &source->entry->pieces, offset, length, dst);
+	if (source->memory == NULL || list->count > TSDB_KEPT_PIECES ||
+		offset > list->stream_bytes || length > list->stream_bytes - offset)
+	{
+		tsdb_pieces_read(source->storage, entry->shard, entry->generation, entry->chunk, list,
+						 offset, length, dst);
+		return;
+	}
+	for (uint32 i = 0; i < list->count && length > 0; i++)
+	{
+		uint32		start = list->refs[i].offset;
+		uint32		end = i + 1 < list->count ? list->refs[i + 1].offset : list->stream_bytes;
+		uint32		bytes;
+
+		if (offset >= end)
+			continue;
+		if (source->pieces[i] == NULL)
+		{
+			char	   *piece = MemoryContextAlloc(source->memory, end - start);
+
+			tsdb_pieces_read(source->storage, entry->shard, entry->generation, entry->chunk, list,
+							 start, end - start, piece);
+			source->pieces[i] = piece;
+		}
+		bytes = Min(length, end - offset);
+		memcpy(dst, source->pieces[i] + (offset - start), bytes);
+		offset += bytes;
+		length -= bytes;
+		dst += bytes;
+	}
 }
 
 static void
@@ -444,10 +477,12 @@ report_damage(void *arg, const char *detail)
 TsdbChunkReader *
 tsdb_directory_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc)
 {
-	TsdbChunkReader *reader = tsdb_chunk_reader_open(tupdesc, source->entry->body,
-													 source->entry->body_bytes,
-													 fetch_stream, report_damage, source);
+	TsdbChunkReader *reader;
 
+	source->memory = CurrentMemoryContext;
+	memset(source->pieces, 0, sizeof(source->pieces));
+	reader = tsdb_chunk_reader_open(tupdesc, source->entry->body, source->entry->body_bytes,
+									fetch_stream, report_damage, source);
 	if (tsdb_chunk_reader_rows(reader) != source->entry->nrows)
 		report_damage(source, "The body has another number of rows.");
 	return reader;
@@ -456,7 +491,7 @@ tsdb_directory_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc)
 TsdbChunkSummary *
 tsdb_directory_summary(TsdbStorage *storage, TsdbChunkEntry *entry)
 {
-	TsdbChunkHandle source = {storage, entry};
+	TsdbChunkHandle source = {.storage = storage,.entry = entry};
 
 	return tsdb_chunk_summary(RelationGetDescr(storage->table), entry->body,
 							  entry->body_bytes, fetch_stream, report_damage, &source);

@@ -116,12 +116,17 @@ extern bool tsdb_directory_move_pieces(TsdbStorage *storage, const TsdbChunkEntr
 
 extern void tsdb_chunk_entry_free(TsdbChunkEntry *entry);
 
+/* A chunk of a page or two has this many pieces at most. */
+#define TSDB_KEPT_PIECES	4
+
 /* What a reader reads from: must outlive it.  storage may be changed to
  * another opening of the same storage. */
 typedef struct TsdbChunkHandle
 {
 	TsdbStorage *storage;
 	TsdbChunkEntry *entry;
+	MemoryContext memory;		/* of pieces that were read; set when a reader is opened */
+	char	   *pieces[TSDB_KEPT_PIECES];	/* verified, so that each is only once; or NULL */
 } TsdbChunkHandle;
 
 /* Open a reader on a source; tupdesc is the table's present row type. */

@@ -32,6 +32,7 @@ typedef struct ImageTuple
 	HeapTuple	tuple;			/* copy, or NULL: there is none */
 	TsdbChunkEntry *entry;		/* NULL until it is wanted */
 	TsdbChunkSummary *summary;	/* the same */
+	void	   *memory;			/* what readers remember */
 } ImageTuple;
 
 struct TsdbDirectoryImage
@@ -423,6 +424,12 @@ tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage, BlockNumber b
 	view->count = nseen;
 }
 
+static ImageTuple *
+viewed_tuple(const TsdbDirectoryView *view, int i)
+{
+	return &view->image->tuples[tsdb_chunk_offset(view->entries[i]->chunk) - 1];
+}
+
 const TsdbChunkSummary *
 tsdb_directory_view_summary(TsdbDirectoryView *view, int i)
 {
@@ -432,7 +439,7 @@ tsdb_directory_view_summary(TsdbDirectoryView *view, int i)
 
 	if (image == NULL)
 		return tsdb_directory_summary(view->storage, entry);
-	item = &image->tuples[tsdb_chunk_offset(entry->chunk) - 1];
+	item = viewed_tuple(view, i);
 	if (item->summary == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(image->memory);
@@ -441,6 +448,21 @@ tsdb_directory_view_summary(TsdbDirectoryView *view, int i)
 		MemoryContextSwitchTo(old);
 	}
 	return item->summary;
+}
+
+void *
+tsdb_directory_view_memory(const TsdbDirectoryView *view, int i)
+{
+	return view->image == NULL ? NULL : viewed_tuple(view, i)->memory;
+}
+
+void *
+tsdb_directory_view_remember(TsdbDirectoryView *view, int i, Size bytes)
+{
+	if (view->image == NULL)
+		return NULL;
+	viewed_tuple(view, i)->memory = MemoryContextAlloc(view->image->memory, bytes);
+	return viewed_tuple(view, i)->memory;
 }
 
 void

@@ -71,6 +71,13 @@ extern void tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage,
  * view listed the entries himself and there is no image. */
 extern const TsdbChunkSummary *tsdb_directory_view_summary(TsdbDirectoryView *view, int i);
 
+/*
+ * What who has read entries[i]'s chunk wants to remember of it: NULL, or memory that was allocated by
+ * tsdb_directory_view_remember().  It goes with the image.
+ */
+extern void *tsdb_directory_view_memory(const TsdbDirectoryView *view, int i);
+extern void *tsdb_directory_view_remember(TsdbDirectoryView *view, int i, Size bytes);
+
 /* Let go of the image. */
 extern void tsdb_directory_view_release(TsdbDirectoryView *view);
 

@@ -48,7 +48,7 @@ read_chunk(void *arg)
 {
 	DropWork   *work = arg;
 	TupleDesc	tupdesc = RelationGetDescr(work->storage->table);
-	TsdbChunkHandle handle = {work->storage, &work->entry};
+	TsdbChunkHandle handle = {.storage = work->storage,.entry = &work->entry};
 	TsdbChunkReader *reader = tsdb_directory_open_chunk(&handle, tupdesc);
 
 	for (int i = 0; i < tupdesc->natts; i++)

@@ -70,6 +70,18 @@ choose_kind(TsdbKeyColumn *column, Form_pg_attribute att)
 	}
 }
 
+void
+tsdb_key_column_describe(Form_pg_attribute att, TsdbKeyColumn *column)
+{
+	memset(column, 0, sizeof(*column));
+	column->attno = att->attnum;
+	column->length = att->attlen;
+	column->by_value = att->attbyval;
+	column->type = getBaseType(att->atttypid);
+	column->collation = att->attcollation;
+	choose_kind(column, att);
+}
+
 /* Those that are no times, or else all but the last. */
 static void
 choose_series(TsdbKeyColumns *key)

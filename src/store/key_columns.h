@@ -63,6 +63,17 @@ typedef struct TsdbKeyColumns
  * context. */
 extern void tsdb_key_columns_init(Relation index, Relation table, TsdbKeyColumns *key);
 
+/* Describe a column of a table for ranking its values. */
+extern void tsdb_key_column_describe(Form_pg_attribute att, TsdbKeyColumn *column);
+
+/* Is the rank's order that of the type, and not only good for equality? */
+static inline bool
+tsdb_key_rank_is_order(TsdbKeyRank rank)
+{
+	return rank == TSDB_RANK_SIGNED || rank == TSDB_RANK_UNSIGNED ||
+		rank == TSDB_RANK_FLOAT || rank == TSDB_RANK_NUMERIC;
+}
+
 extern uint32 tsdb_key_hash(TsdbKeyColumns *key, const Datum *values, const bool *nulls);
 
 /* The same of the columns that name a series. */

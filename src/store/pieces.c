@@ -310,69 +310,9 @@ tsdb_pieces_identify(HeapTuple tuple, Oid *storage, int *shard, uint64 *generati
 										  tuple->t_len - PIECE_OVERHEAD);
 }
 
-/*
- * Pieces that were read last.  The columns of a chunk lie in one piece or two and are asked
- * for one by one.  What a generation's stream consists of never changes; only damage could
- * be overlooked, hence not beyond the statement.
- */
-typedef struct KeptPiece
-{
-	Oid			storage;
-	uint64		generation;
-	uint32		number;
-	uint32		bytes;			/* 0: none */
-	char		data[PIECE_MAX_DATA];
-} KeptPiece;
-
-static KeptPiece kept[2];
-static int	kept_next = 0;		/* to be replaced */
-static TimestampTz kept_in = 0; /* statement */
-
-/* As find_piece(), out of those that are kept if it is one of them. */
-static const char *
-find_kept_piece(TsdbStorage *storage, Relation rel, const PieceSearch *search,
-				uint32 from, uint32 length, char *dst)
-{
-	KeptPiece  *piece = &kept[kept_next];
-	bool		found = false;
-
-	if (kept_in != GetCurrentStatementStartTimestamp())
-		kept[0].bytes = kept[1].bytes = 0;
-	kept_in = GetCurrentStatementStartTimestamp();
-	for (int i = 0; i < lengthof(kept) && !found; i++)
-	{
-		found = kept[i].bytes == search->bytes && kept[i].number == search->number &&
-			kept[i].generation == search->generation && kept[i].storage == storage->identity;
-		if (found)
-			piece = &kept[i];
-	}
-	if (!found)
-	{
-		const char *fault;
-
-		piece->bytes = 0;
-		fault = find_piece(storage, rel, search, 0, search->bytes, piece->data);
-		if (fault != NULL)
-			return fault;
-		piece->storage = storage->identity;
-		piece->generation = search->generation;
-		piece->number = search->number;
-		piece->bytes = search->bytes;
-		kept_next = 1 - kept_next;
-	}
-	memcpy(dst, piece->data + from, length);
-	return NULL;
-}
-
-/* Finds a piece, as find_piece() does. */
-typedef const char *(*PieceFinder) (TsdbStorage *storage, Relation rel,
-									const PieceSearch *search, uint32 from, uint32 length,
-									char *dst);
-
-static void
-read_stream(TsdbStorage *storage, int shard, uint64 generation, uint32 chunk,
-			const TsdbPieceList *list, uint32 offset, uint32 length, char *dst,
-			PieceFinder finder)
+void
+tsdb_pieces_read(TsdbStorage *storage, int shard, uint64 generation, uint32 chunk,
+				 const TsdbPieceList *list, uint32 offset, uint32 length, char *dst)
 {
 	Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
 	uint32		low = 0;
@@ -412,7 +352,7 @@ read_stream(TsdbStorage *storage, int shard, uint64 generation, uint32 chunk,
 		};
 		uint32		from = offset - list->refs[i].offset;
 		uint32		bytes = Min(length, search.bytes - from);
-		const char *fault = finder(storage, rel, &search, from, bytes, dst);
+		const char *fault = find_piece(storage, rel, &search, from, bytes, dst);
 
 		if (fault != NULL)
 			damaged(storage, shard, chunk, &list->refs[i].tid, fault);
@@ -420,21 +360,6 @@ read_stream(TsdbStorage *storage, int shard, uint64 generation, uint32 chunk,
 		dst += bytes;
 		length -= bytes;
 	}
-}
-
-void
-tsdb_pieces_read(TsdbStorage *storage, int shard, uint64 generation, uint32 chunk,
-				 const TsdbPieceList *list, uint32 offset, uint32 length, char *dst)
-{
-	read_stream(storage, shard, generation, chunk, list, offset, length, dst, find_piece);
-}
-
-void
-tsdb_pieces_read_column(TsdbStorage *storage, int shard, uint64 generation, uint32 chunk,
-						const TsdbPieceList *list, uint32 offset, uint32 length, char *dst)
-{
-	read_stream(storage, shard, generation, chunk, list, offset, length, dst,
-				find_kept_piece);
 }
 
 uint32

@@ -56,12 +56,6 @@ extern void tsdb_pieces_read(TsdbStorage *storage, int shard, uint64 generation,
 							 uint32 chunk, const TsdbPieceList *list,
 							 uint32 offset, uint32 length, char *dst);
 
-/* The same of a chunk's own stream, column by column: pieces are found and verified once
- * in a statement for all columns that are read one after the other. */
-extern void tsdb_pieces_read_column(TsdbStorage *storage, int shard, uint64 generation,
-									uint32 chunk, const TsdbPieceList *list,
-									uint32 offset, uint32 length, char *dst);
-
 /*
  * Verify the list's piece i, also that the snapshot sees its tuple.  Returns
  * NULL, or what is wrong with it, as a phrase.

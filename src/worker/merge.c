@@ -289,7 +289,7 @@ add_rows(Relation rel, TsdbStorage *storage, TsdbChunkEntry *entry, const uint8 
 		 TsdbBatch *batch, TsdbRowArena *arena)
 {
 	TupleDesc	tupdesc = RelationGetDescr(rel);
-	TsdbChunkHandle handle = {storage, entry};
+	TsdbChunkHandle handle = {.storage = storage,.entry = entry};
 	TsdbChunkReader *reader = tsdb_directory_open_chunk(&handle, tupdesc);
 	Datum	   *values = palloc(Max(tupdesc->natts, 1) * sizeof(Datum));
 	bool	   *nulls = palloc(Max(tupdesc->natts, 1) * sizeof(bool));

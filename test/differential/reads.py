@@ -27,7 +27,7 @@ import psycopg2                                             # noqa: E402
 from server import (STAND_IN, Raw, Server, closing_line, create_extension, memory_directory,    # noqa: E402
                     note, remove_directory, work_directory)
 
-SHORTCUTS = ["tsdb.enable_scan", "tsdb.enable_aggregate", "tsdb.enable_in_list"]
+SHORTCUTS = ["tsdb.enable_scan", "tsdb.enable_aggregate", "tsdb.enable_in_list", "tsdb.enable_seek"]
 WORKERS = {"max_parallel_workers_per_gather": "2", "parallel_setup_cost": "0",
            "parallel_tuple_cost": "0", "min_parallel_table_scan_size": "0"}
 WAYS = {
@@ -35,6 +35,8 @@ WAYS = {
     **{"without " + name: {name: "off"} for name in SHORTCUTS},
     "without any": {name: "off" for name in SHORTCUTS},
     "in workers": WORKERS,
+    "in nested loops": {"enable_hashjoin": "off", "enable_mergejoin": "off"},
+    "with no memory": {"tsdb.directory_cache_size": "0"},
 }
 QUESTIONS = 30
 
@@ -145,9 +147,34 @@ def conditions(rng, more=()):
     return " WHERE " + " AND ".join(parts) if parts else ""
 
 
+def ordered(rng):
+    """A query whose answer depends on an order, but not on that of equal rows."""
+    kind = rng.randrange(5)
+    way = rng.choice(["", " DESC", " NULLS FIRST", " DESC NULLS LAST"])
+    column = rng.choice(["ts", "ts", "ts", "n", "v", "big", "local", "day", "r", "price", "tick", "device"])
+    limit = rng.choice([1, 2, 10, 300])
+    if kind == 0:
+        return (f"SELECT {column} FROM {{t}}{conditions(rng)} ORDER BY {column}{way} "
+                f"LIMIT {limit} OFFSET {rng.choice([0, 0, 7])}")
+    if kind == 1:
+        return (f"SELECT g, c.* FROM generate_series(-1, 5) g LEFT JOIN LATERAL (SELECT device, {column} "
+                f"FROM {{t}}{conditions(rng, ['device = g'])} ORDER BY {column}{way} LIMIT {limit}) c ON true")
+    if kind == 2:
+        return (f"SELECT DISTINCT ON (device) device, {column} FROM {{t}}{conditions(rng)} "
+                f"ORDER BY device{rng.choice(['', ' DESC'])}, {column}{way}")
+    if kind == 3:
+        return (f"SELECT tags.name, c.ts, c.n, c.v FROM tags JOIN {{t}} c ON c.device = tags.id AND c.n > tags.id * 100 "
+                f"WHERE tags.name < 'host{rng.randrange(6)}'")
+    return (f"SELECT o.at, c.ts FROM (SELECT '2024-10-26 20:00+00'::timestamptz + i * '37 min'::interval AS at "
+            f"FROM generate_series(0, 9) i) o LEFT JOIN LATERAL (SELECT ts FROM {{t}} "
+            f"WHERE ts <= o.at AND device = {rng.randrange(4)} ORDER BY ts DESC LIMIT 1) c ON true")
+
+
 def question(rng):
     """A query of table {t} whose answer is a set of rows."""
-    kind = rng.randrange(10)
+    kind = rng.randrange(13)
+    if kind >= 10:
+        return ordered(rng)
     chosen = rng.sample(AGGREGATES, rng.choice([1, 2, 4, 7]))
     aggregates = ", ".join(f"{text} AS a{i}" for i, text in enumerate(chosen))
     if kind == 0:

@@ -1,0 +1,99 @@
+/*
+ * chunk_list.h
+ *		The chunks that a snapshot sees, by the values of two columns.
+ *
+ * Values are taken in their rough order of 64 bits (store/key_columns.h), so a chunk takes
+ * some hundred bytes here, whatever it holds.  A range may be wider than the values are, never
+ * narrower.
+ */
+#ifndef TSDB_EXEC_CHUNK_LIST_H
+#define TSDB_EXEC_CHUNK_LIST_H
+
+#include "access/relscan.h"
+#include "store/box_tree.h"
+#include "store/directory_view.h"
+#include "store/key_columns.h"
+
+/*
+ * A chunk of several series has a wide range.  Who has read its seek column leaves the values here, and
+ * in the session's image of the directory, so that it need not be looked into again for others.
+ */
+typedef struct TsdbSeekValue
+{
+	uint64		rank;
+	int64		min_time;		/* of its rows, if times are known */
+	int64		max_time;
+} TsdbSeekValue;
+
+typedef struct TsdbSeekValues
+{
+	AttrNumber	attno;			/* of the seek column */
+	AttrNumber	time;			/* of the column of the times, or 0 */
+	uint16		count;
+	TsdbSeekValue values[FLEXIBLE_ARRAY_MEMBER];
+} TsdbSeekValues;
+
+#define TSDB_SEEK_VALUES_MAX	16
+
+typedef struct TsdbListedChunk
+{
+	uint32		chunk;
+	uint32		item;			/* its place in values[] of the list */
+	uint64		next;			/* no row comes earlier in the order of the result */
+} TsdbListedChunk;
+
+typedef struct TsdbChunkList
+{
+	MemoryContext memory;
+	const TsdbKeyColumn *seek;	/* or NULL */
+	const TsdbKeyColumn *order; /* or NULL: the order of chunks' numbers */
+	bool		descending;
+	bool		nulls_first;
+	int			count;
+	TsdbListedChunk *chunks;
+	TsdbListedChunk *ordered;	/* the same in order, once somebody wanted that */
+	TsdbKeyBox *boxes;			/* of the seek column */
+	TsdbSeekValues **values;	/* the same, if they are known; or NULL */
+	TsdbBoxTree *tree;
+	bool		all_times;		/* or else only chunks with times in this range are listed */
+	TsdbTimeRange times;
+} TsdbChunkList;
+
+/* Where a value comes in the result. */
+static inline uint64
+tsdb_chunk_list_place(const TsdbChunkList *list, uint64 rank)
+{
+	return list->descending ? ~rank : rank;
+}
+
+/*
+ * List what a scan finds in the directory, in the current context.  times may be NULL; chunks that
+ * were passed over by them are added to *passed.
+ */
+extern TsdbChunkList *tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
+											 const TsdbKeyColumn *order, bool descending,
+											 bool nulls_first, const TsdbTimeRange *times,
+											 uint64 *passed);
+extern void tsdb_chunk_list_free(TsdbChunkList *list);
+
+/* All of them, count of the list, in order. */
+extern TsdbListedChunk *tsdb_chunk_list_all(TsdbChunkList *list);
+
+/* Does it list all chunks that have times in that range (NULL: any)? */
+extern bool tsdb_chunk_list_covers(const TsdbChunkList *list, const TsdbTimeRange *times);
+
+/*
+ * Chunks that may have a value of that rank in the seek column, in order; palloc'd, count of them in
+ * *count.
+ */
+extern TsdbListedChunk *tsdb_chunk_list_seek(TsdbChunkList *list, uint64 rank, int *count);
+
+/*
+ * The chunk, of which the view shows the entry, has been read: remember its values in the seek column, which
+ * is one of its series key, if there are few.
+ */
+extern void tsdb_chunk_list_learn(TsdbChunkList *list, const TsdbListedChunk *chunk,
+								  TsdbDirectoryView *view, const TsdbSegments *segments,
+								  const TsdbColumn *column);
+
+#endif							/* TSDB_EXEC_CHUNK_LIST_H */

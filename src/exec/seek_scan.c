@@ -1,0 +1,912 @@
+/*
+ * seek_scan.c
+ *		Custom scan that goes to the chunks it needs: by order, and by key again and again.
+ *
+ * What has rows to give is a run: an open chunk, or rows of the row store.  Runs are in a heap
+ * by their next row; chunks that are not open yet are in order of the earliest row that
+ * they can have.  A chunk is opened when that may come before the first row of the
+ * heap.  Of a run the first row is looked for when it is opened, and the others are
+ * sorted when a second one is wanted: for the newest row of a series nothing is sorted.
+ */
+#include "postgres.h"
+
+#include "exec/seek_scan.h"
+
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "am/salvage.h"
+#include "am/scan.h"
+#include "exec/chunk_list.h"
+#include "exec/chunk_rows.h"
+#include "exec/number.h"
+#include "executor/executor.h"
+#include "lib/binaryheap.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "store/table_key.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/sortsupport.h"
+
+/* Rows of the row store, or of the whole table where that is read by rows. */
+typedef struct StoredRows
+{
+	MemoryContext memory;
+	uint32		count;
+	uint32		allocated;
+	ItemPointerData *tids;
+	TsdbColumn *columns;		/* as the scan's */
+	uint64	   *ranks;			/* of the seek column; NULL without one */
+	uint32	   *by_rank;		/* rows in order of rank, those without a value last */
+	uint32		nranked;		/* of these, that have a value */
+} StoredRows;
+
+typedef struct Run
+{
+	TsdbChunkRows rows;			/* of the row store: values[] only */
+	TsdbDirectoryView view;
+	bool		stored;			/* rows of the row store */
+	uint32		count;
+	uint32		next;
+	bool		sorted;			/* and not only that the first is the first */
+	uint32		allocated;
+	uint32	   *order;			/* row numbers */
+	struct Run *free;			/* the next one that is not in use */
+} Run;
+
+typedef struct SeekScan
+{
+	CustomScanState css;		/* must be first */
+	TsdbSeekPlan plan;
+	TsdbRowsScan by_columns;
+	TableScanDesc scan;			/* NULL before the first row */
+	bool		by_rows;		/* all rows of the table are in stored */
+	bool		ready;			/* began, or began again */
+	AttrNumber	time_column;	/* or 0 */
+	MemoryContext memory;		/* of what lives as long as the node */
+	TsdbKeyColumn seek;			/* as plan.seek says */
+	TsdbKeyColumn order;		/* the first of plan.order */
+	int			nkeys;
+	int		   *places;			/* of the columns to sort by, in by_columns.columns */
+	SortSupport keys;
+	bool		exact;			/* rows of equal rank are equal in order */
+
+	StoredRows *stored;			/* gathered once */
+	TsdbChunkList *list;		/* made once, as a rule */
+	TsdbListedChunk *chunks;	/* to be opened, in order */
+	int			nchunks;
+	int			next_chunk;
+	MemoryContext found_memory; /* of chunks[] that were sought */
+	binaryheap *runs;			/* if there is an order */
+	Run		   *run;			/* else the only one, or NULL */
+	Run		   *free;
+} SeekScan;
+
+/* ---- the plan ---- */
+
+List *
+tsdb_seek_plan_make(const TsdbSeekPlan *plan)
+{
+	return list_make5(plan->columns,
+					  list_make2_int(plan->seek, plan->constant),
+					  plan->order,
+					  list_make2(plan->operators, plan->collations),
+					  plan->nulls_first);
+}
+
+static void
+read_plan(List *private, TsdbSeekPlan *plan)
+{
+	List	   *numbers = lsecond(private);
+	List	   *oids = lfourth(private);
+
+	plan->columns = linitial(private);
+	plan->seek = linitial_int(numbers);
+	plan->constant = lsecond_int(numbers) != 0;
+	plan->order = lthird(private);
+	plan->operators = linitial(oids);
+	plan->collations = lsecond(oids);
+	plan->nulls_first = list_nth(private, 4);
+}
+
+/* ---- order ---- */
+
+static inline int
+compare_rows(SeekScan *state, const Run *a, uint32 row_a, const Run *b, uint32 row_b)
+{
+	for (int i = 0; i < state->nkeys; i++)
+	{
+		const TsdbColumn *left = a->rows.values[state->places[i]];
+		const TsdbColumn *right = b->rows.values[state->places[i]];
+		int			order = ApplySortComparator(left->values[row_a], left->nulls[row_a],
+												right->values[row_b], right->nulls[row_b],
+												&state->keys[i]);
+
+		if (order != 0)
+			return order;
+	}
+	return 0;
+}
+
+typedef struct SortContext
+{
+	SeekScan   *state;
+	const Run  *run;
+} SortContext;
+
+static int
+compare_in_run(const void *a, const void *b, void *arg)
+{
+	SortContext *context = arg;
+
+	return compare_rows(context->state, context->run, *(const uint32 *) a,
+						context->run, *(const uint32 *) b);
+}
+
+/* As a binary heap wants it: the run that comes first is the greatest. */
+static int
+compare_runs(Datum a, Datum b, void *arg)
+{
+	Run		   *left = (Run *) DatumGetPointer(a);
+	Run		   *right = (Run *) DatumGetPointer(b);
+
+	return -compare_rows(arg, left, left->order[left->next], right, right->order[right->next]);
+}
+
+static void
+reverse(uint32 *order, uint32 count)
+{
+	for (uint32 i = 0; i < count / 2; i++)
+	{
+		uint32		swap = order[i];
+
+		order[i] = order[count - 1 - i];
+		order[count - 1 - i] = swap;
+	}
+}
+
+/* Are a chunk's rows sorted by the only key, being one segment's? */
+static bool
+rises_by_time(const SeekScan *state, const Run *run)
+{
+	const TsdbChunkSummary *summary = run->rows.summary;
+	const TsdbSegments *segments;
+	uint32		i = 0;
+
+	if (run->stored || state->nkeys != 1 || summary->key.time != state->order.attno ||
+		summary->columns[summary->key.time - 1].nnulls > 0)
+		return false;
+	if (summary->nsegments == 1)
+		return true;
+	if (run->rows.reader == NULL)
+		return false;
+	segments = tsdb_chunk_reader_segments(run->rows.reader);
+	while (segments->rows[i + 1] <= run->order[0])
+		i++;
+	return run->order[run->count - 1] < segments->rows[i + 1];
+}
+
+/* Bring the first row to the front. */
+static void
+find_first(SeekScan *state, Run *run)
+{
+	uint32		first = 0;
+	uint32		row;
+
+	run->sorted = run->count == 1 || state->nkeys == 0;
+	if (run->sorted)
+		return;
+	if (rises_by_time(state, run))
+	{
+		if (state->keys[0].ssup_reverse)
+			reverse(run->order, run->count);
+		run->sorted = true;
+		return;
+	}
+	for (uint32 i = 1; i < run->count; i++)
+	{
+		if (compare_rows(state, run, run->order[i], run, run->order[first]) < 0)
+			first = i;
+	}
+	row = run->order[first];
+	memmove(&run->order[1], &run->order[0], first * sizeof(uint32));
+	run->order[0] = row;
+}
+
+/* Sort the rows after the first; most often they are, or the other way round. */
+static void
+sort_rest(SeekScan *state, Run *run)
+{
+	SortContext context = {state, run};
+	uint32	   *order = &run->order[1];
+	uint32		count = run->count - 1;
+	bool		rises = true;
+	bool		falls = true;
+
+	run->sorted = true;
+	for (uint32 i = 1; i < count && (rises || falls); i++)
+	{
+		int			compared = compare_rows(state, run, order[i - 1], run, order[i]);
+
+		rises = rises && compared <= 0;
+		falls = falls && compared >= 0;
+	}
+	if (rises)
+		return;
+	if (!falls)
+	{
+		qsort_arg(order, count, sizeof(uint32), compare_in_run, &context);
+		return;
+	}
+	reverse(order, count);
+}
+
+/* ---- runs ---- */
+
+static Run *
+get_run(SeekScan *state)
+{
+	Run		   *run = state->free;
+
+	if (run != NULL)
+		state->free = run->free;
+	else
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->memory);
+
+		run = palloc0(sizeof(Run));
+		tsdb_chunk_rows_init(&run->rows, &state->by_columns);
+		MemoryContextSwitchTo(old);
+	}
+	run->count = run->next = 0;
+	run->stored = false;
+	return run;
+}
+
+static void
+free_run(SeekScan *state, Run *run)
+{
+	tsdb_chunk_rows_close(&run->rows);
+	tsdb_directory_view_release(&run->view);
+	run->free = state->free;
+	state->free = run;
+}
+
+static void
+reserve(SeekScan *state, Run *run, uint32 count)
+{
+	if (run->allocated >= count)
+		return;
+	if (run->order != NULL)
+		pfree(run->order);
+	run->order = MemoryContextAllocHuge(state->memory, count * sizeof(uint32));
+	run->allocated = count;
+}
+
+/* Let a run with rows take part. */
+static void
+start_run(SeekScan *state, Run *run)
+{
+	if (run->count == 0)
+	{
+		free_run(state, run);
+		return;
+	}
+	find_first(state, run);
+	if (state->nkeys == 0)
+		state->run = run;
+	else
+		binaryheap_add(state->runs, PointerGetDatum(run));
+}
+
+/* ---- the row store ---- */
+
+static StoredRows *
+create_stored(SeekScan *state)
+{
+	MemoryContext memory = AllocSetContextCreate(state->memory, "tsdb row store rows",
+												 ALLOCSET_DEFAULT_SIZES);
+	StoredRows *stored = MemoryContextAllocZero(memory, sizeof(StoredRows));
+
+	stored->memory = memory;
+	stored->columns = MemoryContextAllocZero(memory, Max(state->by_columns.ncolumns, 1) *
+											 sizeof(TsdbColumn));
+	return stored;
+}
+
+static void *
+grow(void *array, Size bytes)
+{
+	return array == NULL ? palloc_extended(bytes, MCXT_ALLOC_HUGE) : repalloc_huge(array, bytes);
+}
+
+/* Keep the columns of the row in the slot; in the memory of the rows. */
+static void
+add_stored(SeekScan *state, StoredRows *stored, TupleTableSlot *slot)
+{
+	TupleDesc	tupdesc = slot->tts_tupleDescriptor;
+	uint32		row = stored->count++;
+
+	if (row == stored->allocated)
+	{
+		stored->allocated = Max(stored->allocated * 2, 64);
+		stored->tids = grow(stored->tids, stored->allocated * sizeof(ItemPointerData));
+		for (int i = 0; i < state->by_columns.ncolumns; i++)
+		{
+			TsdbColumn *column = &stored->columns[i];
+
+			column->values = grow(column->values, stored->allocated * sizeof(Datum));
+			column->nulls = grow(column->nulls, stored->allocated * sizeof(bool));
+		}
+	}
+	stored->tids[row] = slot->tts_tid;
+	for (int i = 0; i < state->by_columns.ncolumns; i++)
+	{
+		AttrNumber	attno = state->by_columns.columns[i];
+		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
+		TsdbColumn *column = &stored->columns[i];
+
+		column->values[row] = slot_getattr(slot, attno, &column->nulls[row]);
+		if (!column->nulls[row])
+			column->values[row] = datumCopy(column->values[row], att->attbyval, att->attlen);
+	}
+}
+
+static int
+place_of(const TsdbRowsScan *scan, AttrNumber attno)
+{
+	for (int i = 0; i < scan->ncolumns; i++)
+	{
+		if (scan->columns[i] == attno)
+			return i;
+	}
+	elog(ERROR, "column %d is not read by the scan", attno);
+}
+
+static int
+compare_ranks(const void *a, const void *b, void *arg)
+{
+	const uint64 *ranks = arg;
+	uint64		left = ranks[*(const uint32 *) a];
+	uint64		right = ranks[*(const uint32 *) b];
+
+	return left < right ? -1 : left > right;
+}
+
+/* Make the rows findable by their seek column. */
+static void
+rank_stored(SeekScan *state, StoredRows *stored)
+{
+	const TsdbColumn *column = &stored->columns[place_of(&state->by_columns, state->seek.attno)];
+
+	stored->ranks = palloc_extended(Max(stored->count, 1) * sizeof(uint64), MCXT_ALLOC_HUGE);
+	stored->by_rank = palloc_extended(Max(stored->count, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+	for (uint32 row = 0; row < stored->count; row++)
+	{
+		if (column->nulls[row])
+			continue;
+		stored->ranks[row] = tsdb_key_rank(&state->seek, column->values[row]);
+		stored->by_rank[stored->nranked++] = row;
+	}
+	qsort_arg(stored->by_rank, stored->nranked, sizeof(uint32), compare_ranks, stored->ranks);
+}
+
+/*
+ * Gather the rows of the row store; all rows of the table if chunks may be damaged, since that is
+ * handled where a table is read by rows.  Conditions without parameters are checked here: most rows
+ * need not be kept.
+ */
+static StoredRows *
+gather_stored(SeekScan *state)
+{
+	ScanState  *node = &state->css.ss;
+	TupleTableSlot *slot = node->ss_ScanTupleSlot;
+	ExprContext *context = node->ps.ps_ExprContext;
+	StoredRows *stored = create_stored(state);
+	MemoryContext old;
+
+	context->ecxt_scantuple = slot;
+	while (state->by_rows ? table_scan_getnextslot(state->scan, ForwardScanDirection, slot) :
+		   tsdb_scan_next_row_store_row(state->scan, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!state->by_rows)
+			state->by_columns.counts[TSDB_COUNT_ROW_STORE]++;
+		ResetExprContext(context);
+		if (state->plan.constant && !ExecQual(node->ps.qual, context))
+		{
+			InstrCountFiltered1(node, 1);
+			continue;
+		}
+		old = MemoryContextSwitchTo(stored->memory);
+		add_stored(state, stored, slot);
+		MemoryContextSwitchTo(old);
+	}
+	ResetExprContext(context);
+	ExecClearTuple(slot);
+	if (state->plan.seek != 0)
+	{
+		old = MemoryContextSwitchTo(stored->memory);
+		rank_stored(state, stored);
+		MemoryContextSwitchTo(old);
+	}
+	return stored;
+}
+
+/* The first of the ranked rows whose rank is not below. */
+static uint32
+first_ranked(const StoredRows *stored, uint64 rank)
+{
+	uint32		low = 0;
+	uint32		high = stored->nranked;
+
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (stored->ranks[stored->by_rank[middle]] < rank)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Let rows of the row store take part: all, or those of a rank. */
+static void
+start_stored(SeekScan *state, const uint64 *rank)
+{
+	StoredRows *stored = state->stored;
+	Run		   *run;
+	uint32		first = 0;
+	uint32		end = stored->count;
+
+	if (rank != NULL)
+	{
+		first = first_ranked(stored, *rank);
+		for (end = first; end < stored->nranked; end++)
+		{
+			if (stored->ranks[stored->by_rank[end]] != *rank)
+				break;
+		}
+	}
+	if (first == end)
+		return;
+	run = get_run(state);
+	run->stored = true;
+	reserve(state, run, end - first);
+	for (int i = 0; i < state->by_columns.ncolumns; i++)
+		run->rows.values[i] = &stored->columns[i];
+	for (uint32 i = first; i < end; i++)
+		run->order[run->count++] = rank != NULL ? stored->by_rank[i] : i;
+	start_run(state, run);
+}
+
+/* ---- chunks ---- */
+
+/* What a chunk of several series that was read for its seek column has in it. */
+static void
+learn(SeekScan *state, Run *run, const TsdbListedChunk *chunk)
+{
+	const TsdbChunkSummary *summary = tsdb_directory_view_summary(&run->view, 0);
+
+	/* segments tell only if the column is one of the series key that the chunk was written with */
+	if (run->rows.reader == NULL || summary->nsegments == 1 ||
+		summary->nsegments > TSDB_SEEK_VALUES_MAX)
+		return;
+	for (int i = 0; i < summary->key.nseries; i++)
+	{
+		if (summary->key.series[i] == state->seek.attno)
+			tsdb_chunk_list_learn(state->list, chunk, &run->view,
+								  tsdb_chunk_reader_segments(run->rows.reader),
+								  tsdb_chunk_reader_column(run->rows.reader, state->seek.attno));
+	}
+}
+
+/* Open a chunk of the list, if it has rows for us. */
+static void
+open_chunk(SeekScan *state, const TsdbListedChunk *chunk)
+{
+	uint32		slot = chunk->chunk % TSDB_DIRECTORY_SLOTS;
+	Run		   *run = get_run(state);
+
+	tsdb_directory_view(&run->view, state->by_columns.storage,
+						chunk->chunk / TSDB_DIRECTORY_SLOTS, slot, slot + 1, NULL,
+						state->scan->rs_snapshot);
+	if (run->view.count == 1)
+	{
+		if (tsdb_chunk_rows_open(&run->rows, run->view.entries[0],
+								 tsdb_directory_view_summary(&run->view, 0)))
+		{
+			reserve(state, run, TSDB_CHUNK_ROWS);
+			for (uint32 row = 0; row < run->rows.nrows; row++)
+			{
+				if (run->rows.all_pass || run->rows.pass[row])
+					run->order[run->count++] = row;
+			}
+			for (int i = 0; i < state->nkeys; i++)
+				tsdb_chunk_rows_column(&run->rows, state->places[i]);
+		}
+		if (state->plan.seek != 0)
+			learn(state, run, chunk);
+	}
+	start_run(state, run);
+}
+
+/* Is the next chunk to be opened before a row is returned? */
+static bool
+is_due(SeekScan *state)
+{
+	Run		   *run;
+	const TsdbColumn *column;
+	uint32		row;
+	uint64		next;
+	uint64		place;
+
+	if (state->next_chunk == state->nchunks)
+		return false;
+	if (state->nkeys == 0)
+		return state->run == NULL;
+	if (binaryheap_empty(state->runs))
+		return true;
+	run = (Run *) DatumGetPointer(binaryheap_first(state->runs));
+	row = run->order[run->next];
+	column = run->rows.values[state->places[0]];
+	next = state->chunks[state->next_chunk].next;
+	if (column->nulls[row])
+		return !state->list->nulls_first || (next == 0 && !state->exact);
+	place = tsdb_chunk_list_place(state->list, tsdb_key_rank(&state->order,
+															 column->values[row]));
+	/* nulls first come before all that has a value, be its place the first one */
+	return state->exact && next > 0 ? next < place : next <= place;
+}
+
+/* ---- beginning ---- */
+
+static bool
+is_integer(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
+/* The rank of what the seek column must be equal to. */
+static bool
+get_rank(SeekScan *state, uint64 *rank)
+{
+	Datum		value;
+	Oid			type;
+
+	if (state->plan.seek == 0 ||
+		!tsdb_chunk_filter_equal(state->by_columns.filter, state->seek.attno, &value, &type))
+		return false;
+	if (is_integer(type) && is_integer(state->seek.type))
+	{
+		/* perhaps of another width; what does not fit is for statistics to rule out */
+		int64		number = tsdb_number_get_integer(type, value);
+
+		value = Int64GetDatum(number);
+		if (tsdb_key_integer(&state->seek, value) != number)
+			return false;
+	}
+	else if (type != state->seek.type &&
+			 !(type == TEXTOID && state->seek.type == VARCHAROID))
+		return false;
+	*rank = tsdb_key_rank(&state->seek, value);
+	return true;
+}
+
+/*
+ * List the chunks.  Only those of the times asked for at first; if a rescan asks for
+ * others, all of them.  A table that is read by rows has none.
+ */
+static void
+list_chunks(SeekScan *state)
+{
+	TsdbRowsScan *by_columns = &state->by_columns;
+	TsdbTimeRange times;
+	bool		timed = state->time_column != 0 &&
+		tsdb_chunk_filter_times(by_columns->filter, state->time_column, &times);
+	uint64		passed = 0;
+
+	if (state->list != NULL)
+	{
+		if (state->by_rows || tsdb_chunk_list_covers(state->list, timed ? &times : NULL))
+			return;
+		timed = false;
+		tsdb_chunk_list_free(state->list);
+		table_rescan(state->scan, NULL);
+		while (tsdb_scan_next_row_store_row(state->scan, state->css.ss.ss_ScanTupleSlot))
+			CHECK_FOR_INTERRUPTS();
+		by_columns->counts[TSDB_COUNT_CHUNKS] = 0;
+	}
+	state->list = tsdb_chunk_list_create(state->scan, state->plan.seek != 0 ? &state->seek : NULL,
+										 state->nkeys > 0 ? &state->order : NULL,
+										 state->nkeys > 0 && state->keys[0].ssup_reverse,
+										 state->nkeys > 0 && state->keys[0].ssup_nulls_first,
+										 timed ? &times : NULL, &passed);
+	by_columns->counts[TSDB_COUNT_CHUNKS] += state->list->count + passed;
+	by_columns->counts[TSDB_COUNT_PRUNED] += passed;
+	if (state->nkeys > 0)
+	{
+		/* all chunks and the row store */
+		if (state->runs != NULL)
+			binaryheap_free(state->runs);
+		state->runs = binaryheap_allocate(state->list->count + 1, compare_runs, state);
+	}
+}
+
+/* Start reading, at the first row or after a rescan. */
+static void
+get_ready(SeekScan *state)
+{
+	ScanState  *node = &state->css.ss;
+	TsdbRowsScan *by_columns = &state->by_columns;
+	uint64		rank;
+	bool		seeks;
+	MemoryContext old = MemoryContextSwitchTo(state->memory);
+
+	if (state->scan == NULL)
+	{
+		state->scan = table_beginscan(node->ss_currentRelation, node->ps.state->es_snapshot, 0,
+									  NULL);
+		by_columns->snapshot = state->scan->rs_snapshot;
+		by_columns->storage = tsdb_scan_storage(state->scan);
+		state->by_rows = tsdb_damaged_chunks != TSDB_DAMAGED_ERROR;
+	}
+	tsdb_chunk_filter_begin(by_columns->filter, node->ps.ps_ExprContext);
+	if (state->stored == NULL)
+		state->stored = gather_stored(state);
+	list_chunks(state);
+
+	MemoryContextReset(state->found_memory);
+	MemoryContextSwitchTo(state->found_memory);
+	seeks = get_rank(state, &rank);
+	state->nchunks = state->list->count;
+	state->chunks = seeks ? tsdb_chunk_list_seek(state->list, rank, &state->nchunks) :
+		tsdb_chunk_list_all(state->list);
+	state->next_chunk = 0;
+	MemoryContextSwitchTo(state->memory);
+	start_stored(state, seeks ? &rank : NULL);
+	state->ready = true;
+	MemoryContextSwitchTo(old);
+}
+
+/* ---- rows ---- */
+
+/* The run whose next row is the next of the scan; NULL at the end. */
+static Run *
+find_run(SeekScan *state)
+{
+	while (is_due(state))
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->found_memory);
+
+		CHECK_FOR_INTERRUPTS();
+		open_chunk(state, &state->chunks[state->next_chunk++]);
+		MemoryContextSwitchTo(old);
+	}
+	if (state->nkeys == 0)
+		return state->run;
+	return binaryheap_empty(state->runs) ? NULL :
+		(Run *) DatumGetPointer(binaryheap_first(state->runs));
+}
+
+/* Go on to the run's next row. */
+static void
+advance(SeekScan *state, Run *run)
+{
+	if (!run->sorted)
+		sort_rest(state, run);
+	run->next++;
+	if (run->next < run->count)
+	{
+		if (state->nkeys > 0)
+			binaryheap_replace_first(state->runs, PointerGetDatum(run));
+		return;
+	}
+	if (state->nkeys > 0)
+		binaryheap_remove_first(state->runs);
+	else
+		state->run = NULL;
+	free_run(state, run);
+}
+
+static TupleTableSlot *
+show_stored(const SeekScan *state, const Run *run, TupleTableSlot *slot, uint32 row)
+{
+	ExecClearTuple(slot);
+	for (int i = 0; i < state->by_columns.ncolumns; i++)
+		tsdb_chunk_rows_show_column(&run->rows, slot, i, row);
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tid = state->stored->tids[row];
+	slot->tts_tableOid = RelationGetRelid(state->css.ss.ss_currentRelation);
+	return slot;
+}
+
+/*
+ * The row that was returned last stays what it is until the next call, so its run is advanced
+ * then.
+ */
+static TupleTableSlot *
+next_row(ScanState *node)
+{
+	SeekScan   *state = (SeekScan *) node;
+	TupleTableSlot *slot = node->ss_ScanTupleSlot;
+	Run		   *run;
+	uint32		row;
+
+	if (!state->ready)
+	{
+		get_ready(state);
+		tsdb_chunk_rows_clear_slot(&state->by_columns, slot);
+	}
+	else
+	{
+		run = state->nkeys == 0 ? state->run : binaryheap_empty(state->runs) ? NULL :
+			(Run *) DatumGetPointer(binaryheap_first(state->runs));
+		if (run != NULL)
+			advance(state, run);
+	}
+	run = find_run(state);
+	if (run == NULL)
+		return ExecClearTuple(slot);
+	row = run->order[run->next];
+	if (run->stored)
+		return show_stored(state, run, slot, row);
+	pgstat_count_heap_getnext(node->ss_currentRelation);
+	return tsdb_chunk_rows_show(&run->rows, slot, row, run->next < TSDB_FEW_ROWS);
+}
+
+/* Whatever the scan leaves out, the node's conditions do, too. */
+static bool
+recheck_row(ScanState *node, TupleTableSlot *slot)
+{
+	return true;
+}
+
+static TupleTableSlot *
+exec_scan(CustomScanState *node)
+{
+	return ExecScan(&node->ss, next_row, recheck_row);
+}
+
+/* ---- the node ---- */
+
+static void
+begin_scan(CustomScanState *node, EState *estate, int eflags)
+{
+	SeekScan   *state = (SeekScan *) node;
+	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
+	Relation	rel = node->ss.ss_currentRelation;
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	TsdbSortKey key_columns;
+
+	/* as in a table scan */
+	ExecInitScanTupleSlot(estate, &node->ss, tupdesc, table_slot_callbacks(rel));
+	ExecAssignScanProjectionInfoWithVarno(&node->ss, plan->scan.scanrelid);
+	node->ss.ps.qual = ExecInitQual(plan->scan.plan.qual, &node->ss.ps);
+
+	state->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb seek scan",
+										  ALLOCSET_DEFAULT_SIZES);
+	state->found_memory = AllocSetContextCreate(state->memory, "tsdb chunks found",
+												ALLOCSET_DEFAULT_SIZES);
+	read_plan(plan->custom_private, &state->plan);
+	tsdb_rows_scan_init(&state->by_columns, &node->ss, state->plan.columns, plan->custom_exprs);
+	tsdb_table_key(rel, &key_columns);
+	state->time_column = key_columns.time;
+	if (state->plan.seek != 0)
+		tsdb_key_column_describe(TupleDescAttr(tupdesc, state->plan.seek - 1), &state->seek);
+	state->nkeys = list_length(state->plan.order);
+	state->places = palloc(Max(state->nkeys, 1) * sizeof(int));
+	state->keys = palloc0(Max(state->nkeys, 1) * sizeof(SortSupportData));
+	for (int i = 0; i < state->nkeys; i++)
+	{
+		SortSupport key = &state->keys[i];
+		AttrNumber	attno = (AttrNumber) list_nth_int(state->plan.order, i);
+
+		state->places[i] = place_of(&state->by_columns, attno);
+		key->ssup_cxt = CurrentMemoryContext;
+		key->ssup_collation = list_nth_oid(state->plan.collations, i);
+		key->ssup_nulls_first = list_nth_int(state->plan.nulls_first, i) != 0;
+		key->ssup_attno = attno;
+		PrepareSortSupportFromOrderingOp(list_nth_oid(state->plan.operators, i), key);
+	}
+	if (state->nkeys > 0)
+	{
+		tsdb_key_column_describe(TupleDescAttr(tupdesc, linitial_int(state->plan.order) - 1),
+								 &state->order);
+		state->exact = state->nkeys == 1 && state->order.rank != TSDB_RANK_NUMERIC;
+	}
+}
+
+/* Let go of all runs. */
+static void
+free_runs(SeekScan *state)
+{
+	if (state->run != NULL)
+		free_run(state, state->run);
+	state->run = NULL;
+	while (state->runs != NULL && !binaryheap_empty(state->runs))
+		free_run(state, (Run *) DatumGetPointer(binaryheap_remove_first(state->runs)));
+}
+
+static void
+end_scan(CustomScanState *node)
+{
+	SeekScan   *state = (SeekScan *) node;
+
+	free_runs(state);
+	if (state->scan != NULL)
+		table_endscan(state->scan);
+	MemoryContextDelete(state->memory);
+}
+
+static void
+rescan(CustomScanState *node)
+{
+	SeekScan   *state = (SeekScan *) node;
+
+	free_runs(state);
+	state->ready = false;
+	ExecScanReScan(&node->ss);
+}
+
+static void
+explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
+{
+	SeekScan   *state = (SeekScan *) node;
+	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
+	TupleDesc	tupdesc = RelationGetDescr(node->ss.ss_currentRelation);
+	List	   *keys = NIL;
+
+	for (int i = 0; i < state->nkeys; i++)
+	{
+		AttrNumber	attno = (AttrNumber) list_nth_int(state->plan.order, i);
+		bool		nulls_first = state->keys[i].ssup_nulls_first;
+		const char *name = quote_identifier(NameStr(TupleDescAttr(tupdesc, attno - 1)->attname));
+
+		keys = lappend(keys, psprintf("%s%s%s", name, state->keys[i].ssup_reverse ? " DESC" : "",
+									  nulls_first == state->keys[i].ssup_reverse ? "" :
+									  nulls_first ? " NULLS FIRST" : " NULLS LAST"));
+	}
+	if (keys != NIL)
+		ExplainPropertyList("Order", keys, es);
+	if (state->plan.seek != 0)
+		ExplainPropertyText("Seek Column",
+							quote_identifier(NameStr(TupleDescAttr(tupdesc,
+																   state->plan.seek - 1)->attname)),
+							es);
+	tsdb_rows_scan_explain(&state->by_columns, &node->ss, plan->custom_exprs, ancestors, es);
+}
+
+static const CustomExecMethods exec_methods = {
+	.CustomName = "tsdb seek",
+	.BeginCustomScan = begin_scan,
+	.ExecCustomScan = exec_scan,
+	.EndCustomScan = end_scan,
+	.ReScanCustomScan = rescan,
+	.ExplainCustomScan = explain_scan
+};
+
+static Node *
+create_state(CustomScan *plan)
+{
+	SeekScan   *state = palloc0(sizeof(SeekScan));
+
+	NodeSetTag(state, T_CustomScanState);
+	state->css.methods = &exec_methods;
+	return (Node *) state;
+}
+
+const CustomScanMethods tsdb_seek_scan_methods = {
+	.CustomName = "tsdb seek",
+	.CreateCustomScanState = create_state
+};
+
+void
+tsdb_seek_scan_init(void)
+{
+	RegisterCustomScanMethods(&tsdb_seek_scan_methods);
+}
