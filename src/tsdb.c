@@ -23,6 +23,7 @@
 #include "parser/analyze.h"
 #include "plan/aggregate_path.h"
 #include "plan/bitmap_guard.h"
+#include "plan/distinct_path.h"
 #include "plan/gapfill_path.h"
 #include "plan/in_list.h"
 #include "plan/key_arbiter.h"
@@ -221,7 +222,7 @@ define_settings(void)
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("tsdb.enable_seek",
 							 "Enables the planner's use of scans that go to the chunks they need, by order or by series.",
-							 "For ORDER BY with LIMIT, nested loops, and subqueries that are run for each row.",
+							 "For ORDER BY with LIMIT, DISTINCT ON, nested loops, and subqueries that are run for each row.",
 							 &tsdb_enable_seek, true,
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("tsdb.enable_aggregate",
@@ -250,6 +251,7 @@ _PG_init(void)
 	tsdb_salvage_plan_init();
 	tsdb_scan_path_init();
 	tsdb_aggregate_path_init();
+	tsdb_distinct_path_init();
 	tsdb_in_list_init();
 	tsdb_progress_init();
 	tsdb_worker_init();

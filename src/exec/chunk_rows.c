@@ -161,7 +161,7 @@ tsdb_chunk_rows_show(TsdbChunkRows *rows, TupleTableSlot *slot, uint32 row, bool
 
 		if (few && rows->values[i] == NULL)
 			slot->tts_values[attno - 1] =
-				tsdb_chunk_reader_value(get_reader(rows), attno, row,
+				tsdb_chunk_reader_value(tsdb_chunk_rows_reader(rows), attno, row,
 										&slot->tts_isnull[attno - 1]);
 		else
 		{

@@ -160,9 +160,8 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const ScanCost *scan, int workers)
 	return custom;
 }
 
-/* The table of a relation that can be scanned so, opened; or NULL. */
-static Relation
-open_table(PlannerInfo *root, RelOptInfo *rel)
+Relation
+tsdb_scan_path_open_table(PlannerInfo *root, RelOptInfo *rel)
 {
 	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
 	Relation	table;
@@ -223,7 +222,7 @@ tsdb_scan_path_workers(const RelOptInfo *rel)
 Path *
 tsdb_scan_path_for_batches(PlannerInfo *root, RelOptInfo *rel, int workers)
 {
-	Relation	table = open_table(root, rel);
+	Relation	table = tsdb_scan_path_open_table(root, rel);
 	ScanCost	scan;
 	ListCell   *lc;
 	Path	   *path;
@@ -280,7 +279,7 @@ rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte
 
 	if (previous_hook != NULL)
 		previous_hook(root, rel, relid, rte);
-	table = open_table(root, rel);
+	table = tsdb_scan_path_open_table(root, rel);
 	if (table == NULL)
 		return;
 	estimate(root, rel, table, &scan);

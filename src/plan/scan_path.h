@@ -6,6 +6,7 @@
 #define TSDB_PLAN_SCAN_PATH_H
 
 #include "nodes/pathnodes.h"
+#include "utils/rel.h"
 
 extern bool tsdb_enable_scan;	/* setting */
 
@@ -15,6 +16,9 @@ extern bool tsdb_enable_scan;	/* setting */
  * NULL if there is none.
  */
 extern Path *tsdb_scan_path_for_batches(PlannerInfo *root, RelOptInfo *rel, int workers);
+
+/* The table of a relation that can be scanned by columns, opened; or NULL. */
+extern Relation tsdb_scan_path_open_table(PlannerInfo *root, RelOptInfo *rel);
 
 /* Workers that the server found right for scanning the relation, 0 for none. */
 extern int	tsdb_scan_path_workers(const RelOptInfo *rel);

@@ -87,6 +87,28 @@ SELECT query, same(query) FROM (VALUES
 	('SELECT max(n) FROM %t WHERE device = 2 AND ts < ''2024-01-01 05:00'''))
 	AS queries(query);
 
+-- the first row of each series
+SELECT plan('SELECT DISTINCT ON (device) * FROM t ORDER BY device, ts DESC');
+SELECT query, same(query) FROM (VALUES
+	('select distinct on (device) * from %t order by device, ts desc nulls last, n'),
+	('select distinct on (device) device, ts from %t order by device, ts desc'),
+	('select distinct on (device) device, ts from %t order by device, ts'),
+	('select distinct on (device) device, ts from %t order by device desc, ts'),
+	('select distinct on (device) device, v from %t order by device desc, v desc'),
+	('select distinct on (device) device, v from %t order by device desc, v'),
+	('select distinct on (device) device, v, n from %t order by device desc, v nulls first, n'),
+	('select distinct on (device) device, v, n from %t order by device desc, v desc nulls last, n'),
+	('select distinct on (device, label) device, label, v, n from %t order by device, label, ts desc, n'),
+	('select distinct on (label) device, label, v, n from %t order by label, ts desc, n'),
+	('select distinct on (device) * from %t where v > 50 order by device, ts desc nulls last, n'),
+	('select distinct on (device) * from %t where v > 50 and n % 3 = 1 order by device, ts desc nulls last, n'),
+	('select distinct on (device) * from %t where ts < ''2024-01-01 05:00'' order by device, ts desc nulls last, n'),
+	('select distinct on (device) * from %t where ts > ''2024-01-01 05:00'' order by device, ts, n'),
+	('select distinct on (device) * from %t where device = 3 order by device, ts, n'),
+	('select distinct on (device) device + 1, ts from %t order by device, ts desc, n limit 3'),
+	('select d.id, x.* from devices d, lateral (select distinct on (device) * from %t where n > d.id * 1000 order by device, ts desc, n) x order by d.id, device'))
+	AS queries(query);
+
 -- by series, for each row of something else
 SELECT plan('SELECT * FROM devices d, LATERAL (SELECT * FROM t WHERE device = d.id ORDER BY ts DESC LIMIT 1) l');
 SELECT plan('SELECT * FROM devices d, LATERAL (SELECT count(*) FROM t WHERE device = d.id AND n % 2 = 0) l');
