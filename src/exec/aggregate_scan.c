@@ -78,6 +78,7 @@ typedef struct AggregateScan
 	struct groups_hash *groups; /* NULL before the first */
 	KeyGroup   *last;			/* of the run before */
 	bool		returning;
+	bool		begun;
 	bool		at_end;			/* of the child */
 	uint32		next;			/* slot of the hash table to return */
 	MemoryContext row_memory;	/* of the row that is returned */
@@ -239,7 +240,6 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 		else
 			add_key(state, plan, expr, place);
 	}
-	tsdb_aggregate_input_begin_scan(state->input);
 
 	/* expressions of keys see one column in a row of the table */
 	state->context = CreateExprContext(estate);
@@ -274,7 +274,7 @@ rescan(CustomScanState *node)
 		UpdateChangedParamSet(&state->scan->ss.ps, node->ss.ps.chgParam);
 	ExecReScan(&state->scan->ss.ps);
 	ExecScanReScan(&node->ss);
-	tsdb_aggregate_input_begin_scan(state->input);
+	state->begun = false;
 }
 
 /* ---- aggregating ---- */
@@ -331,6 +331,10 @@ aggregate(AggregateScan *state)
 {
 	TsdbBatch	batch;
 
+	/* not before: subqueries of the node are known only now */
+	if (!state->begun)
+		tsdb_aggregate_input_begin_scan(state->input);
+	state->begun = true;
 	while (!state->at_end && MemoryContextMemAllocated(state->memory, true) < get_hash_memory_limit())
 	{
 		if (tsdb_table_scan_next_batch(state->scan, &batch))

@@ -19,29 +19,16 @@
 #include "exec/chunk_list.h"
 #include "exec/chunk_rows.h"
 #include "exec/number.h"
+#include "exec/stored_rows.h"
 #include "executor/executor.h"
 #include "lib/binaryheap.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "store/table_key.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/sortsupport.h"
-
-/* Rows of the row store, or of the whole table where that is read by rows. */
-typedef struct StoredRows
-{
-	MemoryContext memory;
-	uint32		count;
-	uint32		allocated;
-	ItemPointerData *tids;
-	TsdbColumn *columns;		/* as the scan's */
-	uint64	   *ranks;			/* of the seek column; NULL without one */
-	uint32	   *by_rank;		/* rows in order of rank, those without a value last */
-	uint32		nranked;		/* of these, that have a value */
-} StoredRows;
 
 typedef struct Run
 {
@@ -73,7 +60,7 @@ typedef struct SeekScan
 	SortSupport keys;
 	bool		exact;			/* rows of equal rank are equal in order */
 
-	StoredRows *stored;			/* gathered once */
+	TsdbStoredRows *stored;		/* of the row store, or all if by_rows; gathered once */
 	TsdbChunkList *list;		/* made once, as a rule */
 	TsdbListedChunk *chunks;	/* to be opened, in order */
 	int			nchunks;
@@ -82,6 +69,9 @@ typedef struct SeekScan
 	binaryheap *runs;			/* if there is an order */
 	Run		   *run;			/* else the only one, or NULL */
 	Run		   *free;
+
+	TsdbStoredRows *past;		/* what was returned, if the scan may go back; or NULL */
+	uint32		position;		/* 0: before the first row, 1: on it … */
 } SeekScan;
 
 /* ---- the plan ---- */
@@ -303,57 +293,6 @@ start_run(SeekScan *state, Run *run)
 
 /* ---- the row store ---- */
 
-static StoredRows *
-create_stored(SeekScan *state)
-{
-	MemoryContext memory = AllocSetContextCreate(state->memory, "tsdb row store rows",
-												 ALLOCSET_DEFAULT_SIZES);
-	StoredRows *stored = MemoryContextAllocZero(memory, sizeof(StoredRows));
-
-	stored->memory = memory;
-	stored->columns = MemoryContextAllocZero(memory, Max(state->by_columns.ncolumns, 1) *
-											 sizeof(TsdbColumn));
-	return stored;
-}
-
-static void *
-grow(void *array, Size bytes)
-{
-	return array == NULL ? palloc_extended(bytes, MCXT_ALLOC_HUGE) : repalloc_huge(array, bytes);
-}
-
-/* Keep the columns of the row in the slot; in the memory of the rows. */
-static void
-add_stored(SeekScan *state, StoredRows *stored, TupleTableSlot *slot)
-{
-	TupleDesc	tupdesc = slot->tts_tupleDescriptor;
-	uint32		row = stored->count++;
-
-	if (row == stored->allocated)
-	{
-		stored->allocated = Max(stored->allocated * 2, 64);
-		stored->tids = grow(stored->tids, stored->allocated * sizeof(ItemPointerData));
-		for (int i = 0; i < state->by_columns.ncolumns; i++)
-		{
-			TsdbColumn *column = &stored->columns[i];
-
-			column->values = grow(column->values, stored->allocated * sizeof(Datum));
-			column->nulls = grow(column->nulls, stored->allocated * sizeof(bool));
-		}
-	}
-	stored->tids[row] = slot->tts_tid;
-	for (int i = 0; i < state->by_columns.ncolumns; i++)
-	{
-		AttrNumber	attno = state->by_columns.columns[i];
-		Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
-		TsdbColumn *column = &stored->columns[i];
-
-		column->values[row] = slot_getattr(slot, attno, &column->nulls[row]);
-		if (!column->nulls[row])
-			column->values[row] = datumCopy(column->values[row], att->attbyval, att->attlen);
-	}
-}
-
 static int
 place_of(const TsdbRowsScan *scan, AttrNumber attno)
 {
@@ -365,47 +304,18 @@ place_of(const TsdbRowsScan *scan, AttrNumber attno)
 	elog(ERROR, "column %d is not read by the scan", attno);
 }
 
-static int
-compare_ranks(const void *a, const void *b, void *arg)
-{
-	const uint64 *ranks = arg;
-	uint64		left = ranks[*(const uint32 *) a];
-	uint64		right = ranks[*(const uint32 *) b];
-
-	return left < right ? -1 : left > right;
-}
-
-/* Make the rows findable by their seek column. */
-static void
-rank_stored(SeekScan *state, StoredRows *stored)
-{
-	const TsdbColumn *column = &stored->columns[place_of(&state->by_columns, state->seek.attno)];
-
-	stored->ranks = palloc_extended(Max(stored->count, 1) * sizeof(uint64), MCXT_ALLOC_HUGE);
-	stored->by_rank = palloc_extended(Max(stored->count, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
-	for (uint32 row = 0; row < stored->count; row++)
-	{
-		if (column->nulls[row])
-			continue;
-		stored->ranks[row] = tsdb_key_rank(&state->seek, column->values[row]);
-		stored->by_rank[stored->nranked++] = row;
-	}
-	qsort_arg(stored->by_rank, stored->nranked, sizeof(uint32), compare_ranks, stored->ranks);
-}
-
 /*
  * Gather the rows of the row store; all rows of the table if chunks may be damaged, since that is
  * handled where a table is read by rows.  Conditions without parameters are checked here: most rows
  * need not be kept.
  */
-static StoredRows *
+static TsdbStoredRows *
 gather_stored(SeekScan *state)
 {
 	ScanState  *node = &state->css.ss;
 	TupleTableSlot *slot = node->ss_ScanTupleSlot;
 	ExprContext *context = node->ps.ps_ExprContext;
-	StoredRows *stored = create_stored(state);
-	MemoryContext old;
+	TsdbStoredRows *stored = tsdb_stored_rows_create(&state->by_columns);
 
 	context->ecxt_scantuple = slot;
 	while (state->by_rows ? table_scan_getnextslot(state->scan, ForwardScanDirection, slot) :
@@ -420,58 +330,27 @@ gather_stored(SeekScan *state)
 			InstrCountFiltered1(node, 1);
 			continue;
 		}
-		old = MemoryContextSwitchTo(stored->memory);
-		add_stored(state, stored, slot);
-		MemoryContextSwitchTo(old);
+		tsdb_stored_rows_add(stored, slot);
 	}
 	ResetExprContext(context);
 	ExecClearTuple(slot);
 	if (state->plan.seek != 0)
-	{
-		old = MemoryContextSwitchTo(stored->memory);
-		rank_stored(state, stored);
-		MemoryContextSwitchTo(old);
-	}
+		tsdb_stored_rows_rank(stored, &state->seek,
+							  place_of(&state->by_columns, state->seek.attno));
 	return stored;
-}
-
-/* The first of the ranked rows whose rank is not below. */
-static uint32
-first_ranked(const StoredRows *stored, uint64 rank)
-{
-	uint32		low = 0;
-	uint32		high = stored->nranked;
-
-	while (low < high)
-	{
-		uint32		middle = low + (high - low) / 2;
-
-		if (stored->ranks[stored->by_rank[middle]] < rank)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
 }
 
 /* Let rows of the row store take part: all, or those of a rank. */
 static void
 start_stored(SeekScan *state, const uint64 *rank)
 {
-	StoredRows *stored = state->stored;
+	const TsdbStoredRows *stored = state->stored;
 	Run		   *run;
 	uint32		first = 0;
 	uint32		end = stored->count;
 
 	if (rank != NULL)
-	{
-		first = first_ranked(stored, *rank);
-		for (end = first; end < stored->nranked; end++)
-		{
-			if (stored->ranks[stored->by_rank[end]] != *rank)
-				break;
-		}
-	}
+		tsdb_stored_rows_find(stored, *rank, &first, &end);
 	if (first == end)
 		return;
 	run = get_run(state);
@@ -675,6 +554,15 @@ get_ready(SeekScan *state)
 
 /* ---- rows ---- */
 
+static Run *
+first_run(const SeekScan *state)
+{
+	if (state->nkeys == 0)
+		return state->run;
+	return binaryheap_empty(state->runs) ? NULL :
+		(Run *) DatumGetPointer(binaryheap_first(state->runs));
+}
+
 /* The run whose next row is the next of the scan; NULL at the end. */
 static Run *
 find_run(SeekScan *state)
@@ -687,10 +575,7 @@ find_run(SeekScan *state)
 		open_chunk(state, &state->chunks[state->next_chunk++]);
 		MemoryContextSwitchTo(old);
 	}
-	if (state->nkeys == 0)
-		return state->run;
-	return binaryheap_empty(state->runs) ? NULL :
-		(Run *) DatumGetPointer(binaryheap_first(state->runs));
+	return first_run(state);
 }
 
 /* Go on to the run's next row. */
@@ -713,27 +598,13 @@ advance(SeekScan *state, Run *run)
 	free_run(state, run);
 }
 
-static TupleTableSlot *
-show_stored(const SeekScan *state, const Run *run, TupleTableSlot *slot, uint32 row)
-{
-	ExecClearTuple(slot);
-	for (int i = 0; i < state->by_columns.ncolumns; i++)
-		tsdb_chunk_rows_show_column(&run->rows, slot, i, row);
-	ExecStoreVirtualTuple(slot);
-	slot->tts_tid = state->stored->tids[row];
-	slot->tts_tableOid = RelationGetRelid(state->css.ss.ss_currentRelation);
-	return slot;
-}
-
 /*
  * The row that was returned last stays what it is until the next call, so its run is advanced
  * then.
  */
 static TupleTableSlot *
-next_row(ScanState *node)
+next_in_order(SeekScan *state, TupleTableSlot *slot)
 {
-	SeekScan   *state = (SeekScan *) node;
-	TupleTableSlot *slot = node->ss_ScanTupleSlot;
 	Run		   *run;
 	uint32		row;
 
@@ -744,8 +615,7 @@ next_row(ScanState *node)
 	}
 	else
 	{
-		run = state->nkeys == 0 ? state->run : binaryheap_empty(state->runs) ? NULL :
-			(Run *) DatumGetPointer(binaryheap_first(state->runs));
+		run = first_run(state);
 		if (run != NULL)
 			advance(state, run);
 	}
@@ -754,9 +624,37 @@ next_row(ScanState *node)
 		return ExecClearTuple(slot);
 	row = run->order[run->next];
 	if (run->stored)
-		return show_stored(state, run, slot, row);
-	pgstat_count_heap_getnext(node->ss_currentRelation);
+		return tsdb_stored_rows_show(state->stored, slot, row);
+	pgstat_count_heap_getnext(state->css.ss.ss_currentRelation);
 	return tsdb_chunk_rows_show(&run->rows, slot, row, run->next < TSDB_FEW_ROWS);
+}
+
+/* A cursor that may go back keeps what it has returned. */
+static TupleTableSlot *
+next_row(ScanState *node)
+{
+	SeekScan   *state = (SeekScan *) node;
+	TupleTableSlot *slot = node->ss_ScanTupleSlot;
+	TsdbStoredRows *past = state->past;
+
+	if (past == NULL)
+		return next_in_order(state, slot);
+	if (ScanDirectionIsBackward(node->ps.state->es_direction))
+	{
+		if (state->position > 0)
+			state->position--;
+		return state->position == 0 ? ExecClearTuple(slot) :
+			tsdb_stored_rows_show(past, slot, state->position - 1);
+	}
+	if (state->position < past->count)
+		return tsdb_stored_rows_show(past, slot, state->position++);
+	if (state->position == past->count + 1)
+		return ExecClearTuple(slot);
+	state->position++;
+	slot = next_in_order(state, slot);
+	if (!TupIsNull(slot))
+		tsdb_stored_rows_add(past, slot);
+	return slot;
 }
 
 /* Whatever the scan leaves out, the node's conditions do, too. */
@@ -813,6 +711,8 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 		key->ssup_attno = attno;
 		PrepareSortSupportFromOrderingOp(list_nth_oid(state->plan.operators, i), key);
 	}
+	if (eflags & EXEC_FLAG_BACKWARD)
+		state->past = tsdb_stored_rows_create(&state->by_columns);
 	if (state->nkeys > 0)
 	{
 		tsdb_key_column_describe(TupleDescAttr(tupdesc, linitial_int(state->plan.order) - 1),
@@ -850,6 +750,15 @@ rescan(CustomScanState *node)
 
 	free_runs(state);
 	state->ready = false;
+	if (state->past != NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->memory);
+
+		MemoryContextDelete(state->past->memory);
+		state->past = tsdb_stored_rows_create(&state->by_columns);
+		state->position = 0;
+		MemoryContextSwitchTo(old);
+	}
 	ExecScanReScan(&node->ss);
 }
 

@@ -141,7 +141,7 @@ make_path(const Seek *seek, const TsdbSeekPlan *plan, List *pathkeys, Relids out
 	path->param_info = get_baserel_parampathinfo(seek->root, rel, outer);
 	path->parallel_safe = rel->consider_parallel;
 	path->pathkeys = pathkeys;
-	custom->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	custom->flags = CUSTOMPATH_SUPPORT_PROJECTION | CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
 	custom->methods = &path_methods;
 	custom->custom_private = list_make1(copy);
 
