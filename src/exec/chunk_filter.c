@@ -422,6 +422,13 @@ compare_bytes(Datum a, Datum b)
 static int
 compare(FilterClause *clause, Datum stored, Datum value)
 {
+	if (clause->clause.lane == LANE_INTEGER)
+	{
+		int64		left = tsdb_number_get_integer(clause->clause.type, stored);
+		int64		right = tsdb_number_get_integer(clause->clause.argument_type, value);
+
+		return left < right ? -1 : left > right;
+	}
 	if (clause->clause.bytes)
 		return compare_bytes(stored, value);
 	return DatumGetInt32(FunctionCall2Coll(&clause->compare, clause->clause.collation, stored,
@@ -762,13 +769,33 @@ filter_segments(FilterClause *clause, TsdbChunkReader *reader, uint8 *pass)
 	}
 }
 
+/* Does the clause rule out segments of the chunk at hand, without a look at other columns? */
+static bool
+decides_segments(const TsdbChunkFilter *filter, const FilterClause *clause)
+{
+	return clause->armed && clause->match == TSDB_SOME_ROWS && decides_rows(clause) &&
+		has_segments_of(filter->summary, clause->clause.attno);
+}
+
 bool
 tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 nrows,
 					   uint8 *pass)
 {
+	/* what is of another series needs no further columns */
 	for (int i = 0; i < filter->count; i++)
 	{
 		FilterClause *clause = &filter->clauses[i];
+
+		if (!decides_segments(filter, clause))
+			continue;
+		filter_segments(clause, reader, pass);
+		if (memchr(pass, true, nrows) == NULL)
+			return false;
+	}
+	for (int i = 0; i < filter->count; i++)
+	{
+		FilterClause *clause = &filter->clauses[i];
+		bool		settled = decides_segments(filter, clause);
 
 		if (!clause->armed)
 		{
@@ -777,13 +804,9 @@ tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 
 			if (clause->match == TSDB_NO_ROW)
 				return false;
 		}
-		if (clause->match == TSDB_EVERY_ROW || !decides_rows(clause))
+		if (settled || clause->match == TSDB_EVERY_ROW || !decides_rows(clause))
 			continue;
-		if (has_segments_of(filter->summary, clause->clause.attno))
-			filter_segments(clause, reader, pass);
-		else
-			filter_rows(clause, tsdb_chunk_reader_column(reader, clause->clause.attno), nrows,
-						pass);
+		filter_rows(clause, tsdb_chunk_reader_column(reader, clause->clause.attno), nrows, pass);
 		if (memchr(pass, true, nrows) == NULL)
 			return false;
 	}
