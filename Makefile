@@ -4,6 +4,7 @@
 #   make demo, make demo-stop               see it work on real data in a private server
 #   make test, make test-long               every test, in private servers
 #   make lint                               rules of the source tree
+#   make bench-ring                         the ring against a textbook queue; a plot in build/bench/
 
 EXTENSION = tsdb
 EXTVERSION = 0.1.0
@@ -38,7 +39,7 @@ export PG_CONFIG
 
 .DEFAULT_GOAL := all
 
-.PHONY: demo demo-stop test test-long lint prove_installcheck
+.PHONY: demo demo-stop test test-long lint bench-ring prove_installcheck
 
 demo:
 	@scripts/demo
@@ -54,6 +55,9 @@ test-long:
 
 lint:
 	@scripts/lint
+
+bench-ring:
+	@bench/ring -p build/bench/ring.svg
 
 ifeq ($(PGXS),)
 
