@@ -38,7 +38,7 @@
 
 /* In units of a sequential page read: looking at a chunk's statistics, opening it, and
  * decoding a column of it. */
-#define CHUNK_COST		0.3
+#define CHUNK_COST		0.03
 #define OPEN_COST		1.0
 #define COLUMN_COST		0.3
 
