@@ -28,6 +28,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "worker/batch.h"
+#include "worker/grow.h"
 
 /* Rows of one INSERT that go straight to the row store before any is gathered. */
 #define ROWS_BEFORE		64
@@ -138,7 +139,7 @@ write_to_chunks(Load *load, Relation rel)
 	for (uint32 i = 0; i < load->count; i++)
 		tsdb_batch_add(load->batch, load->rows[i]);
 	tsdb_batch_shards(load->batch, shards);
-	storage = tsdb_storage_open_to_add(rel, shards);
+	storage = tsdb_grow_open(rel, shards);
 	if (storage != NULL)
 	{
 		tsdb_stop_point("load_before_write");
@@ -531,6 +532,7 @@ tsdb_direct_load_at_xact_end(void)
 	nloads = 0;
 	gathered = 0;
 	writing = false;
+	tsdb_grow_at_xact_end();
 }
 
 static void

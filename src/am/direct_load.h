@@ -40,13 +40,14 @@
  *
  *	 directory	heap's insertion.  Recycling sets line pointers free that were dead
  *				when it listed them; an insertion uses free ones only.
- *	 shards		are locked by who adds pieces, so that VACUUM does not cut an end that is
- *				being written.  Moving pieces to the front, and deleting ones that belong
+ *	 shards		VACUUM cuts their ends only if nobody holds the lock that who adds pieces
+ *				takes (tsdb_storage_open_to_add).  Moving pieces to the front, and deleting ones that belong
  *				to nobody, leaves pieces of transactions alone that ran when the
  *				directory was read.  Verification compares what one snapshot sees.
  *	 making		the storage, or a shard, is for one transaction at a time, under a
- *				lock (tsdb_storage_lock_growth) that a load never waits for: who does
- *				not get it puts his rows into the row store.
+ *				lock (tsdb_storage_lock_growth).  A worker makes what is missing, and
+ *				commits it at once (worker/grow.h).  If it cannot, a load does so itself,
+ *				or, if somebody else does, puts its rows into the row store.
  *	 key_note	and the map of chunks know of one writer at a time.  A table with any
  *				index is not loaded directly; and who builds one waits for all
  *				who began before it was there.

@@ -95,6 +95,7 @@ truncate_shards(TsdbStorage *storage, BufferAccessStrategy strategy)
 		Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_KNOWN);
 
 		if (rel != NULL && has_empty_end(rel, strategy) &&
+			tsdb_storage_lock_additions(storage->table) &&
 			ConditionalLockRelation(rel, AccessExclusiveLock))
 			truncate_end(rel, strategy);
 	}

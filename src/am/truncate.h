@@ -8,8 +8,9 @@
  * Nobody comes to such a page of a shard: pieces are read by the references in
  * directory tuples, and VACUUM would have kept a piece that somebody may still have
  * a reference to.  Only who scans the shard as a whole must be kept out, and he
- * locks it: so the lock on the shard itself is taken, if it is free, and queries
- * are not in its way, nor it in theirs, on a standby as well.
+ * locks it, and loads that add to it (am/direct_load.h), who have a lock for that on the
+ * table: both are taken, if they are free, and queries are not in their way, nor they
+ * in theirs, on a standby as well.
  *
  * Marks are found by an index, and a scan that has read an entry comes to the tuple
  * a moment later.  Who reads or writes marks locks them until his transaction

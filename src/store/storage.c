@@ -33,7 +33,11 @@
 
 #define DIRECTORY_NAME	"tsdb_directory_%u_%u"	/* tablespace, relfilenode */
 
-#define GROWTH_SUBID	1		/* tells the lock from others on the table's OID */
+/* These tell our locks from others on the table's OID, and from each other. */
+#define GROWTH_SUBID	1
+#define ADDING_SUBID	2
+
+#define STORAGE_RELATIONS	5	/* directory, marks, their indexes, moves */
 
 int			tsdb_shards = TSDB_SHARDS_DEFAULT;
 void		(*tsdb_storage_before_open) (Relation table) = NULL;
@@ -368,34 +372,39 @@ tsdb_storage_is_complete(TsdbStorage *storage)
 	return true;
 }
 
-TsdbStorage *
-tsdb_storage_open_to_add(Relation table, const bool *shards)
+bool
+tsdb_storage_lock_additions(Relation table)
 {
-	TsdbStorage *storage = tsdb_storage_open(table, RowExclusiveLock);
+	return ConditionalLockDatabaseObject(RelationRelationId, RelationGetRelid(table),
+										 ADDING_SUBID, AccessExclusiveLock);
+}
 
+TsdbStorage *
+tsdb_storage_open_to_add(Relation table, const bool *shards, bool make, int *made)
+{
+	TsdbStorage *storage;
+
+	LockDatabaseObject(RelationRelationId, RelationGetRelid(table), ADDING_SUBID,
+					   RowExclusiveLock);
+	storage = tsdb_storage_open(table, RowExclusiveLock);
 	if (storage == NULL)
 	{
-		if (!tsdb_storage_lock_growth(table, false))
+		if (!make || !tsdb_storage_lock_growth(table, false))
 			return NULL;
 		storage = tsdb_storage_open_or_create(table, RowExclusiveLock);
+		*made += STORAGE_RELATIONS;
 	}
 	for (int shard = 0; shard < TSDB_SHARDS_MAX; shard++)
 	{
-		Relation	rel;
-
-		if (!shards[shard])
+		if (!shards[shard] || tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS) != NULL)
 			continue;
-		rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
-		if (rel == NULL)
+		if (!make || !tsdb_storage_lock_growth(table, false))
 		{
-			if (!tsdb_storage_lock_growth(table, false))
-			{
-				tsdb_storage_close(storage);
-				return NULL;
-			}
-			rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_CREATE);
+			tsdb_storage_close(storage);
+			return NULL;
 		}
-		LockRelation(rel, RowExclusiveLock);
+		(void) tsdb_storage_shard(storage, shard, TSDB_SHARD_CREATE);
+		*made += 1;
 	}
 	return storage;
 }

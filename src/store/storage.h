@@ -78,11 +78,16 @@ extern bool tsdb_storage_is_complete(TsdbStorage *storage);
 
 /*
  * Open a table's storage for adding chunks of these shards (an array of
- * TSDB_SHARDS_MAX) beside other writers, with what is missing made.  Shards
- * are locked, lest VACUUM cut their ends.  NULL if something is missing, and
- * somebody else is making relations of this table.
+ * TSDB_SHARDS_MAX) beside other writers, and keep VACUUM from cutting the ends of
+ * shards meanwhile.  NULL if something is missing and make is not set, or somebody
+ * else is making relations of this table.  Takes the same few locks for however
+ * many shards, but for those that it makes, whose number is added to *made.
  */
-extern TsdbStorage *tsdb_storage_open_to_add(Relation table, const bool *shards);
+extern TsdbStorage *tsdb_storage_open_to_add(Relation table, const bool *shards, bool make,
+											 int *made);
+
+/* Keep those who add chunks away until the end of the transaction, if there are none. */
+extern bool tsdb_storage_lock_additions(Relation table);
 
 extern void tsdb_storage_close(TsdbStorage *storage);
 

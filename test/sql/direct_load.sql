@@ -279,6 +279,18 @@ SELECT tableoid::regclass::text, count(*) FROM part GROUP BY 1 ORDER BY 1;
 UPDATE part SET device = 1 WHERE device = 0;
 SELECT tableoid::regclass::text, count(*) FROM part GROUP BY 1 ORDER BY 1;
 
+-- many partitions: each takes a few locks, however many relations were made for it
+CREATE TABLE many (i int, v int) PARTITION BY LIST (i);
+SELECT format('CREATE TABLE many_%s PARTITION OF many FOR VALUES IN (%s) USING tsdb', i, i) FROM generate_series(0, 39) i \gexec
+SET tsdb.shards = 16;
+BEGIN;
+INSERT INTO many SELECT i % 40, i FROM generate_series(1, 40000) i;
+SELECT count(*) < 40 * 6 AS few FROM pg_locks WHERE pid = pg_backend_pid();
+COMMIT;
+SET tsdb.shards = 2;
+SELECT sum(chunk_rows) FROM tsdb.tables WHERE "table"::text LIKE 'many%';
+SELECT count(*), sum(v) FROM many;
+
 -- temporary and unlogged tables
 CREATE TEMP TABLE temp (LIKE h) USING tsdb;
 INSERT INTO temp SELECT * FROM h;

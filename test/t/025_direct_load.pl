@@ -82,6 +82,9 @@ cmp_ok($node->safe_psql('postgres', "SELECT $size"), '<=', 4 * $bytes + 4e6, 'th
 # two-phase commit, also of a load that makes the storage; others load meanwhile
 $node->safe_psql('postgres', "DROP TABLE m; $new; BEGIN; $load; PREPARE TRANSACTION 'a'");
 $node->safe_psql('postgres', $load);
+is($node->safe_psql('postgres', q(SELECT chunk_rows FROM tsdb.tables WHERE "table" = 'm'::regclass)),
+	20000, 'a load does not wait for another one, nor does it take another way')
+  unless tsdb_stand_in();
 $node->stop('immediate');
 $node->start;
 is($node->safe_psql('postgres', 'SELECT count(*) FROM m'), 20000, 'a prepared load is not yet seen');
