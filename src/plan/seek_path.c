@@ -289,7 +289,9 @@ pathkey_column(const Seek *seek, const PathKey *pathkey, Oid *operator, Oid *col
 		EquivalenceMember *member = lfirst(lc);
 		Var		   *var = (Var *) member->em_expr;
 
-		if (member->em_is_child || !IsA(var, Var) || var->varno != seek->rel->relid ||
+		/* of a partition, the member that stands for it */
+		if ((member->em_is_child && !bms_equal(member->em_relids, seek->rel->relids)) ||
+			!IsA(var, Var) || var->varno != seek->rel->relid ||
 			var->varattno <= 0 || var->varlevelsup != 0)
 			continue;
 		*operator = get_opfamily_member(pathkey->pk_opfamily, member->em_datatype,

@@ -151,6 +151,20 @@ EXECUTE latest(NULL, 2);
 EXECUTE latest(4, 1);
 RESET plan_cache_mode;
 
+-- partitions, of which some are heap tables
+CREATE TABLE parts (LIKE h) PARTITION BY RANGE (n);
+CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (MINVALUE) TO (10000) USING tsdb;
+CREATE TABLE parts_mid PARTITION OF parts FOR VALUES FROM (10000) TO (20000);
+CREATE TABLE parts_high PARTITION OF parts FOR VALUES FROM (20000) TO (MAXVALUE) USING tsdb;
+INSERT INTO parts SELECT * FROM h;
+SELECT tsdb.compact('parts_low') + tsdb.compact('parts_high') > 0 AS compacted;
+CREATE INDEX ON parts_mid (ts);
+ANALYZE parts;
+SELECT plan('SELECT * FROM parts ORDER BY ts LIMIT 3');
+SELECT (SELECT array_agg(q.n) FROM (SELECT n FROM parts ORDER BY ts, n LIMIT 500) q) = (SELECT array_agg(q.n) FROM (SELECT n FROM h ORDER BY ts, n LIMIT 500) q) AS same,
+	(SELECT array_agg(q.n) FROM (SELECT n FROM parts WHERE device = 4 ORDER BY ts DESC, n LIMIT 500) q) = (SELECT array_agg(q.n) FROM (SELECT n FROM h WHERE device = 4 ORDER BY ts DESC, n LIMIT 500) q) AS same_of_one;
+DROP TABLE parts;
+
 -- chunks that may be damaged are read as a table scan reads them
 PREPARE newest AS SELECT n FROM t ORDER BY ts DESC NULLS LAST, n LIMIT 2;
 EXECUTE newest;
