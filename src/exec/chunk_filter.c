@@ -8,63 +8,28 @@
 
 #include "access/nbtree.h"
 #include "catalog/pg_type.h"
+#include "exec/filter_clause.h"
 #include "exec/number.h"
 #include "executor/executor.h"
-#include "optimizer/clauses.h"
-#include "optimizer/optimizer.h"
 #include "utils/array.h"
 #include "utils/date.h"
 #include "utils/float.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
 
 /* Of a longer array only whether it is null counts. */
 #define ELEMENTS_MAX	100000
 
-typedef enum ClauseKind
-{
-	CLAUSE_COMPARE,
-	CLAUSE_ANY,					/* equal to an element of an array */
-	CLAUSE_IS_NULL,
-	CLAUSE_IS_NOT_NULL
-} ClauseKind;
-
-/* How decoded values are compared, row by row. */
-typedef enum Lane
-{
-	LANE_NONE,					/* they are not */
-	LANE_INTEGER,
-	LANE_FLOAT,
-	LANE_BYTES					/* equality only */
-} Lane;
-
-/* A clause taken apart. */
-typedef struct Clause
-{
-	ClauseKind	kind;
-	AttrNumber	attno;
-	Oid			type;			/* of the column, below domains */
-	int			strategy;		/* btree's, with the column on the left */
-	Oid			argument_type;	/* of an element, for an array */
-	Oid			compare;		/* support function: column, argument */
-	Oid			collation;
-	bool		bytes;			/* statistics are in order of bytes */
-	Lane		lane;
-	Expr	   *argument;
-} Clause;
-
 typedef struct FilterClause
 {
-	Clause		clause;
+	TsdbClause	clause;
 	FmgrInfo	compare;
 	ExprState  *argument;
 	bool		armed;			/* it is computed */
 	bool		never;			/* it is null: no row can match */
 	bool		always;			/* nothing is ruled out */
 	int			count;
-	Datum	   *values;			/* count of them; one of CLAUSE_COMPARE */
+	Datum	   *values;			/* count of them; one of TSDB_CLAUSE_COMPARE */
 	Datum		value;
 	int64	   *integers;		/* the same of an array of integers, in order */
 	TsdbChunkMatch match;		/* in the chunk at hand, by its statistics */
@@ -79,169 +44,12 @@ struct TsdbChunkFilter
 	MemoryContext memory;		/* of the arguments, reset when a scan begins */
 };
 
-/* ---- understanding clauses ---- */
-
-static Lane
-lane_of(Oid type)
-{
-	if (tsdb_number_is_integer(type))
-		return LANE_INTEGER;
-	return type == FLOAT4OID || type == FLOAT8OID ? LANE_FLOAT : LANE_NONE;
-}
-
-static bool
-is_integer(Oid type)
-{
-	return type == INT2OID || type == INT4OID || type == INT8OID;
-}
-
-/* Do both sides count the same thing, so that their numbers can be compared? */
-static Lane
-common_lane(Oid type, Oid argument_type)
-{
-	Lane		lane = lane_of(type);
-
-	if (lane == LANE_FLOAT)
-		return lane_of(argument_type) == LANE_FLOAT ? LANE_FLOAT : LANE_NONE;
-	return type == argument_type || (is_integer(type) && is_integer(argument_type)) ?
-		lane : LANE_NONE;
-}
-
-/* A column of the relation, perhaps seen as a type of the same representation. */
-static Var *
-column_of(Node *node, Index relid)
-{
-	Var		   *var;
-
-	if (IsA(node, RelabelType))
-		node = (Node *) ((RelabelType *) node)->arg;
-	var = (Var *) node;
-	return IsA(node, Var) && var->varno == relid && var->varattno > 0 &&
-		var->varlevelsup == 0 ? var : NULL;
-}
-
-/* Is it the same throughout the scan?  Columns of other relations will be parameters. */
-static bool
-is_known(Node *node, Index relid)
-{
-	return !bms_is_member(relid, pull_varnos(NULL, node)) &&
-		!contain_volatile_functions(node) && !contain_subplans(node);
-}
-
-/* Statistics of strings are in order of bytes: what compares so? */
-static bool
-takes_bytes(Clause *clause)
-{
-	switch (clause->type)
-	{
-		case BYTEAOID:
-			return clause->argument_type == BYTEAOID;
-		case TEXTOID:
-		case VARCHAROID:
-			return clause->strategy == BTEqualStrategyNumber &&
-				clause->argument_type == TEXTOID && OidIsValid(clause->collation) &&
-				get_collation_isdeterministic(clause->collation);
-		default:
-			return false;
-	}
-}
-
-static bool
-is_string(Oid type)
-{
-	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID || type == NAMEOID;
-}
-
-/* Look up the operator, whose left side is the column. */
-static bool
-understand_operator(Clause *clause, Oid operator)
-{
-	TypeCacheEntry *cache = lookup_type_cache(clause->type, TYPECACHE_BTREE_OPFAMILY);
-	Oid			left;
-	Oid			right;
-
-	if (!OidIsValid(operator) || !OidIsValid(cache->btree_opf) ||
-		!op_in_opfamily(operator, cache->btree_opf))
-		return false;
-	get_op_opfamily_properties(operator, cache->btree_opf, false, &clause->strategy, &left,
-							   &right);
-	clause->argument_type = right;
-
-	/* where clocks are put forward, later local times may be earlier instants */
-	if (right == TIMESTAMPTZOID && clause->type != TIMESTAMPTZOID)
-		return false;
-	clause->compare = get_opfamily_proc(cache->btree_opf, left, right, BTORDER_PROC);
-	clause->lane = common_lane(clause->type, right);
-	clause->bytes = takes_bytes(clause);
-	if (clause->bytes && clause->strategy == BTEqualStrategyNumber)
-		clause->lane = LANE_BYTES;
-	return OidIsValid(clause->compare) && (clause->bytes || !is_string(clause->type));
-}
-
-static bool
-understand(Expr *expr, Index relid, Clause *clause)
-{
-	Var		   *var;
-
-	memset(clause, 0, sizeof(*clause));
-	if (IsA(expr, NullTest))
-	{
-		NullTest   *test = (NullTest *) expr;
-
-		var = test->argisrow ? NULL : column_of((Node *) test->arg, relid);
-		if (var == NULL)
-			return false;
-		clause->kind = test->nulltesttype == IS_NULL ? CLAUSE_IS_NULL : CLAUSE_IS_NOT_NULL;
-		clause->attno = var->varattno;
-		return true;
-	}
-	if (IsA(expr, OpExpr) && list_length(((OpExpr *) expr)->args) == 2)
-	{
-		OpExpr	   *op = (OpExpr *) expr;
-		Node	   *left = linitial(op->args);
-		Node	   *right = lsecond(op->args);
-		Oid			operator = op->opno;
-
-		var = column_of(left, relid);
-		if (var == NULL)
-		{
-			var = column_of(right, relid);
-			right = left;
-			operator = get_commutator(operator);
-		}
-		if (var == NULL || !is_known(right, relid))
-			return false;
-		clause->kind = CLAUSE_COMPARE;
-		clause->attno = var->varattno;
-		clause->type = getBaseType(var->vartype);
-		clause->collation = op->inputcollid;
-		clause->argument = (Expr *) right;
-		return understand_operator(clause, operator);
-	}
-	if (IsA(expr, ScalarArrayOpExpr))
-	{
-		ScalarArrayOpExpr *op = (ScalarArrayOpExpr *) expr;
-
-		var = column_of(linitial(op->args), relid);
-		if (var == NULL || !op->useOr || !is_known(lsecond(op->args), relid))
-			return false;
-		clause->kind = CLAUSE_ANY;
-		clause->attno = var->varattno;
-		clause->type = getBaseType(var->vartype);
-		clause->collation = op->inputcollid;
-		clause->argument = lsecond(op->args);
-		return understand_operator(clause, op->opno) &&
-			clause->strategy == BTEqualStrategyNumber;
-	}
-	return false;
-}
-
 bool
 tsdb_chunk_filter_understands(Expr *expr, Index relid, AttrNumber *attno)
 {
-	Clause		clause;
+	TsdbClause	clause;
 
-	if (!understand(expr, relid, &clause))
+	if (!tsdb_clause_understand(expr, relid, &clause))
 		return false;
 	*attno = clause.attno;
 	return true;
@@ -250,9 +58,9 @@ tsdb_chunk_filter_understands(Expr *expr, Index relid, AttrNumber *attno)
 bool
 tsdb_chunk_filter_is_equality(Expr *expr, Index relid, AttrNumber *attno)
 {
-	Clause		clause;
+	TsdbClause	clause;
 
-	if (!understand(expr, relid, &clause) || clause.kind != CLAUSE_COMPARE ||
+	if (!tsdb_clause_understand(expr, relid, &clause) || clause.kind != TSDB_CLAUSE_COMPARE ||
 		clause.strategy != BTEqualStrategyNumber)
 		return false;
 	*attno = clause.attno;
@@ -291,7 +99,7 @@ tsdb_chunk_filter_create(List *clauses, Index relid, PlanState *parent)
 	{
 		FilterClause *clause = &filter->clauses[filter->count];
 
-		if (!understand(lfirst(lc), relid, &clause->clause))
+		if (!tsdb_clause_understand(lfirst(lc), relid, &clause->clause))
 			elog(ERROR, "unexpected clause of a chunk filter");
 		filter->count++;
 		if (clause->clause.argument == NULL)
@@ -357,7 +165,7 @@ take_elements(FilterClause *clause, Datum argument)
 			values[clause->count++] = values[i];
 	}
 	clause->never = clause->count == 0;
-	if (clause->clause.lane == LANE_INTEGER)
+	if (clause->clause.lane == TSDB_LANE_INTEGER)
 	{
 		clause->integers = palloc(Max(clause->count, 1) * sizeof(int64));
 		for (int i = 0; i < clause->count; i++)
@@ -379,7 +187,7 @@ arm(TsdbChunkFilter *filter, FilterClause *clause)
 	clause->count = 1;
 	clause->value = ExecEvalExpr(clause->argument, filter->context, &isnull);
 	clause->never = isnull;
-	if (!isnull && clause->clause.kind == CLAUSE_ANY)
+	if (!isnull && clause->clause.kind == TSDB_CLAUSE_ANY)
 		take_elements(clause, clause->value);
 	else if (!isnull && clause->clause.bytes)
 		clause->value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(clause->value));
@@ -422,7 +230,7 @@ compare_bytes(Datum a, Datum b)
 static int
 compare(FilterClause *clause, Datum stored, Datum value)
 {
-	if (clause->clause.lane == LANE_INTEGER)
+	if (clause->clause.lane == TSDB_LANE_INTEGER)
 	{
 		int64		left = tsdb_number_get_integer(clause->clause.type, stored);
 		int64		right = tsdb_number_get_integer(clause->clause.argument_type, value);
@@ -488,7 +296,7 @@ match(FilterClause *clause, const TsdbChunkSummary *summary)
 {
 	const TsdbColumnStats *stats;
 	TsdbChunkMatch found = TSDB_NO_ROW;
-	bool		wants_null = clause->clause.kind == CLAUSE_IS_NULL;
+	bool		wants_null = clause->clause.kind == TSDB_CLAUSE_IS_NULL;
 
 	if (clause->never)
 		return TSDB_NO_ROW;
@@ -496,7 +304,7 @@ match(FilterClause *clause, const TsdbChunkSummary *summary)
 	if (clause->clause.attno > summary->natts)
 		return TSDB_SOME_ROWS;
 	stats = &summary->columns[clause->clause.attno - 1];
-	if (wants_null || clause->clause.kind == CLAUSE_IS_NOT_NULL)
+	if (wants_null || clause->clause.kind == TSDB_CLAUSE_IS_NOT_NULL)
 	{
 		if (stats->nnulls == 0)
 			return wants_null ? TSDB_NO_ROW : TSDB_EVERY_ROW;
@@ -547,8 +355,8 @@ tsdb_chunk_filter_times(const TsdbChunkFilter *filter, AttrNumber attno, TsdbTim
 		const FilterClause *clause = &filter->clauses[i];
 		int64		value;
 
-		if (clause->clause.attno != attno || clause->clause.kind != CLAUSE_COMPARE ||
-			clause->clause.lane != LANE_INTEGER || !clause->armed || clause->never)
+		if (clause->clause.attno != attno || clause->clause.kind != TSDB_CLAUSE_COMPARE ||
+			clause->clause.lane != TSDB_LANE_INTEGER || !clause->armed || clause->never)
 			continue;
 		value = tsdb_number_get_integer(clause->clause.argument_type, clause->value);
 		known = true;
@@ -567,7 +375,7 @@ tsdb_chunk_filter_equal(const TsdbChunkFilter *filter, AttrNumber attno, Datum *
 	{
 		const FilterClause *clause = &filter->clauses[i];
 
-		if (clause->clause.attno != attno || clause->clause.kind != CLAUSE_COMPARE ||
+		if (clause->clause.attno != attno || clause->clause.kind != TSDB_CLAUSE_COMPARE ||
 			clause->clause.strategy != BTEqualStrategyNumber || !clause->armed || clause->never)
 			continue;
 		*value = clause->value;
@@ -692,7 +500,7 @@ filter_bytes(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8
 static void
 filter_nulls(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 *pass)
 {
-	bool		wanted = clause->clause.kind == CLAUSE_IS_NULL;
+	bool		wanted = clause->clause.kind == TSDB_CLAUSE_IS_NULL;
 
 	for (uint32 row = 0; row < nrows; row++)
 		pass[row] &= column->nulls[row] == wanted;
@@ -704,14 +512,14 @@ decides_rows(const FilterClause *clause)
 {
 	switch (clause->clause.kind)
 	{
-		case CLAUSE_IS_NULL:
-		case CLAUSE_IS_NOT_NULL:
+		case TSDB_CLAUSE_IS_NULL:
+		case TSDB_CLAUSE_IS_NOT_NULL:
 			return true;
-		case CLAUSE_COMPARE:
-			return clause->clause.lane != LANE_NONE;
+		case TSDB_CLAUSE_COMPARE:
+			return clause->clause.lane != TSDB_LANE_NONE;
 		default:
 			return !clause->always &&
-				(clause->clause.lane == LANE_INTEGER || clause->clause.lane == LANE_BYTES);
+				(clause->clause.lane == TSDB_LANE_INTEGER || clause->clause.lane == TSDB_LANE_BYTES);
 	}
 }
 
@@ -720,11 +528,11 @@ filter_rows(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 
 {
 	if (clause->argument == NULL)
 		filter_nulls(clause, column, nrows, pass);
-	else if (clause->clause.lane == LANE_BYTES)
+	else if (clause->clause.lane == TSDB_LANE_BYTES)
 		filter_bytes(clause, column, nrows, pass);
-	else if (clause->clause.lane == LANE_FLOAT)
+	else if (clause->clause.lane == TSDB_LANE_FLOAT)
 		filter_floats(clause, column, nrows, pass);
-	else if (clause->clause.kind == CLAUSE_ANY)
+	else if (clause->clause.kind == TSDB_CLAUSE_ANY)
 		filter_integer_arrays(clause, column, nrows, pass);
 	else
 		filter_integers(clause, column, nrows, pass);
