@@ -128,6 +128,12 @@ extern const TsdbColumn *tsdb_chunk_reader_column(TsdbChunkReader *reader,
 extern Datum tsdb_chunk_reader_value(TsdbChunkReader *reader, AttrNumber attno, uint32 row,
 									 bool *is_null);
 
+/* A column for who wants rows [from, to) only: other entries may mean nothing.  Of numbers,
+ * blocks without such rows are not decoded, and the reader does not keep the column. */
+extern const TsdbColumn *tsdb_chunk_reader_column_part(TsdbChunkReader *reader,
+													   AttrNumber attno, uint32 from,
+													   uint32 to);
+
 /* The segments of a chunk: runs of rows whose series key is the same to the
  * bit. Row ranges always, time ranges only where segments are long on average. */
 typedef struct TsdbSegments

@@ -432,6 +432,18 @@ fill_column(TsdbColumn *column, uint32 nrows, Datum value, bool is_null)
 	memset(column->nulls, is_null, nrows * sizeof(bool));
 }
 
+static TsdbColumn *
+new_column(TsdbChunkReader *reader)
+{
+	uint32		nrows = reader->body.head.nrows;
+	TsdbColumn *column = MemoryContextAlloc(reader->context, sizeof(TsdbColumn));
+
+	column->values = MemoryContextAlloc(reader->context,
+										rounded_rows(nrows) * sizeof(Datum));
+	column->nulls = MemoryContextAlloc(reader->context, nrows * sizeof(bool));
+	return column;
+}
+
 const TsdbColumn *
 tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno)
 {
@@ -445,11 +457,7 @@ tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno)
 	if (reader->columns[index] != NULL)
 		return reader->columns[index];
 
-	column = MemoryContextAlloc(reader->context, sizeof(TsdbColumn));
-	column->values = MemoryContextAlloc(reader->context,
-										rounded_rows(nrows) * sizeof(Datum));
-	column->nulls = MemoryContextAlloc(reader->context, nrows * sizeof(bool));
-
+	column = new_column(reader);
 	if (index >= stored)
 	{
 		const ReaderMissing *missing = &reader->missing[index - stored];
@@ -532,6 +540,44 @@ tsdb_chunk_reader_value(TsdbChunkReader *reader, AttrNumber attno, uint32 row, b
 		return (Datum) 0;
 	return info.type == TSDB_VECTOR_FLOAT4 ? Int32GetDatum((int32) vector.float4s[row]) :
 		(Datum) values[row];
+}
+
+const TsdbColumn *
+tsdb_chunk_reader_column_part(TsdbChunkReader *reader, AttrNumber attno, uint32 from, uint32 to)
+{
+	int			index = attno - 1;
+	uint32		nrows = reader->body.head.nrows;
+	uint32		first = from - from % TSDB_VECTOR_BLOCK_ROWS;
+	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
+	TsdbVector	vector = {.nulls = nulls};
+	const TsdbBodyColumn *stored;
+	TsdbColumn *column;
+	const uint8 *src;
+	char	   *fetched;
+	TsdbVectorInfo info;
+	Size		scratch_bytes;
+	void	   *scratch;
+
+	if (index < 0 || index >= reader->natts || reader->columns[index] != NULL ||
+		index >= (int) reader->body.head.natts || reader->attributes[index].dropped ||
+		rounded_rows(to) - first >= rounded_rows(nrows))
+		return tsdb_chunk_reader_column(reader, attno);
+	stored = &reader->body.columns[index];
+	if (!is_plain_number(stored) || stored->kind == TSDB_BODY_FLOAT4)
+		return tsdb_chunk_reader_column(reader, attno);
+
+	column = new_column(reader);
+	src = vector_bytes(reader, &stored->vector, &fetched);
+	inspect_column(reader, stored, &reader->attributes[index], src, &info);
+	vector.float8s = (uint64 *) column->values + first;
+	scratch = get_scratch(reader, &info, &scratch_bytes);
+	check_status(reader, tsdb_codec_decode_range(src, stored->vector.bytes, first, to - first,
+												 scratch, scratch_bytes, &vector));
+	expand_nulls(nulls, stored->nnulls, to - first, column->nulls + first);
+	if (fetched != NULL)
+		pfree(fetched);
+	column->any_null = memchr(column->nulls + first, true, to - first) != NULL;
+	return column;
 }
 
 /* ---- segments ---- */

@@ -72,6 +72,15 @@ tsdb_chunk_rows_column(TsdbChunkRows *rows, int i)
 	return rows->values[i];
 }
 
+const TsdbColumn *
+tsdb_chunk_rows_column_part(TsdbChunkRows *rows, int i, uint32 from, uint32 to)
+{
+	if (rows->values[i] == NULL)
+		rows->values[i] = tsdb_chunk_reader_column_part(tsdb_chunk_rows_reader(rows),
+														rows->scan->columns[i], from, to);
+	return rows->values[i];
+}
+
 /* Rows that the snapshot sees and no condition rules out; false if there are none. */
 static bool
 select_rows(TsdbChunkRows *rows, TsdbChunkMatch match)

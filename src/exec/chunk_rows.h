@@ -70,6 +70,10 @@ extern bool tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,
 /* Column scan->columns[i]. */
 extern const TsdbColumn *tsdb_chunk_rows_column(TsdbChunkRows *rows, int i);
 
+/* The same for who asks of this column, from now on, for rows [from, to) only. */
+extern const TsdbColumn *tsdb_chunk_rows_column_part(TsdbChunkRows *rows, int i, uint32 from,
+													 uint32 to);
+
 /* The reader of the chunk. */
 extern TsdbChunkReader *tsdb_chunk_rows_reader(TsdbChunkRows *rows);
 

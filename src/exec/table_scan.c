@@ -53,6 +53,8 @@ typedef struct TableScan
 
 	TsdbChunkRows rows;			/* of the chunk, or the batch, at hand */
 	uint32		row;			/* the next one */
+	uint32		from;			/* of a batch: where rows that pass begin */
+	uint32		to;				/* and end, unless all do */
 
 	SharedCounters *shared;		/* or NULL */
 } TableScan;
@@ -372,6 +374,18 @@ gather_rows(TableScan *state)
 	return rows->nrows > 0;
 }
 
+/* Where the rows that pass begin and end; there is one. */
+static void
+find_passing(TableScan *state)
+{
+	const uint8 *pass = state->rows.pass;
+
+	state->from = (const uint8 *) memchr(pass, true, state->rows.nrows) - pass;
+	state->to = state->rows.nrows;
+	while (!pass[state->to - 1])
+		state->to--;
+}
+
 bool
 tsdb_table_scan_next_batch(CustomScanState *node, TsdbBatch *batch)
 {
@@ -391,6 +405,8 @@ tsdb_table_scan_next_batch(CustomScanState *node, TsdbBatch *batch)
 		found = check_quals(state);
 		tsdb_count_rows_read(node->ss.ss_currentRelation, state->rows.npass);
 	}
+	if (found && !state->rows.all_pass)
+		find_passing(state);
 	if (found)
 		*batch = (TsdbBatch)
 	{
@@ -411,6 +427,8 @@ tsdb_table_scan_column(CustomScanState *node, AttrNumber attno)
 
 	if (place < 0)
 		elog(ERROR, "column %d is not read by the scan", attno);
+	if (!state->rows.all_pass)
+		return tsdb_chunk_rows_column_part(&state->rows, place, state->from, state->to);
 	return tsdb_chunk_rows_column(&state->rows, place);
 }
 

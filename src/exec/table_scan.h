@@ -36,7 +36,8 @@ typedef struct TsdbBatch
 /* The next batch, valid until the next call; false at the end. */
 extern bool tsdb_table_scan_next_batch(CustomScanState *node, TsdbBatch *batch);
 
-/* A column of the batch at hand, one of those that the node reads. */
+/* A column of the batch at hand, one of those that the node reads.  Before the first row
+ * that passes and after the last one its entries may mean nothing. */
 extern const TsdbColumn *tsdb_table_scan_column(CustomScanState *node, AttrNumber attno);
 
 /* The reader of the chunk at hand. */
