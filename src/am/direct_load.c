@@ -173,9 +173,20 @@ has_rows(const Load *load)
 	return load->count > 0 && load->written == InvalidSubTransactionId;
 }
 
+/*
+ * Are there enough rows for chunks?  A load that is only written since memory is needed
+ * is a large one, be its rows few for their length or for the number of tables.
+ */
+static bool
+is_large(const Load *load, bool for_memory)
+{
+	return load->count >= tsdb_direct_load_rows ||
+		(for_memory && (load->count >= TSDB_CHUNK_ROWS || load->bytes >= TSDB_CHUNK_RAW_MAX));
+}
+
 /* Write what was gathered, where it belongs. */
 static void
-write_rows(Load *load)
+write_load(Load *load, bool for_memory)
 {
 	MemoryContext memory;
 	MemoryContext old;
@@ -194,7 +205,7 @@ write_rows(Load *load)
 		/* The statement that gathered them, or its transaction, has the lock. */
 		Relation	rel = table_open(load->relid, NoLock);
 
-		if (load->count < tsdb_direct_load_rows || !write_to_chunks(load, rel))
+		if (!is_large(load, for_memory) || !write_to_chunks(load, rel))
 			write_to_row_store(load, rel);
 		table_close(rel, NoLock);
 	}
@@ -212,6 +223,12 @@ write_rows(Load *load)
 		forget_rows(load);
 	else
 		load->written = GetCurrentSubTransactionId();
+}
+
+static void
+write_rows(Load *load)
+{
+	write_load(load, false);
 }
 
 /* ---- gathering ---- */
@@ -409,7 +426,7 @@ limit_memory(void)
 		}
 		if (largest == NULL)
 			return;				/* others' have to wait for their own */
-		write_rows(largest);
+		write_load(largest, true);
 	}
 }
 

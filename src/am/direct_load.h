@@ -7,6 +7,7 @@
  * memory, and written as a compaction would: sorted, cut into chunks, encoded
  * (worker/batch.h).  If there are fewer than tsdb.direct_load_rows when they have to
  * be written, they go to the row store, all at once: chunks of few rows help nobody.
+ * (If it is memory that runs out, rows that fill a chunk will do.)
  *
  * A gathered row has no TID.  So a statement goes this way only if nobody asks for
  * one: no index, no AFTER ROW trigger (and hence no foreign key), no RETURNING, no

@@ -54,6 +54,17 @@ SET tsdb.direct_load_memory = '1MB';
 INSERT INTO m SELECT * FROM h;
 SELECT in_chunks > 19000 AS most, rows FROM stores('m');
 SELECT :differences;
+
+-- long rows, of which memory does not hold as many as that
+SET tsdb.direct_load_rows = 10000;
+CREATE TABLE long (i int, t text) USING tsdb;
+ALTER TABLE long ALTER t SET STORAGE EXTERNAL;
+SET tsdb.direct_load_memory = '8MB';
+INSERT INTO long SELECT i, (SELECT string_agg(md5((i + j)::text), '') FROM generate_series(1, 300) j) FROM generate_series(1, 2000) i;
+SELECT in_chunks > 800 AS many FROM stores('long');
+SELECT count(*), sum(length(t)), sum(hashtext(t)::bigint) = (SELECT sum(hashtext((SELECT string_agg(md5((i + j)::text), '') FROM generate_series(1, 300) j))::bigint)
+	FROM generate_series(1, 2000) i) AS same FROM long;
+SET tsdb.direct_load_rows = 500;
 RESET tsdb.direct_load_memory;
 
 -- COPY, of both formats and with a condition
