@@ -46,7 +46,7 @@ tsdb_chunk_rows_close(TsdbChunkRows *rows)
 	memset(rows->values, 0, rows->scan->ncolumns * sizeof(TsdbColumn *));
 	rows->reader = NULL;
 	rows->summary = NULL;
-	rows->open = false;
+	rows->open = rows->all_read = false;
 }
 
 TsdbChunkReader *
@@ -160,23 +160,36 @@ tsdb_chunk_rows_store(const TsdbChunkRows *rows, TupleTableSlot *slot, uint32 ro
 	return slot;
 }
 
-TupleTableSlot *
-tsdb_chunk_rows_show(TsdbChunkRows *rows, TupleTableSlot *slot, uint32 row, bool few)
+/* Show a row column by column, without decoding those that are not. */
+static void
+show_values(TsdbChunkRows *rows, TupleTableSlot *slot, uint32 row)
 {
-	ExecClearTuple(slot);
 	for (int i = 0; i < rows->scan->ncolumns; i++)
 	{
 		AttrNumber	attno = rows->scan->columns[i];
 
-		if (few && rows->values[i] == NULL)
+		if (rows->values[i] != NULL)
+			tsdb_chunk_rows_show_column(rows, slot, i, row);
+		else
 			slot->tts_values[attno - 1] =
 				tsdb_chunk_reader_value(tsdb_chunk_rows_reader(rows), attno, row,
 										&slot->tts_isnull[attno - 1]);
-		else
-		{
+	}
+}
+
+TupleTableSlot *
+tsdb_chunk_rows_show(TsdbChunkRows *rows, TupleTableSlot *slot, uint32 row, bool few)
+{
+	ExecClearTuple(slot);
+	if (few && !rows->all_read)
+		show_values(rows, slot, row);
+	else
+	{
+		for (int i = 0; !rows->all_read && i < rows->scan->ncolumns; i++)
 			tsdb_chunk_rows_column(rows, i);
+		rows->all_read = true;
+		for (int i = 0; i < rows->scan->ncolumns; i++)
 			tsdb_chunk_rows_show_column(rows, slot, i, row);
-		}
 	}
 	return tsdb_chunk_rows_store(rows, slot, row);
 }

@@ -51,6 +51,7 @@ typedef struct TsdbChunkRows
 	const TsdbChunkSummary *summary;
 	TsdbChunkReader *reader;	/* NULL until a column is needed */
 	const TsdbColumn **values;	/* of scan->columns[]; NULL until it is needed */
+	bool		all_read;		/* none of them is NULL */
 	uint32		nrows;
 	uint32		npass;
 	bool		all_pass;		/* and pass is not set */

@@ -48,6 +48,9 @@ typedef struct TableScan
 	AttrNumber	time_column;	/* or 0 */
 	TsdbTimeRange times;		/* that rows can have, as far as the filter knows */
 	bool		ready;			/* by_rows is decided, there is a scan */
+	int			nconditions;
+	int		   *conditions;		/* of the node, as clauses of the filter, or -1 */
+	bool		settled;		/* all of them, for the chunk at hand */
 	int			nquals;
 	ScanQual   *quals;			/* made for the first batch */
 
@@ -60,6 +63,26 @@ typedef struct TableScan
 } TableScan;
 
 /* ---- beginning and ending ---- */
+
+static void
+map_conditions(TableScan *state, List *quals, List *clauses)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	state->conditions = palloc(Max(list_length(quals), 1) * sizeof(int));
+	foreach(lc, quals)
+	{
+		int		   *condition = &state->conditions[state->nconditions++];
+
+		*condition = -1;
+		foreach(lc2, clauses)
+		{
+			if (equal(lfirst(lc), lfirst(lc2)))
+				*condition = foreach_current_index(lc2);
+		}
+	}
+}
 
 static void
 begin_scan(CustomScanState *node, EState *estate, int eflags)
@@ -80,6 +103,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->backward = (eflags & EXEC_FLAG_BACKWARD) != 0;
 	tsdb_rows_scan_init(&state->by_columns, &node->ss, plan->custom_private, plan->custom_exprs);
 	tsdb_chunk_rows_init(&state->rows, &state->by_columns);
+	map_conditions(state, plan->scan.plan.qual, plan->custom_exprs);
 	tsdb_table_key(rel, &key);
 	state->time_column = key.time;
 }
@@ -167,6 +191,19 @@ next_stored_row(TableScan *state, ScanDirection direction)
 	return true;
 }
 
+/* Has the filter settled all conditions for the rows of the chunk at hand? */
+static bool
+are_settled(const TableScan *state)
+{
+	for (int i = 0; i < state->nconditions; i++)
+	{
+		if (state->conditions[i] < 0 ||
+			!tsdb_chunk_filter_settles(state->by_columns.filter, state->conditions[i]))
+			return false;
+	}
+	return true;
+}
+
 static TupleTableSlot *
 next_row(ScanState *node)
 {
@@ -195,6 +232,7 @@ next_row(ScanState *node)
 		}
 		if (!next_chunk(state))
 			return ExecClearTuple(node->ss_ScanTupleSlot);
+		state->settled = are_settled(state);
 		tsdb_chunk_rows_clear_slot(&state->by_columns, node->ss_ScanTupleSlot);
 	}
 }
@@ -206,10 +244,30 @@ recheck_row(ScanState *node, TupleTableSlot *slot)
 	return true;
 }
 
+/* As ExecScan() does, but that conditions which the filter has settled are not evaluated again. */
 static TupleTableSlot *
 exec_scan(CustomScanState *node)
 {
-	return ExecScan(&node->ss, next_row, recheck_row);
+	TableScan  *state = (TableScan *) node;
+	ExprContext *context = node->ss.ps.ps_ExprContext;
+	ProjectionInfo *projection = node->ss.ps.ps_ProjInfo;
+
+	if (node->ss.ps.state->es_epq_active != NULL)
+		return ExecScan(&node->ss, next_row, recheck_row);
+	for (;;)
+	{
+		TupleTableSlot *slot;
+
+		ResetExprContext(context);
+		slot = next_row(&node->ss);
+		if (TupIsNull(slot))
+			return projection != NULL ? ExecClearTuple(projection->pi_state.resultslot) : slot;
+		context->ecxt_scantuple = slot;
+		if ((state->rows.open && state->settled) || ExecQual(node->ss.ps.qual, context))
+			return projection != NULL ? ExecProject(projection) : slot;
+		InstrCountFiltered1(&node->ss, 1);
+		CHECK_FOR_INTERRUPTS();
+	}
 }
 
 /* ---- batches ---- */
@@ -232,7 +290,6 @@ prepare_quals(TableScan *state)
 	CustomScan *plan = (CustomScan *) state->css.ss.ps.plan;
 	MemoryContext old = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
 	ListCell   *lc;
-	ListCell   *lc2;
 
 	state->quals = palloc0(Max(list_length(plan->scan.plan.qual), 1) * sizeof(ScanQual));
 	foreach(lc, plan->scan.plan.qual)
@@ -242,12 +299,7 @@ prepare_quals(TableScan *state)
 		bool		whole;
 
 		qual->state = ExecInitQual(list_make1(lfirst(lc)), &state->css.ss.ps);
-		qual->clause = -1;
-		foreach(lc2, plan->custom_exprs)
-		{
-			if (equal(lfirst(lc), lfirst(lc2)))
-				qual->clause = foreach_current_index(lc2);
-		}
+		qual->clause = state->conditions[foreach_current_index(lc)];
 		pull_varattnos(lfirst(lc), plan->scan.scanrelid, &attributes);
 		whole = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, attributes);
 		qual->columns = palloc(Max(state->by_columns.ncolumns, 1) * sizeof(int));
