@@ -20,7 +20,12 @@
 
 #define ITEM_MAX		256
 #define BATCH_MAX		100
-#define WINDOW			(1 << 16)	/* items of a producer that can be on their way */
+#define WINDOW			(1 << 16)	/* items of a producer in a round of its bitmap */
+
+enum
+{
+	TORN, DISORDERED, DOUBLED_OR_LOST, KINDS
+};
 
 typedef struct Stress
 {
@@ -33,8 +38,7 @@ typedef struct Stress
 	uint32_t	batch;			/* at most so many at once; 1: the functions for one */
 
 	_Atomic int producing;		/* producers that are not done */
-	_Atomic int faults;
-	_Atomic int fault_kind;
+	_Atomic int faults[KINDS];
 	alignas(128) struct
 	{
 		_Atomic uint64_t sent;
@@ -42,11 +46,6 @@ typedef struct Stress
 		_Atomic uint64_t seen[WINDOW / 64];
 	}			producer[WORKERS_MAX];
 } Stress;
-
-enum
-{
-	TORN = 1, DISORDERED, DOUBLED_OR_LOST
-};
 
 static uint64_t
 word_of(uint64_t name, uint32_t place)
@@ -77,13 +76,6 @@ draw_next(uint64_t *state)
 }
 
 static void
-fault(Stress *stress, int kind)
-{
-	atomic_store(&stress->fault_kind, kind);
-	atomic_fetch_add(&stress->faults, 1);
-}
-
-static void
 produce(Stress *stress, int me)
 {
 	unsigned char items[BATCH_MAX * ITEM_MAX];
@@ -98,7 +90,10 @@ produce(Stress *stress, int me)
 
 		if (n > stress->each - sent)
 			n = (uint32_t) (stress->each - sent);
-		while (sent + n - atomic_load(&stress->producer[me].arrived) > WINDOW)
+		if (n > WINDOW - sent % WINDOW)
+			n = WINDOW - sent % WINDOW;
+		/* a round of the bitmap begins when all of the one before are marked */
+		while (sent % WINDOW == 0 && atomic_load(&stress->producer[me].arrived) < sent)
 			let_others(&turns);
 		for (uint32_t i = 0; i < n; i++)
 			fill_item(items + i * stress->item_size, stress->item_size,
@@ -140,16 +135,16 @@ look_at(Stress *stress, const unsigned char *item, uint64_t *next)
 	fill_item(expected, stress->item_size, name);
 	if (producer >= stress->producers || memcmp(item, expected, stress->item_size) != 0)
 	{
-		fault(stress, TORN);
+		atomic_fetch_add(&stress->faults[TORN], 1);
 		return;
 	}
 	if (stress->consumers == 1 ? number != next[producer] : number < next[producer])
-		fault(stress, DISORDERED);
+		atomic_fetch_add(&stress->faults[DISORDERED], 1);
 	next[producer] = number + 1;
 	bit = UINT64_C(1) << (number % 64);
 	before = atomic_fetch_xor(&stress->producer[producer].seen[number % WINDOW / 64], bit);
 	if (((before & bit) != 0) != (number / WINDOW % 2 != 0))
-		fault(stress, DOUBLED_OR_LOST);
+		atomic_fetch_add(&stress->faults[DOUBLED_OR_LOST], 1);
 	atomic_fetch_add(&stress->producer[producer].arrived, 1);
 }
 
@@ -230,8 +225,9 @@ stress_ring(int producers, int consumers, uint32_t capacity, uint32_t item_size,
 	}
 	if (!run_workers(producers + consumers, processes, stress_worker, stress))
 		fail("a worker has ended early");
-	if (stress->faults > 0)
-		fail("%d faults, the last of kind %d", stress->faults, stress->fault_kind);
+	if (stress->faults[TORN] + stress->faults[DISORDERED] + stress->faults[DOUBLED_OR_LOST] > 0)
+		fail("%d torn, %d out of order, %d doubled or lost", stress->faults[TORN],
+			 stress->faults[DISORDERED], stress->faults[DOUBLED_OR_LOST]);
 	for (int i = 0; i < producers; i++)
 	{
 		arrived += stress->producer[i].arrived;
