@@ -24,7 +24,7 @@ typedef struct KnownBucket
 	bool		isnull;
 } KnownBucket;
 
-#define KNOWN_BUCKETS	64
+#define KNOWN_BUCKETS	1024
 
 /* The rows of a batch by one key: run i begins at starts[i]. */
 typedef struct KeyRuns
@@ -39,9 +39,8 @@ typedef struct KeyRuns
 
 	/* of a key by value that rises with its column */
 	int			nknown;
-	int			next_known;		/* to be replaced */
 	int			last_known;		/* that was asked for last */
-	KnownBucket known[KNOWN_BUCKETS];
+	KnownBucket *known;			/* KNOWN_BUCKETS, in order; NULL before the first */
 } KeyRuns;
 
 struct TsdbGroupRuns
@@ -243,31 +242,55 @@ typedef struct Bucket
 	bool		isnull;
 } Bucket;
 
+/* The number of known buckets that begin at the value or before it. */
+static inline int
+count_known(const KeyRuns *key, int64 x)
+{
+	int			low = 0;
+	int			high = key->nknown;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (key->known[middle].low <= x)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /* The place of the known bucket that a value of the column lies in, or -1. */
 static inline int
 find_known(const KeyRuns *key, int64 x)
 {
-	/* mostly the one asked for last, or the one that was learnt after it */
-	for (int i = 0; i < key->nknown; i++)
-	{
-		int			place = (key->last_known + i) % key->nknown;
+	int			place = key->last_known;
 
-		if (key->known[place].low <= x && x <= key->known[place].high)
-			return place;
+	/* mostly the one asked for last, or the next one */
+	for (int i = place; i < key->nknown && i <= place + 1; i++)
+	{
+		if (key->known[i].low <= x && x <= key->known[i].high)
+			return i;
 	}
-	return -1;
+	place = count_known(key, x) - 1;
+	return place >= 0 && x <= key->known[place].high ? place : -1;
 }
 
-/* Remember what a key was evaluated to: between two values of one bucket, all are of it. */
+/*
+ * Remember what a key was evaluated to: between two values of one bucket, all are of it.
+ * Buckets are in order, since the key rises; a value is of one of its neighbours, or of a new one.
+ */
 static void
-learn(KeyRuns *key, Datum value, int64 x, const Bucket *bucket)
+learn(TsdbGroupRuns *runs, KeyRuns *key, Datum value, int64 x, const Bucket *bucket)
 {
 	const TsdbGroupKey *what = &key->key;
-	KnownBucket *known;
+	int			place = count_known(key, x);
 
-	for (int i = 0; i < key->nknown; i++)
+	for (int i = Max(place - 1, 0); i < key->nknown && i <= place; i++)
 	{
-		known = &key->known[i];
+		KnownBucket *known = &key->known[i];
+
 		if (!is_same(what, known->value, known->isnull, bucket->value, bucket->isnull))
 			continue;
 		if (x < known->low && rises_between(what, value, put_integer(what, known->high)))
@@ -276,13 +299,19 @@ learn(KeyRuns *key, Datum value, int64 x, const Bucket *bucket)
 			known->high = x;
 		return;
 	}
-	known = &key->known[key->next_known];
-	known->low = known->high = x;
-	known->value = bucket->value;
-	known->isnull = bucket->isnull;
-	key->last_known = key->next_known;
-	key->next_known = (key->next_known + 1) % KNOWN_BUCKETS;
-	key->nknown = Max(key->nknown, key->last_known + 1);
+	if (key->known == NULL)
+		key->known = MemoryContextAlloc(GetMemoryChunkContext(runs),
+										KNOWN_BUCKETS * sizeof(KnownBucket));
+	if (key->nknown == KNOWN_BUCKETS)
+		key->nknown = place = 0;
+	memmove(&key->known[place + 1], &key->known[place],
+			(key->nknown - place) * sizeof(KnownBucket));
+	key->nknown++;
+	key->last_known = place;
+	key->known[place] = (KnownBucket)
+	{
+		.low = x,.high = x,.value = bucket->value,.isnull = bucket->isnull
+	};
 }
 
 /* The bucket of a value of a column of integers, by which the key rises. */
@@ -302,7 +331,7 @@ bucket_of(TsdbGroupRuns *runs, KeyRuns *key, Datum value)
 	}
 	bucket.value = evaluate(runs, &key->key, value, false, &bucket.isnull);
 	if (key->key.by_value)
-		learn(key, value, x, &bucket);
+		learn(runs, key, value, x, &bucket);
 	return bucket;
 }
 
