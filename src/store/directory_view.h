@@ -34,7 +34,7 @@
 #include "store/chunk_tid.h"
 #include "store/directory.h"
 
-#define TSDB_DIRECTORY_CACHE_DEFAULT	16384	/* kB */
+#define TSDB_DIRECTORY_CACHE_DEFAULT	32768	/* kB */
 
 /* Times of a column that a reader asks for, both included, in the column's own unit. */
 typedef struct TsdbTimeRange
