@@ -240,6 +240,12 @@ tsdb_fetch_hidden(TsdbStorage *storage, uint32 chunk, uint32 nrows, Snapshot sna
 }
 
 bool
+tsdb_fetch_hides_none(TsdbStorage *storage, Snapshot snapshot)
+{
+	return IsMVCCSnapshot(snapshot) && !tsdb_marks_check_moved() && tsdb_marks_none(storage);
+}
+
+bool
 tsdb_fetch_is_buried(TsdbStorage *storage, TupleTableSlot *slot, Snapshot snapshot)
 {
 	BufferHeapTupleTableSlot *buffer_slot = (BufferHeapTupleTableSlot *) slot;

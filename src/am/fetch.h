@@ -40,6 +40,10 @@ extern const TsdbRowSource *tsdb_fetch_rows(TsdbStorage *storage, uint32 chunk);
 extern uint8 *tsdb_fetch_hidden(TsdbStorage *storage, uint32 chunk, uint32 nrows,
 								Snapshot snapshot);
 
+/* Is there no row that tsdb_fetch_hidden would leave out, in any chunk?  What comes later, this MVCC
+ * snapshot does not see. */
+extern bool tsdb_fetch_hides_none(TsdbStorage *storage, Snapshot snapshot);
+
 /*
  * Is this row, which is in a chunk now, visible to the snapshot, here or where
  * it came from?

@@ -7,6 +7,7 @@
 #include "exec/chunk_rows.h"
 
 #include "am/fetch.h"
+#include "am/scan.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
@@ -27,6 +28,16 @@ tsdb_rows_scan_init(TsdbRowsScan *scan, ScanState *node, List *columns, List *cl
 	foreach(lc, columns)
 		scan->columns[scan->ncolumns++] = (AttrNumber) lfirst_int(lc);
 	scan->filter = tsdb_chunk_filter_create(clauses, relid, &node->ps);
+}
+
+void
+tsdb_rows_scan_begin(TsdbRowsScan *scan, ScanState *node, TableScanDesc table)
+{
+	scan->snapshot = table->rs_snapshot;
+	scan->storage = tsdb_scan_storage(table);
+	scan->all_seen = scan->storage == NULL ||
+		tsdb_fetch_hides_none(scan->storage, scan->snapshot);
+	tsdb_chunk_filter_begin(scan->filter, node->ps.ps_ExprContext);
 }
 
 void
@@ -86,8 +97,9 @@ static bool
 select_rows(TsdbChunkRows *rows, TsdbChunkMatch match)
 {
 	TsdbRowsScan *scan = rows->scan;
-	uint8	   *hidden = tsdb_fetch_hidden(rows->handle.storage, rows->handle.entry->chunk,
-										   rows->nrows, scan->snapshot);
+	uint8	   *hidden = scan->all_seen ? NULL :
+	tsdb_fetch_hidden(rows->handle.storage, rows->handle.entry->chunk, rows->nrows,
+					  scan->snapshot);
 	uint32		seen = rows->nrows;
 
 	rows->npass = rows->nrows;

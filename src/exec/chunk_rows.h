@@ -9,6 +9,7 @@
 #ifndef TSDB_EXEC_CHUNK_ROWS_H
 #define TSDB_EXEC_CHUNK_ROWS_H
 
+#include "access/relscan.h"
 #include "commands/explain.h"
 #include "exec/chunk_filter.h"
 #include "nodes/execnodes.h"
@@ -34,7 +35,8 @@ typedef struct TsdbRowsScan
 {
 	Relation	rel;
 	Snapshot	snapshot;
-	TsdbStorage *storage;
+	TsdbStorage *storage;		/* NULL: no chunks */
+	bool		all_seen;		/* the snapshot sees all rows of the chunks it sees */
 	int			ncolumns;
 	AttrNumber *columns;		/* that may be read, in order */
 	TsdbChunkFilter *filter;
@@ -60,6 +62,9 @@ typedef struct TsdbChunkRows
 
 /* Take the columns that a plan lists, and its clauses for the filter. */
 extern void tsdb_rows_scan_init(TsdbRowsScan *scan, ScanState *node, List *columns, List *clauses);
+
+/* Begin, or begin again. */
+extern void tsdb_rows_scan_begin(TsdbRowsScan *scan, ScanState *node, TableScanDesc table);
 
 /* In the current context. */
 extern void tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan);

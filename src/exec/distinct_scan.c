@@ -358,11 +358,9 @@ get_ready(DistinctScan *state)
 		state->scan = table_beginscan(node->ss_currentRelation, node->ps.state->es_snapshot, 0,
 									  NULL);
 		MemoryContextSwitchTo(state->memory);
-		state->by_columns.snapshot = state->scan->rs_snapshot;
-		state->by_columns.storage = tsdb_scan_storage(state->scan);
 	}
 	state->by_rows = tsdb_damaged_chunks != TSDB_DAMAGED_ERROR;
-	tsdb_chunk_filter_begin(state->by_columns.filter, node->ps.ps_ExprContext);
+	tsdb_rows_scan_begin(&state->by_columns, node, state->scan);
 	state->series = BuildTupleHashTableExt(&node->ps, state->key_slot->tts_tupleDescriptor,
 										   state->nkeys, state->key_numbers,
 										   state->equal_functions, state->hash_functions,

@@ -530,11 +530,9 @@ get_ready(SeekScan *state)
 	{
 		state->scan = table_beginscan(node->ss_currentRelation, node->ps.state->es_snapshot, 0,
 									  NULL);
-		by_columns->snapshot = state->scan->rs_snapshot;
-		by_columns->storage = tsdb_scan_storage(state->scan);
 		state->by_rows = tsdb_damaged_chunks != TSDB_DAMAGED_ERROR;
 	}
-	tsdb_chunk_filter_begin(by_columns->filter, node->ps.ps_ExprContext);
+	tsdb_rows_scan_begin(by_columns, node, state->scan);
 	if (state->stored == NULL)
 		state->stored = gather_stored(state);
 	list_chunks(state);

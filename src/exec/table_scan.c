@@ -139,10 +139,8 @@ get_ready(TableScan *state)
 	if (state->scan == NULL)
 		state->scan = table_beginscan(node->ss_currentRelation,
 									  node->ps.state->es_snapshot, 0, NULL);
-	state->by_columns.snapshot = state->scan->rs_snapshot;
-	state->by_columns.storage = tsdb_scan_storage(state->scan);
 	state->by_rows = state->backward || tsdb_damaged_chunks != TSDB_DAMAGED_ERROR;
-	tsdb_chunk_filter_begin(state->by_columns.filter, node->ps.ps_ExprContext);
+	tsdb_rows_scan_begin(&state->by_columns, node, state->scan);
 	state->ready = true;
 }
 

@@ -133,6 +133,12 @@ tsdb_marks_hidden(TsdbStorage *storage, uint32 chunk, Snapshot snapshot)
 	return hidden;
 }
 
+bool
+tsdb_marks_none(TsdbStorage *storage)
+{
+	return !tsdb_mark_scan_useful(storage);
+}
+
 uint8 *
 tsdb_marks_gone(TsdbStorage *storage, uint32 chunk, TransactionId oldest_xmin)
 {

@@ -46,6 +46,9 @@ typedef enum TsdbMarkState
 
 extern TupleDesc tsdb_marks_tupdesc(void);
 
+/* Has nobody ever marked a row of this storage, or are all marks gone? */
+extern bool tsdb_marks_none(TsdbStorage *storage);
+
 /* Rows of a chunk that the snapshot does not see: a bitmap of
  * TSDB_CHUNK_ROWS bits, or NULL if there are none. */
 extern uint8 *tsdb_marks_hidden(TsdbStorage *storage, uint32 chunk, Snapshot snapshot);
