@@ -369,6 +369,17 @@ tsdb_chunk_filter_times(const TsdbChunkFilter *filter, AttrNumber attno, TsdbTim
 }
 
 bool
+tsdb_chunk_filter_is_never(const TsdbChunkFilter *filter)
+{
+	for (int i = 0; i < filter->count; i++)
+	{
+		if (filter->clauses[i].armed && filter->clauses[i].never)
+			return true;
+	}
+	return false;
+}
+
+bool
 tsdb_chunk_filter_equal(const TsdbChunkFilter *filter, AttrNumber attno, Datum *value, Oid *type)
 {
 	for (int i = 0; i < filter->count; i++)

@@ -37,6 +37,9 @@ extern TsdbChunkFilter *tsdb_chunk_filter_create(List *clauses, Index relid, Pla
  */
 extern void tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *context);
 
+/* Is a column compared with null, so that no row can match? */
+extern bool tsdb_chunk_filter_is_never(const TsdbChunkFilter *filter);
+
 /* The value that a column must be equal to, of that type, if that is known (and not null). */
 extern bool tsdb_chunk_filter_equal(const TsdbChunkFilter *filter, AttrNumber attno,
 									Datum *value, Oid *type);

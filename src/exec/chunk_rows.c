@@ -30,6 +30,17 @@ tsdb_rows_scan_init(TsdbRowsScan *scan, ScanState *node, List *columns, List *cl
 	scan->filter = tsdb_chunk_filter_create(clauses, relid, &node->ps);
 }
 
+int
+tsdb_rows_scan_place(const TsdbRowsScan *scan, AttrNumber attno)
+{
+	for (int i = 0; i < scan->ncolumns; i++)
+	{
+		if (scan->columns[i] == attno)
+			return i;
+	}
+	elog(ERROR, "column %d is not read by the scan", attno);
+}
+
 void
 tsdb_rows_scan_begin(TsdbRowsScan *scan, ScanState *node, TableScanDesc table)
 {

@@ -66,6 +66,9 @@ extern void tsdb_rows_scan_init(TsdbRowsScan *scan, ScanState *node, List *colum
 /* Begin, or begin again. */
 extern void tsdb_rows_scan_begin(TsdbRowsScan *scan, ScanState *node, TableScanDesc table);
 
+/* Where a column is in scan->columns. */
+extern int	tsdb_rows_scan_place(const TsdbRowsScan *scan, AttrNumber attno);
+
 /* In the current context. */
 extern void tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan);
 

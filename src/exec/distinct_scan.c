@@ -12,6 +12,7 @@
 #include "exec/chunk_list.h"
 #include "exec/chunk_rows.h"
 #include "executor/executor.h"
+#include "executor/nodeHash.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "store/table_key.h"
@@ -51,6 +52,7 @@ typedef struct DistinctScan
 	Oid		   *collations;
 	AttrNumber *key_numbers;	/* of key_slot: 1, 2 … */
 	TupleHashTable series;
+	bool		full;			/* it takes no more */
 
 	TsdbChunkList *list;
 	TsdbListedChunk *chunks;
@@ -111,15 +113,26 @@ is_candidate(DistinctScan *state, const Best *best, Datum value, bool is_null)
 	return state->plan.ties ? order <= 0 : order < 0;
 }
 
-/* The series in key_slot has a row of that value, which is a candidate. */
+/*
+ * The series in key_slot has a row of that value, which is a candidate.  When memory is full, further series
+ * are not noted: all their rows stay candidates.
+ */
 static void
 note_best(DistinctScan *state, Datum value, bool is_null)
 {
+	TupleHashEntry entry = LookupTupleHashEntry(state->series, state->key_slot, NULL, NULL);
 	bool		is_new;
-	TupleHashEntry entry = LookupTupleHashEntry(state->series, state->key_slot, &is_new, NULL);
 
-	if (is_new)
+	if (entry == NULL)
+	{
+		if (state->full || MemoryContextMemAllocated(state->memory, true) > get_hash_memory_limit())
+		{
+			state->full = true;
+			return;
+		}
+		entry = LookupTupleHashEntry(state->series, state->key_slot, &is_new, NULL);
 		entry->additional = MemoryContextAlloc(state->series->tablecxt, sizeof(Best));
+	}
 	*(Best *) entry->additional = (Best)
 	{
 		.value = value,.is_null = is_null
@@ -133,9 +146,10 @@ passes(DistinctScan *state, TupleTableSlot *slot)
 {
 	ExprContext *context = state->css.ss.ps.ps_ExprContext;
 
+	/* looking up a series leaves something there, too */
+	ResetExprContext(context);
 	if (state->qual == NULL)
 		return true;
-	ResetExprContext(context);
 	context->ecxt_scantuple = slot;
 	if (ExecQual(state->qual, context))
 		return true;
@@ -323,6 +337,7 @@ next_chunk(DistinctScan *state)
 
 		CHECK_FOR_INTERRUPTS();
 		tsdb_chunk_rows_close(&state->rows);
+		ResetExprContext(state->css.ss.ps.ps_ExprContext);
 		state->nfound = state->next_found = 0;
 		tsdb_directory_view(&state->view, state->by_columns.storage, chunk / TSDB_DIRECTORY_SLOTS,
 							slot, slot + 1, NULL, state->scan->rs_snapshot);
@@ -367,6 +382,7 @@ get_ready(DistinctScan *state)
 										   state->collations, 256, 0, state->memory,
 										   state->memory,
 										   node->ps.ps_ExprContext->ecxt_per_tuple_memory, false);
+	state->full = false;
 	state->list = NULL;
 	state->in_chunks = false;
 	state->next_chunk = 0;
@@ -430,17 +446,6 @@ exec_scan(CustomScanState *node)
 
 /* ---- the node ---- */
 
-static int
-place_of(const TsdbRowsScan *scan, AttrNumber attno)
-{
-	for (int i = 0; i < scan->ncolumns; i++)
-	{
-		if (scan->columns[i] == attno)
-			return i;
-	}
-	elog(ERROR, "column %d is not read by the scan", attno);
-}
-
 static void
 begin_scan(CustomScanState *node, EState *estate, int eflags)
 {
@@ -465,7 +470,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 										  ALLOCSET_DEFAULT_SIZES);
 	tsdb_table_key(rel, &key);
 	state->time_column = key.time;
-	state->order_place = place_of(&state->by_columns, state->plan.order);
+	state->order_place = tsdb_rows_scan_place(&state->by_columns, state->plan.order);
 	tsdb_key_column_describe(TupleDescAttr(tupdesc, state->plan.order - 1), &state->order_column);
 	state->order.ssup_cxt = CurrentMemoryContext;
 	state->order.ssup_nulls_first = state->plan.nulls_first;
@@ -483,7 +488,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 		AttrNumber	attno = (AttrNumber) list_nth_int(state->plan.keys, i);
 
 		TupleDescCopyEntry(key_tupdesc, i + 1, tupdesc, attno);
-		state->key_places[i] = place_of(&state->by_columns, attno);
+		state->key_places[i] = tsdb_rows_scan_place(&state->by_columns, attno);
 		state->key_numbers[i] = i + 1;
 		state->collations[i] = list_nth_oid(state->plan.collations, i);
 		operators[i] = list_nth_oid(state->plan.equal, i);

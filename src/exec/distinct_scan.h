@@ -8,7 +8,8 @@
  * the best value so far is kept for each series; so of a series with a thousand chunks one is
  * read, and the others are ruled out by what their statistics say of series and time.  Within a
  * chunk the rows of a series are a segment, sorted by time, of which the first row that passes is
- * looked for from the right end.
+ * looked for from the right end.  Where there are more series than memory for them (as of a hash table),
+ * rows of the others are all returned.
  *
  * The plan node's custom_exprs are clauses for the chunk filter; custom_private is what
  * tsdb_distinct_plan_make() makes of a TsdbDistinctPlan.  The node checks its conditions itself.

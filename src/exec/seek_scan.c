@@ -7,6 +7,10 @@
  * they can have.  A chunk is opened when that may come before the first row of the
  * heap.  Of a run the first row is looked for when it is opened, and the others are
  * sorted when a second one is wanted: for the newest row of a series nothing is sorted.
+ *
+ * Many chunks may begin with the same value, or give rows that the conditions then reject, so there is
+ * no telling how many are open at once.  Beyond a budget, chunks that were not used for longest are put
+ * aside: what they sort by is kept of their next row, and they are read again when that comes first.
  */
 #include "postgres.h"
 
@@ -22,24 +26,38 @@
 #include "exec/stored_rows.h"
 #include "executor/executor.h"
 #include "lib/binaryheap.h"
+#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "store/table_key.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/sortsupport.h"
 
-typedef struct Run
+/* What is read of a run. */
+typedef struct Opened
 {
 	TsdbChunkRows rows;			/* of the row store: values[] only */
 	TsdbDirectoryView view;
+	uint32		allocated;
+	uint32	   *order;			/* row numbers */
+	struct Opened *free;		/* the next one that is not in use */
+} Opened;
+
+typedef struct Run
+{
+	Opened	   *opened;			/* NULL: put aside */
+	Datum	   *keys;			/* then, what its next row is sorted by */
+	bool	   *nulls;
+	TsdbListedChunk chunk;
 	bool		stored;			/* rows of the row store */
 	uint32		count;
 	uint32		next;
 	bool		sorted;			/* and not only that the first is the first */
-	uint32		allocated;
-	uint32	   *order;			/* row numbers */
+	Size		bytes;			/* that it takes */
+	dlist_node	recency;		/* in open, if it is an opened chunk */
 	struct Run *free;			/* the next one that is not in use */
 } Run;
 
@@ -69,6 +87,9 @@ typedef struct SeekScan
 	binaryheap *runs;			/* if there is an order */
 	Run		   *run;			/* else the only one, or NULL */
 	Run		   *free;
+	Opened	   *free_opened;
+	dlist_head	open;			/* runs that are opened chunks, last used first */
+	Size		bytes;			/* that these take */
 
 	TsdbStoredRows *past;		/* what was returned, if the scan may go back; or NULL */
 	uint32		position;		/* 0: before the first row, 1: on it … */
@@ -104,14 +125,13 @@ read_plan(List *private, TsdbSeekPlan *plan)
 /* ---- order ---- */
 
 static inline int
-compare_rows(SeekScan *state, const Run *a, uint32 row_a, const Run *b, uint32 row_b)
+compare_rows(SeekScan *state, const TsdbChunkRows *rows, uint32 row_a, uint32 row_b)
 {
 	for (int i = 0; i < state->nkeys; i++)
 	{
-		const TsdbColumn *left = a->rows.values[state->places[i]];
-		const TsdbColumn *right = b->rows.values[state->places[i]];
-		int			order = ApplySortComparator(left->values[row_a], left->nulls[row_a],
-												right->values[row_b], right->nulls[row_b],
+		const TsdbColumn *column = rows->values[state->places[i]];
+		int			order = ApplySortComparator(column->values[row_a], column->nulls[row_a],
+												column->values[row_b], column->nulls[row_b],
 												&state->keys[i]);
 
 		if (order != 0)
@@ -120,10 +140,28 @@ compare_rows(SeekScan *state, const Run *a, uint32 row_a, const Run *b, uint32 r
 	return 0;
 }
 
+/* What the next row of a run is sorted by. */
+static inline Datum
+next_key(const SeekScan *state, const Run *run, int i, bool *is_null)
+{
+	const TsdbColumn *column;
+	uint32		row;
+
+	if (run->opened == NULL)
+	{
+		*is_null = run->nulls[i];
+		return run->keys[i];
+	}
+	column = run->opened->rows.values[state->places[i]];
+	row = run->opened->order[run->next];
+	*is_null = column->nulls[row];
+	return column->values[row];
+}
+
 typedef struct SortContext
 {
 	SeekScan   *state;
-	const Run  *run;
+	const TsdbChunkRows *rows;
 } SortContext;
 
 static int
@@ -131,18 +169,28 @@ compare_in_run(const void *a, const void *b, void *arg)
 {
 	SortContext *context = arg;
 
-	return compare_rows(context->state, context->run, *(const uint32 *) a,
-						context->run, *(const uint32 *) b);
+	return compare_rows(context->state, context->rows, *(const uint32 *) a, *(const uint32 *) b);
 }
 
 /* As a binary heap wants it: the run that comes first is the greatest. */
 static int
 compare_runs(Datum a, Datum b, void *arg)
 {
-	Run		   *left = (Run *) DatumGetPointer(a);
-	Run		   *right = (Run *) DatumGetPointer(b);
+	SeekScan   *state = arg;
 
-	return -compare_rows(arg, left, left->order[left->next], right, right->order[right->next]);
+	for (int i = 0; i < state->nkeys; i++)
+	{
+		bool		left_null;
+		bool		right_null;
+		Datum		left = next_key(state, (Run *) DatumGetPointer(a), i, &left_null);
+		Datum		right = next_key(state, (Run *) DatumGetPointer(b), i, &right_null);
+		int			order = ApplySortComparator(left, left_null, right, right_null,
+												&state->keys[i]);
+
+		if (order != 0)
+			return -order;
+	}
+	return 0;
 }
 
 static void
@@ -161,7 +209,8 @@ reverse(uint32 *order, uint32 count)
 static bool
 rises_by_time(const SeekScan *state, const Run *run)
 {
-	const TsdbChunkSummary *summary = run->rows.summary;
+	const Opened *opened = run->opened;
+	const TsdbChunkSummary *summary = opened->rows.summary;
 	const TsdbSegments *segments;
 	uint32		i = 0;
 
@@ -170,18 +219,20 @@ rises_by_time(const SeekScan *state, const Run *run)
 		return false;
 	if (summary->nsegments == 1)
 		return true;
-	if (run->rows.reader == NULL)
+	if (opened->rows.reader == NULL)
 		return false;
-	segments = tsdb_chunk_reader_segments(run->rows.reader);
-	while (segments->rows[i + 1] <= run->order[0])
+	segments = tsdb_chunk_reader_segments(opened->rows.reader);
+	while (segments->rows[i + 1] <= opened->order[0])
 		i++;
-	return run->order[run->count - 1] < segments->rows[i + 1];
+	return opened->order[run->count - 1] < segments->rows[i + 1];
 }
 
 /* Bring the first row to the front. */
 static void
 find_first(SeekScan *state, Run *run)
 {
+	const TsdbChunkRows *rows = &run->opened->rows;
+	uint32	   *order = run->opened->order;
 	uint32		first = 0;
 	uint32		row;
 
@@ -191,26 +242,27 @@ find_first(SeekScan *state, Run *run)
 	if (rises_by_time(state, run))
 	{
 		if (state->keys[0].ssup_reverse)
-			reverse(run->order, run->count);
+			reverse(order, run->count);
 		run->sorted = true;
 		return;
 	}
 	for (uint32 i = 1; i < run->count; i++)
 	{
-		if (compare_rows(state, run, run->order[i], run, run->order[first]) < 0)
+		if (compare_rows(state, rows, order[i], order[first]) < 0)
 			first = i;
 	}
-	row = run->order[first];
-	memmove(&run->order[1], &run->order[0], first * sizeof(uint32));
-	run->order[0] = row;
+	row = order[first];
+	memmove(&order[1], &order[0], first * sizeof(uint32));
+	order[0] = row;
 }
 
 /* Sort the rows after the first; most often they are, or the other way round. */
 static void
 sort_rest(SeekScan *state, Run *run)
 {
-	SortContext context = {state, run};
-	uint32	   *order = &run->order[1];
+	const TsdbChunkRows *rows = &run->opened->rows;
+	SortContext context = {state, rows};
+	uint32	   *order = &run->opened->order[1];
 	uint32		count = run->count - 1;
 	bool		rises = true;
 	bool		falls = true;
@@ -218,7 +270,7 @@ sort_rest(SeekScan *state, Run *run)
 	run->sorted = true;
 	for (uint32 i = 1; i < count && (rises || falls); i++)
 	{
-		int			compared = compare_rows(state, run, order[i - 1], run, order[i]);
+		int			compared = compare_rows(state, rows, order[i - 1], order[i]);
 
 		rises = rises && compared <= 0;
 		falls = falls && compared >= 0;
@@ -235,6 +287,25 @@ sort_rest(SeekScan *state, Run *run)
 
 /* ---- runs ---- */
 
+static Opened *
+get_opened(SeekScan *state)
+{
+	Opened	   *opened = state->free_opened;
+
+	if (opened != NULL)
+		state->free_opened = opened->free;
+	else
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->memory);
+
+		opened = palloc0(sizeof(Opened));
+		tsdb_chunk_rows_init(&opened->rows, &state->by_columns);
+		MemoryContextSwitchTo(old);
+	}
+	return opened;
+}
+
+/* A new run, which is open. */
 static Run *
 get_run(SeekScan *state)
 {
@@ -243,36 +314,108 @@ get_run(SeekScan *state)
 	if (run != NULL)
 		state->free = run->free;
 	else
-	{
-		MemoryContext old = MemoryContextSwitchTo(state->memory);
-
-		run = palloc0(sizeof(Run));
-		tsdb_chunk_rows_init(&run->rows, &state->by_columns);
-		MemoryContextSwitchTo(old);
-	}
+		run = MemoryContextAllocZero(state->memory, sizeof(Run));
+	run->opened = get_opened(state);
 	run->count = run->next = 0;
 	run->stored = false;
+	run->bytes = 0;
 	return run;
+}
+
+/* Let go of what is read of a run. */
+static void
+close_run(SeekScan *state, Run *run)
+{
+	Opened	   *opened = run->opened;
+
+	tsdb_chunk_rows_close(&opened->rows);
+	tsdb_directory_view_release(&opened->view);
+	opened->free = state->free_opened;
+	state->free_opened = opened;
+	run->opened = NULL;
+	if (run->bytes > 0)
+		dlist_delete(&run->recency);
+	state->bytes -= run->bytes;
+	run->bytes = 0;
+}
+
+static void
+forget_keys(SeekScan *state, Run *run)
+{
+	for (int i = 0; i < state->nkeys; i++)
+	{
+		AttrNumber	attno = (AttrNumber) list_nth_int(state->plan.order, i);
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(state->by_columns.rel), attno - 1);
+
+		if (!run->nulls[i] && !att->attbyval)
+			pfree(DatumGetPointer(run->keys[i]));
+	}
+	pfree(run->keys);
+	pfree(run->nulls);
 }
 
 static void
 free_run(SeekScan *state, Run *run)
 {
-	tsdb_chunk_rows_close(&run->rows);
-	tsdb_directory_view_release(&run->view);
+	if (run->opened != NULL)
+		close_run(state, run);
+	else
+		forget_keys(state, run);
 	run->free = state->free;
 	state->free = run;
 }
 
+/* The chunk of a run was used. */
 static void
-reserve(SeekScan *state, Run *run, uint32 count)
+use_run(SeekScan *state, Run *run)
 {
-	if (run->allocated >= count)
+	if (run->bytes > 0)
+		dlist_delete(&run->recency);
+	dlist_push_head(&state->open, &run->recency);
+	state->bytes -= run->bytes;
+	run->bytes = sizeof(Opened) + run->opened->allocated * sizeof(uint32) +
+		MemoryContextMemAllocated(run->opened->rows.memory, true);
+	state->bytes += run->bytes;
+}
+
+static void
+put_aside(SeekScan *state, Run *run)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->memory);
+
+	run->keys = palloc(state->nkeys * sizeof(Datum));
+	run->nulls = palloc(state->nkeys * sizeof(bool));
+	for (int i = 0; i < state->nkeys; i++)
+	{
+		AttrNumber	attno = (AttrNumber) list_nth_int(state->plan.order, i);
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(state->by_columns.rel), attno - 1);
+
+		run->keys[i] = next_key(state, run, i, &run->nulls[i]);
+		if (!run->nulls[i])
+			run->keys[i] = datumCopy(run->keys[i], att->attbyval, att->attlen);
+	}
+	close_run(state, run);
+	MemoryContextSwitchTo(old);
+}
+
+/* Put aside what has not been used for longest; what was used last stays. */
+static void
+keep_to_budget(SeekScan *state)
+{
+	while (state->bytes > (Size) TSDB_SEEK_MEMORY_PART * 1024 * work_mem &&
+		   dlist_has_next(&state->open, dlist_head_node(&state->open)))
+		put_aside(state, dlist_tail_element(Run, recency, &state->open));
+}
+
+static void
+reserve(SeekScan *state, Opened *opened, uint32 count)
+{
+	if (opened->allocated >= count)
 		return;
-	if (run->order != NULL)
-		pfree(run->order);
-	run->order = MemoryContextAllocHuge(state->memory, count * sizeof(uint32));
-	run->allocated = count;
+	if (opened->order != NULL)
+		pfree(opened->order);
+	opened->order = MemoryContextAllocHuge(state->memory, count * sizeof(uint32));
+	opened->allocated = count;
 }
 
 /* Let a run with rows take part. */
@@ -292,17 +435,6 @@ start_run(SeekScan *state, Run *run)
 }
 
 /* ---- the row store ---- */
-
-static int
-place_of(const TsdbRowsScan *scan, AttrNumber attno)
-{
-	for (int i = 0; i < scan->ncolumns; i++)
-	{
-		if (scan->columns[i] == attno)
-			return i;
-	}
-	elog(ERROR, "column %d is not read by the scan", attno);
-}
 
 /*
  * Gather the rows of the row store; all rows of the table if chunks may be damaged, since that is
@@ -336,7 +468,7 @@ gather_stored(SeekScan *state)
 	ExecClearTuple(slot);
 	if (state->plan.seek != 0)
 		tsdb_stored_rows_rank(stored, &state->seek,
-							  place_of(&state->by_columns, state->seek.attno));
+							  tsdb_rows_scan_place(&state->by_columns, state->seek.attno));
 	return stored;
 }
 
@@ -355,11 +487,11 @@ start_stored(SeekScan *state, const uint64 *rank)
 		return;
 	run = get_run(state);
 	run->stored = true;
-	reserve(state, run, end - first);
+	reserve(state, run->opened, end - first);
 	for (int i = 0; i < state->by_columns.ncolumns; i++)
-		run->rows.values[i] = &stored->columns[i];
+		run->opened->rows.values[i] = &stored->columns[i];
 	for (uint32 i = first; i < end; i++)
-		run->order[run->count++] = rank != NULL ? stored->by_rank[i] : i;
+		run->opened->order[run->count++] = rank != NULL ? stored->by_rank[i] : i;
 	start_run(state, run);
 }
 
@@ -367,60 +499,95 @@ start_stored(SeekScan *state, const uint64 *rank)
 
 /* What a chunk of several series that was read for its seek column has in it. */
 static void
-learn(SeekScan *state, Run *run, const TsdbListedChunk *chunk)
+learn(SeekScan *state, Opened *opened, const TsdbListedChunk *chunk)
 {
-	const TsdbChunkSummary *summary = tsdb_directory_view_summary(&run->view, 0);
+	const TsdbChunkSummary *summary = tsdb_directory_view_summary(&opened->view, 0);
 
 	/* segments tell only if the column is one of the series key that the chunk was written with */
-	if (run->rows.reader == NULL || summary->nsegments == 1 ||
+	if (opened->rows.reader == NULL || summary->nsegments == 1 ||
 		summary->nsegments > TSDB_SEEK_VALUES_MAX)
 		return;
 	for (int i = 0; i < summary->key.nseries; i++)
 	{
 		if (summary->key.series[i] == state->seek.attno)
-			tsdb_chunk_list_learn(state->list, chunk, &run->view,
-								  tsdb_chunk_reader_segments(run->rows.reader),
-								  tsdb_chunk_reader_column(run->rows.reader, state->seek.attno));
+			tsdb_chunk_list_learn(state->list, chunk, &opened->view,
+								  tsdb_chunk_reader_segments(opened->rows.reader),
+								  tsdb_chunk_reader_column(opened->rows.reader,
+														   state->seek.attno));
 	}
+}
+
+/* Read the chunk of a run: the rows that it has for us, in the chunk's order. */
+static void
+read_chunk(SeekScan *state, Run *run)
+{
+	Opened	   *opened = run->opened;
+	TsdbChunkRows *rows = &opened->rows;
+	uint32		chunk = run->chunk.chunk;
+	uint32		slot = chunk % TSDB_DIRECTORY_SLOTS;
+
+	run->count = 0;
+	tsdb_directory_view(&opened->view, state->by_columns.storage, chunk / TSDB_DIRECTORY_SLOTS,
+						slot, slot + 1, NULL, state->scan->rs_snapshot);
+	if (opened->view.count == 0)
+		return;
+	if (tsdb_chunk_rows_open(rows, opened->view.entries[0],
+							 tsdb_directory_view_summary(&opened->view, 0)))
+	{
+		reserve(state, opened, TSDB_CHUNK_ROWS);
+		for (uint32 row = 0; row < rows->nrows; row++)
+		{
+			if (rows->all_pass || rows->pass[row])
+				opened->order[run->count++] = row;
+		}
+		for (int i = 0; i < state->nkeys; i++)
+			tsdb_chunk_rows_column(rows, state->places[i]);
+	}
+	if (state->plan.seek != 0)
+		learn(state, opened, &run->chunk);
 }
 
 /* Open a chunk of the list, if it has rows for us. */
 static void
 open_chunk(SeekScan *state, const TsdbListedChunk *chunk)
 {
-	uint32		slot = chunk->chunk % TSDB_DIRECTORY_SLOTS;
 	Run		   *run = get_run(state);
 
-	tsdb_directory_view(&run->view, state->by_columns.storage,
-						chunk->chunk / TSDB_DIRECTORY_SLOTS, slot, slot + 1, NULL,
-						state->scan->rs_snapshot);
-	if (run->view.count == 1)
-	{
-		if (tsdb_chunk_rows_open(&run->rows, run->view.entries[0],
-								 tsdb_directory_view_summary(&run->view, 0)))
-		{
-			reserve(state, run, TSDB_CHUNK_ROWS);
-			for (uint32 row = 0; row < run->rows.nrows; row++)
-			{
-				if (run->rows.all_pass || run->rows.pass[row])
-					run->order[run->count++] = row;
-			}
-			for (int i = 0; i < state->nkeys; i++)
-				tsdb_chunk_rows_column(&run->rows, state->places[i]);
-		}
-		if (state->plan.seek != 0)
-			learn(state, run, chunk);
-	}
+	run->chunk = *chunk;
+	read_chunk(state, run);
+	if (run->count > 0)
+		use_run(state, run);
 	start_run(state, run);
+	keep_to_budget(state);
+}
+
+/*
+ * Read a chunk again that was put aside, for its next row.  The snapshot sees the same rows of it, and they
+ * come in the same order.
+ */
+static void
+reopen_chunk(SeekScan *state, Run *run)
+{
+	uint32		count = run->count;
+
+	run->opened = get_opened(state);
+	forget_keys(state, run);
+	read_chunk(state, run);
+	if (run->count != count)
+		elog(ERROR, "chunk %u has other rows than before", run->chunk.chunk);
+	find_first(state, run);
+	if (run->next > 0 && !run->sorted)
+		sort_rest(state, run);
+	use_run(state, run);
+	keep_to_budget(state);
 }
 
 /* Is the next chunk to be opened before a row is returned? */
 static bool
 is_due(SeekScan *state)
 {
-	Run		   *run;
-	const TsdbColumn *column;
-	uint32		row;
+	Datum		value;
+	bool		is_null;
 	uint64		next;
 	uint64		place;
 
@@ -430,14 +597,11 @@ is_due(SeekScan *state)
 		return state->run == NULL;
 	if (binaryheap_empty(state->runs))
 		return true;
-	run = (Run *) DatumGetPointer(binaryheap_first(state->runs));
-	row = run->order[run->next];
-	column = run->rows.values[state->places[0]];
+	value = next_key(state, (Run *) DatumGetPointer(binaryheap_first(state->runs)), 0, &is_null);
 	next = state->chunks[state->next_chunk].next;
-	if (column->nulls[row])
+	if (is_null)
 		return !state->list->nulls_first || (next == 0 && !state->exact);
-	place = tsdb_chunk_list_place(state->list, tsdb_key_rank(&state->order,
-															 column->values[row]));
+	place = tsdb_chunk_list_place(state->list, tsdb_key_rank(&state->order, value));
 	/* nulls first come before all that has a value, be its place the first one */
 	return state->exact && next > 0 ? next < place : next <= place;
 }
@@ -538,15 +702,20 @@ get_ready(SeekScan *state)
 	list_chunks(state);
 
 	MemoryContextReset(state->found_memory);
+	state->next_chunk = state->nchunks = 0;
+	state->ready = true;
+	if (tsdb_chunk_filter_is_never(by_columns->filter))
+	{
+		MemoryContextSwitchTo(old);
+		return;
+	}
 	MemoryContextSwitchTo(state->found_memory);
 	seeks = get_rank(state, &rank);
 	state->nchunks = state->list->count;
 	state->chunks = seeks ? tsdb_chunk_list_seek(state->list, rank, &state->nchunks) :
 		tsdb_chunk_list_all(state->list);
-	state->next_chunk = 0;
 	MemoryContextSwitchTo(state->memory);
 	start_stored(state, seeks ? &rank : NULL);
-	state->ready = true;
 	MemoryContextSwitchTo(old);
 }
 
@@ -565,15 +734,19 @@ first_run(const SeekScan *state)
 static Run *
 find_run(SeekScan *state)
 {
+	MemoryContext old = MemoryContextSwitchTo(state->found_memory);
+	Run		   *run;
+
 	while (is_due(state))
 	{
-		MemoryContext old = MemoryContextSwitchTo(state->found_memory);
-
 		CHECK_FOR_INTERRUPTS();
 		open_chunk(state, &state->chunks[state->next_chunk++]);
-		MemoryContextSwitchTo(old);
 	}
-	return first_run(state);
+	run = first_run(state);
+	if (run != NULL && run->opened == NULL)
+		reopen_chunk(state, run);
+	MemoryContextSwitchTo(old);
+	return run;
 }
 
 /* Go on to the run's next row. */
@@ -582,6 +755,8 @@ advance(SeekScan *state, Run *run)
 {
 	if (!run->sorted)
 		sort_rest(state, run);
+	if (!run->stored && run->next <= TSDB_FEW_ROWS)
+		use_run(state, run);	/* columns of it have been read since */
 	run->next++;
 	if (run->next < run->count)
 	{
@@ -620,11 +795,11 @@ next_in_order(SeekScan *state, TupleTableSlot *slot)
 	run = find_run(state);
 	if (run == NULL)
 		return ExecClearTuple(slot);
-	row = run->order[run->next];
+	row = run->opened->order[run->next];
 	if (run->stored)
 		return tsdb_stored_rows_show(state->stored, slot, row);
 	pgstat_count_heap_getnext(state->css.ss.ss_currentRelation);
-	return tsdb_chunk_rows_show(&run->rows, slot, row, run->next < TSDB_FEW_ROWS);
+	return tsdb_chunk_rows_show(&run->opened->rows, slot, row, run->next < TSDB_FEW_ROWS);
 }
 
 /* A cursor that may go back keeps what it has returned. */
@@ -694,6 +869,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->time_column = key_columns.time;
 	if (state->plan.seek != 0)
 		tsdb_key_column_describe(TupleDescAttr(tupdesc, state->plan.seek - 1), &state->seek);
+	dlist_init(&state->open);
 	state->nkeys = list_length(state->plan.order);
 	state->places = palloc(Max(state->nkeys, 1) * sizeof(int));
 	state->keys = palloc0(Max(state->nkeys, 1) * sizeof(SortSupportData));
@@ -702,7 +878,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 		SortSupport key = &state->keys[i];
 		AttrNumber	attno = (AttrNumber) list_nth_int(state->plan.order, i);
 
-		state->places[i] = place_of(&state->by_columns, attno);
+		state->places[i] = tsdb_rows_scan_place(&state->by_columns, attno);
 		key->ssup_cxt = CurrentMemoryContext;
 		key->ssup_collation = list_nth_oid(state->plan.collations, i);
 		key->ssup_nulls_first = list_nth_int(state->plan.nulls_first, i) != 0;

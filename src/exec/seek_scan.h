@@ -13,7 +13,8 @@
  * Rows within a chunk are sorted as needed, and merged with those of other chunks that
  * overlap.  Rows of the row store are gathered before the first result; if conditions have
  * parameters, all of them are, and kept for the next rescan by their seek column.  That
- * takes memory, as open chunks do: the planner offers the scan only where it is little.
+ * takes memory: the planner offers the scan only where it is little.  So do open chunks, up to
+ * TSDB_SEEK_MEMORY_PART times work_mem.
  *
  * The plan node's custom_exprs are clauses for the chunk filter, custom_private is what
  * tsdb_seek_plan_make() makes of a TsdbSeekPlan.
@@ -23,6 +24,9 @@
 
 #include "nodes/extensible.h"
 #include "nodes/pg_list.h"
+
+/* Memory that a scan may take, in units of work_mem. */
+#define TSDB_SEEK_MEMORY_PART	4
 
 extern const CustomScanMethods tsdb_seek_scan_methods;
 

@@ -39,9 +39,6 @@
 /* Rows of a page of the row store. */
 #define PAGE_ROWS		60
 
-/* Memory that a scan may take, in units of work_mem. */
-#define MEMORY_PART		4
-
 bool		tsdb_enable_seek = true;
 
 /* What all paths of a relation have in common. */
@@ -361,7 +358,7 @@ add_ordered_path(const Seek *seek, int column, bool repeated)
 
 	/* each row may come from another chunk, and these stay open */
 	if (wanted <= 0 || Min(wanted, chunks) * seek->ncolumns * TSDB_CHUNK_ROWS *
-		(sizeof(Datum) + sizeof(bool)) > MEMORY_PART * 1024.0 * work_mem)
+		(sizeof(Datum) + sizeof(bool)) > TSDB_SEEK_MEMORY_PART * 1024.0 * work_mem)
 		return;
 	pathkeys = usable_pathkeys(seek, &plan);
 	if (pathkeys != NIL)
@@ -398,7 +395,7 @@ tsdb_seek_path_add(PlannerInfo *root, RelOptInfo *rel, Relation table)
 	int			column;
 
 	/* conditions are evaluated for more rows than are returned, some of them twice */
-	if (!tsdb_enable_seek || (double) row_store * BLCKSZ > MEMORY_PART * 1024.0 * work_mem ||
+	if (!tsdb_enable_seek || (double) row_store * BLCKSZ > TSDB_SEEK_MEMORY_PART * 1024.0 * work_mem ||
 		contain_volatile_functions((Node *) quals) || contain_subplans((Node *) quals))
 		return;
 	find_key(&seek);

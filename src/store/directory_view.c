@@ -214,15 +214,16 @@ is_logged(TsdbStorage *storage)
 static const char *
 copy_page(TsdbDirectoryImage *image, TsdbStorage *storage, Page page, OffsetNumber *damaged)
 {
-	MemoryContext old;
+	/* it becomes the image's when all is there, since memory may run out before */
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb directory image", 0,
+												 8 * 1024, 32 * 1024);
+	MemoryContext old = MemoryContextSwitchTo(memory);
+	int			count = PageIsNew(page) ? 0 : Min(PageGetMaxOffsetNumber(page),
+												  TSDB_DIRECTORY_SLOTS);
+	ImageTuple *tuples = palloc0(Max(count, 1) * sizeof(ImageTuple));
 	const char *fault = NULL;
 
-	image->memory = AllocSetContextCreate(view_memory, "tsdb directory image", 0, 8 * 1024,
-										  32 * 1024);
-	old = MemoryContextSwitchTo(image->memory);
-	image->count = PageIsNew(page) ? 0 : Min(PageGetMaxOffsetNumber(page), TSDB_DIRECTORY_SLOTS);
-	image->tuples = palloc0(Max(image->count, 1) * sizeof(ImageTuple));
-	for (OffsetNumber offset = 1; offset <= image->count && fault == NULL; offset++)
+	for (OffsetNumber offset = 1; offset <= count && fault == NULL; offset++)
 	{
 		HeapTupleData tuple;
 
@@ -230,9 +231,13 @@ copy_page(TsdbDirectoryImage *image, TsdbStorage *storage, Page page, OffsetNumb
 		if (fault != NULL)
 			*damaged = offset;
 		else if (tuple.t_data != NULL)
-			image->tuples[offset - 1].tuple = heap_copytuple(&tuple);
+			tuples[offset - 1].tuple = heap_copytuple(&tuple);
 	}
 	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(memory, view_memory);
+	image->memory = memory;
+	image->tuples = tuples;
+	image->count = count;
 	return fault;
 }
 

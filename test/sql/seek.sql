@@ -151,6 +151,45 @@ EXECUTE latest(NULL, 2);
 EXECUTE latest(4, 1);
 RESET plan_cache_mode;
 
+-- chunks that do not fit into memory together are put aside; series that do not are all returned
+PREPARE by_value AS SELECT n FROM t ORDER BY v, n LIMIT 300;
+PREPARE by_name AS SELECT n FROM t WHERE n % 10 = 3 ORDER BY v DESC NULLS LAST, label, ts, n LIMIT 300 OFFSET 100;
+EXPLAIN (COSTS OFF) EXECUTE by_value;
+EXPLAIN (COSTS OFF) EXECUTE by_name;
+CREATE TABLE many (LIKE t);
+CREATE TABLE many_t (LIKE t) USING tsdb;
+SELECT tsdb.set_key('many_t', 'ts', '{device}');
+INSERT INTO many SELECT '2024-01-01'::timestamptz + i / 2000 * '1 s'::interval, i % 2000, NULL, i % 3, i FROM generate_series(1, 10000) i;
+INSERT INTO many_t SELECT * FROM many;
+SELECT tsdb.compact('many_t') > 0 AS compacted;
+INSERT INTO many_t SELECT ts, device, 'late', v, -n FROM many WHERE n <= 3000;
+INSERT INTO many SELECT ts, device, 'late', v, -n FROM many WHERE n <= 3000;
+ANALYZE many, many_t;
+PREPARE firsts AS SELECT DISTINCT ON (device) * FROM many_t ORDER BY device, ts DESC, n;
+EXPLAIN (COSTS OFF) EXECUTE firsts;
+SET work_mem = '64kB';
+SET hash_mem_multiplier = 1;
+CREATE TEMP TABLE answers AS EXECUTE by_value;
+SELECT (SELECT array_agg(n) FROM answers) = (SELECT array_agg(n) FROM (SELECT n FROM h ORDER BY v, n LIMIT 300) q) AS same;
+DROP TABLE answers;
+CREATE TEMP TABLE answers AS EXECUTE by_name;
+SELECT (SELECT array_agg(n) FROM answers) = (SELECT array_agg(n) FROM
+	(SELECT n FROM h WHERE n % 10 = 3 ORDER BY v DESC NULLS LAST, label, ts, n LIMIT 300 OFFSET 100) q) AS same;
+DROP TABLE answers;
+CREATE TEMP TABLE answers AS EXECUTE firsts;
+SELECT count(*), (SELECT array_agg(a) FROM answers a) = (SELECT array_agg(q::text::answers) FROM
+	(SELECT DISTINCT ON (device) * FROM many ORDER BY device, ts DESC, n) q) AS same FROM answers;
+RESET work_mem;
+RESET hash_mem_multiplier;
+BEGIN;
+DECLARE c CURSOR FOR SELECT n FROM t ORDER BY v, n LIMIT 300;
+SET LOCAL work_mem = '64kB';
+FETCH 2 FROM c;
+SELECT sum(total_bytes) < 1000000 AS little FROM pg_backend_memory_contexts WHERE name LIKE 'tsdb chunk%';
+COMMIT;
+DROP TABLE answers, many, many_t;
+DEALLOCATE ALL;
+
 -- partitions, of which some are heap tables
 CREATE TABLE parts (LIKE h) PARTITION BY RANGE (n);
 CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (MINVALUE) TO (10000) USING tsdb;
