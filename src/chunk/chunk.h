@@ -152,33 +152,34 @@ extern void tsdb_chunk_reader_close(TsdbChunkReader *reader);
 
 /* ---- the body without decoding, for views, planner and pruning ---- */
 
+/* A session keeps many of these: members are in an order without gaps. */
 typedef struct TsdbColumnStats
 {
 	uint8		codec;			/* 0: no vector, every row is null */
-	uint32		vector_offset;	/* in the stream */
-	uint32		vector_bytes;	/* 0: inlined in the body (constants) */
-	uint32		inline_bytes;
-	uint32		nnulls;
 	bool		has_range;		/* min and max are set, each a value of the
 								 * column to the bit: in the type's default btree
 								 * order (numbers, times, numeric, uuid, macaddr),
 								 * or in byte order whatever the collation (text,
 								 * varchar, name, bytea; bpchar without trailing
 								 * blanks), then only if short */
-	Datum		min;
-	Datum		max;
+	bool		has_ends;		/* first and last non-null value in row order */
 	bool		has_sum;		/* exact integer sum (integer columns) */
-	int64		sum_high;		/* 128 bits: high, low */
-	uint64		sum_low;
 	bool		has_scaled_sum; /* the same of a numeric column: sum_high and
 								 * sum_low count 10^-sum_scale */
-	int			sum_scale;
 	bool		has_float_sum;	/* the sum of a real or double precision column, as
 								 * doubles in some order; no order overflows */
-	double		float_sum;
-	bool		has_ends;		/* first and last non-null value in row order */
+	int16		sum_scale;
+	uint32		vector_offset;	/* in the stream */
+	uint32		vector_bytes;	/* 0: inlined in the body (constants) */
+	uint32		inline_bytes;
+	uint32		nnulls;
+	Datum		min;
+	Datum		max;
 	Datum		first;
 	Datum		last;
+	int64		sum_high;		/* 128 bits: high, low */
+	uint64		sum_low;
+	double		float_sum;
 } TsdbColumnStats;
 
 typedef struct TsdbChunkSummary

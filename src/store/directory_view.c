@@ -41,6 +41,7 @@ struct TsdbDirectoryImage
 	dlist_node	recency;		/* in full or hollow, if kept and not held; else in held */
 	bool		kept;			/* in the table of images */
 	int			holders;
+	uint64		used;			/* by the statement of that number */
 	XLogRecPtr	lsn;
 	uint64		types;			/* of the table's columns, when summaries were made */
 
@@ -68,6 +69,8 @@ static dlist_head full = DLIST_STATIC_INIT(full);	/* most recent first */
 static dlist_head hollow = DLIST_STATIC_INIT(hollow);
 static dlist_head held = DLIST_STATIC_INIT(held);
 static Size total_bytes = 0;	/* of images that are kept */
+static uint64 statement = 1;	/* a number for the one that runs */
+static TimestampTz statement_start = 0;
 
 /* ---- images ---- */
 
@@ -123,7 +126,12 @@ weigh(TsdbDirectoryImage *image)
 	total_bytes += image->bytes;
 }
 
-/* Let the least recently used images go as far as needed. */
+/*
+ * Let images go as far as needed: the least recently used ones, but for those that
+ * this statement or the one before has used.  If there are no others, the directory is larger than
+ * what may be kept of it, and keeping a part of it is better than none: then what was used
+ * last goes, as who reads in a circle comes back to that last.
+ */
 static void
 keep_to_budget(void)
 {
@@ -133,6 +141,8 @@ keep_to_budget(void)
 	{
 		TsdbDirectoryImage *image = dlist_tail_element(TsdbDirectoryImage, recency, &full);
 
+		if (image->used + 1 >= statement)
+			image = dlist_head_element(TsdbDirectoryImage, recency, &full);
 		make_hollow(image);
 		weigh(image);
 		dlist_delete(&image->recency);
@@ -145,6 +155,7 @@ keep_to_budget(void)
 static void
 hold(TsdbDirectoryImage *image)
 {
+	image->used = statement;
 	if (image->holders++ == 0)
 	{
 		dlist_delete(&image->recency);
@@ -176,6 +187,7 @@ new_image(const ImageKey *key)
 													   sizeof(TsdbDirectoryImage));
 
 	image->key = *key;
+	image->used = statement;
 	image->holders = 1;
 	dlist_push_head(&held, &image->recency);
 	return image;
@@ -389,6 +401,11 @@ tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage, BlockNumber b
 	tsdb_directory_view_release(view);
 	if (images == NULL)
 		create_table();
+	if (statement_start != GetCurrentStatementStartTimestamp())
+	{
+		statement_start = GetCurrentStatementStartTimestamp();
+		statement++;
+	}
 	memset(&key, 0, sizeof(key));
 	key.node = storage->directory->rd_node;
 	key.block = block;

@@ -25,8 +25,8 @@
  * are the table's, not the page's: an image also remembers for which types its
  * summaries were made.
  *
- * Images are private to the session, up to tsdb.directory_cache_size; of what goes
- * beyond, the least recently used ones keep their range of times only.
+ * Images are private to the session, up to tsdb.directory_cache_size; those that go
+ * keep their range of times only.
  */
 #ifndef TSDB_STORE_DIRECTORY_VIEW_H
 #define TSDB_STORE_DIRECTORY_VIEW_H
