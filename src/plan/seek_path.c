@@ -13,6 +13,7 @@
 #include "exec/chunk_filter.h"
 #include "exec/seek_scan.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
@@ -25,6 +26,7 @@
 #include "store/key_columns.h"
 #include "store/table_key.h"
 #include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
 #include "utils/typcache.h"
 
 /* Listing a chunk, or gathering a row of the row store, costs so much of an operator; it is
@@ -113,6 +115,63 @@ chunks_left(const Seek *seek, List *clauses)
 	return clauselist_selectivity(seek->root, clauses, 0, JOIN_INNER, NULL);
 }
 
+/* Rows that the query wants, as far as it says so; or 0. */
+static double
+rows_wanted(const Seek *seek)
+{
+	const PlannerInfo *root = seek->root;
+
+	if (root->limit_tuples > 0)
+		return root->limit_tuples;
+	return root->tuple_fraction >= 1 ? root->tuple_fraction :
+		root->tuple_fraction * seek->rel->rows;
+}
+
+/* Series of the table. */
+static double
+count_series(const Seek *seek)
+{
+	TupleDesc	tupdesc = RelationGetDescr(seek->table);
+	List	   *columns = NIL;
+
+	for (int i = 0; i < seek->key.nseries; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, seek->key.series[i] - 1);
+
+		columns = lappend(columns, makeVar(seek->rel->relid, att->attnum, att->atttypid,
+										   att->atttypmod, att->attcollation, 0));
+	}
+	return columns == NIL ? 1 :
+		estimate_num_groups(seek->root, columns, Max(seek->rel->tuples, 1), NULL, NULL);
+}
+
+static double
+chunks_opened(const Seek *seek, List *clauses)
+{
+	double		chunks = Max(ceil(seek->rel->tuples / TSDB_CHUNK_ROWS), 1);
+
+	return Min(ceil(chunks * chunks_left(seek, clauses)) + 1, chunks);
+}
+
+/*
+ * How many of the chunks are opened before the first rows are returned?  All that overlap in the
+ * order column: of the time, that is one of each series; of another column, it may be all.
+ * If there is nothing else to sort by, and no condition that rejects rows one by one, a chunk gives a
+ * row.
+ */
+static double
+chunks_first(const Seek *seek, const TsdbSeekPlan *plan, List *clauses, double opened)
+{
+	double		overlap = opened;
+
+	if (linitial_int(plan->order) == seek->key.time)
+		overlap = Min(opened, plan->seek != 0 && seek->key.nseries == 1 ? 2 : count_series(seek));
+	if (list_length(plan->order) == 1 &&
+		list_length(tsdb_clauses_for_filter(seek->rel, clauses)) == list_length(clauses))
+		overlap = Min(overlap, rows_wanted(seek));
+	return Max(overlap, 1);
+}
+
 /*
  * A path that seeks a column (0: none), has these pathkeys (NIL: none), and gets what relations
  * outside give it.  repeated: it will likely be scanned again and again.
@@ -148,7 +207,7 @@ make_path(const Seek *seek, const TsdbSeekPlan *plan, List *pathkeys, Relids out
 		path->rows = path->param_info->ppi_rows;
 		clauses = list_concat_copy(clauses, path->param_info->ppi_clauses);
 	}
-	opened = Min(ceil(chunks * chunks_left(seek, clauses)) + 1, chunks);
+	opened = chunks_opened(seek, clauses);
 	cost_qual_eval(&quals, clauses, seek->root);
 	listing = (chunks + seek->stored_rows) * LIST_COST * cpu_operator_cost *
 		(repeated ? REPEATED_PART : 1);
@@ -158,8 +217,10 @@ make_path(const Seek *seek, const TsdbSeekPlan *plan, List *pathkeys, Relids out
 		path->rows * (cpu_tuple_cost + quals.per_tuple + path->pathtarget->cost.per_tuple);
 	if (pathkeys != NIL)
 	{
-		path->startup_cost += opening;
-		path->total_cost += path->rows * cpu_operator_cost * (1 + log2(opened));
+		/* and their rows are sorted */
+		path->startup_cost += chunks_first(seek, plan, clauses, opened) *
+			(opening + TSDB_CHUNK_ROWS * 2 * cpu_operator_cost);
+		path->total_cost = Max(path->total_cost, path->startup_cost) + path->rows * cpu_operator_cost * (1 + log2(opened));
 	}
 	return custom;
 }
@@ -336,34 +397,26 @@ usable_pathkeys(const Seek *seek, TsdbSeekPlan *plan)
 	return pathkeys;
 }
 
-/* Rows that the query wants, as far as it says so; or 0. */
-static double
-rows_wanted(const Seek *seek)
-{
-	const PlannerInfo *root = seek->root;
-
-	if (root->limit_tuples > 0)
-		return root->limit_tuples;
-	return root->tuple_fraction >= 1 ? root->tuple_fraction :
-		root->tuple_fraction * seek->rel->rows;
-}
-
 static void
 add_ordered_path(const Seek *seek, int column, bool repeated)
 {
 	TsdbSeekPlan plan = {.seek = column};
-	double		chunks = ceil(seek->rel->tuples / TSDB_CHUNK_ROWS);
-	double		wanted = rows_wanted(seek);
+	List	   *clauses = seek->rel->baserestrictinfo;
 	List	   *pathkeys;
+	double		first;
 
-	/* each row may come from another chunk, and these stay open */
-	if (wanted <= 0 || Min(wanted, chunks) * seek->ncolumns * TSDB_CHUNK_ROWS *
-		(sizeof(Datum) + sizeof(bool)) > TSDB_SEEK_MEMORY_PART * 1024.0 * work_mem)
+	if (rows_wanted(seek) <= 0)
 		return;
 	pathkeys = usable_pathkeys(seek, &plan);
-	if (pathkeys != NIL)
-		add_path(seek->rel, &make_path(seek, &plan, pathkeys, seek->rel->lateral_relids,
-									   repeated)->path);
+	if (pathkeys == NIL)
+		return;
+	/* these stay open */
+	first = chunks_first(seek, &plan, clauses, chunks_opened(seek, clauses));
+	if (first * seek->ncolumns * TSDB_CHUNK_ROWS * (sizeof(Datum) + sizeof(bool)) >
+		TSDB_SEEK_MEMORY_PART * 1024.0 * work_mem)
+		return;
+	add_path(seek->rel, &make_path(seek, &plan, pathkeys, seek->rel->lateral_relids,
+								   repeated)->path);
 }
 
 /* The table's key, without columns of the series key of which chunks say nothing. */

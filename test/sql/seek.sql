@@ -50,11 +50,13 @@ DECLARE
 BEGIN
 	FOR i IN 0..2 LOOP
 		PERFORM set_config('tsdb.enable_seek', CASE i WHEN 2 THEN 'off' ELSE 'on' END, true);
+		PERFORM set_config('enable_sort', CASE i WHEN 1 THEN 'off' ELSE 'on' END, true);
 		EXECUTE format('SELECT string_agg(q::text, E''\n'') FROM (%s) q',
 					   replace(query, '%t', CASE i WHEN 0 THEN 'seek.h' ELSE 'seek.t' END)) INTO answer;
 		answers[i] := coalesce(answer, 'none');
 	END LOOP;
 	PERFORM set_config('tsdb.enable_seek', 'on', true);
+	PERFORM set_config('enable_sort', 'on', true);
 	RETURN answers[0] = answers[1] AND answers[0] = answers[2];
 END $$;
 
@@ -62,6 +64,12 @@ END $$;
 SELECT plan('SELECT * FROM t ORDER BY ts DESC LIMIT 3');
 SELECT plan('SELECT * FROM t WHERE device = 3 ORDER BY ts NULLS FIRST, n DESC LIMIT 3');
 SELECT plan('SELECT max(ts) FROM t');
+-- where more chunks overlap than fit into memory, rows are sorted
+SET work_mem = '64kB';
+SELECT plan('SELECT v, n FROM t ORDER BY v DESC, n LIMIT 3');
+SELECT plan('SELECT v FROM t WHERE n % 7 = 1 ORDER BY v DESC LIMIT 3');
+SELECT plan('SELECT v FROM t ORDER BY v DESC LIMIT 3');
+RESET work_mem;
 SELECT query, same(query) FROM (VALUES
 	('SELECT * FROM %t ORDER BY ts DESC, n LIMIT 40'),
 	('SELECT * FROM %t ORDER BY ts DESC NULLS LAST, n LIMIT 40'),
@@ -152,6 +160,7 @@ EXECUTE latest(4, 1);
 RESET plan_cache_mode;
 
 -- chunks that do not fit into memory together are put aside; series that do not are all returned
+SET enable_sort = off;
 PREPARE by_value AS SELECT n FROM t ORDER BY v, n LIMIT 300;
 PREPARE by_name AS SELECT n FROM t WHERE n % 10 = 3 ORDER BY v DESC NULLS LAST, label, ts, n LIMIT 300 OFFSET 100;
 EXPLAIN (COSTS OFF) EXECUTE by_value;
@@ -189,6 +198,7 @@ SELECT sum(total_bytes) < 1000000 AS little FROM pg_backend_memory_contexts WHER
 COMMIT;
 DROP TABLE answers, many, many_t;
 DEALLOCATE ALL;
+RESET enable_sort;
 
 -- partitions, of which some are heap tables
 CREATE TABLE parts (LIKE h) PARTITION BY RANGE (n);
