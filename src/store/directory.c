@@ -729,8 +729,9 @@ void
 tsdb_directory_estimate(TsdbStorage *storage, double *rows, double *chunks,
 						BlockNumber *pages)
 {
-	const BlockNumber samples = 8;
 	BlockNumber nblocks = tsdb_directory_blocks(storage);
+	/* a page that is not in the processor's caches takes as long as all else of planning */
+	const BlockNumber samples = nblocks > 8 ? 3 : 8;
 	ChunkCount	count = {0};
 
 	for (BlockNumber block = 0; block < nblocks; block += Max(nblocks / samples, 1))
