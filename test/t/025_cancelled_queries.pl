@@ -22,7 +22,7 @@ $node->safe_psql(
 	'postgres', qq(
 CREATE TABLE m (ts timestamptz, device int, label text, v float8, n bigint) $using;
 INSERT INTO m SELECT '2024-01-01'::timestamptz + i / 20 * interval '10 s', i % 20, 'l' || i % 3, i % 100, i
-	FROM generate_series(1, 120000) i;
+	FROM generate_series(1, 300000) i;
 CREATE TABLE tags AS SELECT i AS id, 'host' || i AS name FROM generate_series(0, 25) i;
 CREATE FUNCTION may_fail(i bigint) RETURNS bigint LANGUAGE plpgsql AS
 	\$\$ BEGIN IF i % 9973 = 9972 THEN RAISE 'as bad as it gets'; END IF; RETURN i; END \$\$;
@@ -63,7 +63,7 @@ sub script
 		for my $query (@queries)
 		{
 			# most take longer than the timeout, and are met in different places
-			my $timeout = 1 + int(rand(12));
+			my $timeout = 1 + int(rand(5));
 			my $kind = int(rand(4));
 			my $workers = int(rand(8)) == 0 ? 2 : 0;
 
@@ -98,10 +98,10 @@ sub run_script
 
 my $offset = -s $node->logfile;
 my ($kept, $all, $cancelled, $failed) = run_script(2);
-ok($cancelled > 5, "queries were cancelled: $cancelled");
+ok($cancelled > 0, "queries were cancelled: $cancelled");
 ok($failed > 1, "queries failed: $failed");
 my ($kept_more, $all_more, $cancelled_more, $failed_more) = run_script(10);
-ok($cancelled_more > $cancelled, "more queries were cancelled: $cancelled_more");
+ok($cancelled_more > $cancelled && $cancelled_more > 5, "more queries were cancelled: $cancelled_more");
 
 # five times as many of them leave about as much in the session
 cmp_ok($kept_more, '<', $kept * 1.5 + 512 * 1024, "memory of tsdb: $kept, then $kept_more bytes");
