@@ -13,6 +13,7 @@
 #include "nodes/makefuncs.h"
 #include "store/chunk_tid.h"
 #include "store/marks.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
@@ -215,6 +216,23 @@ tsdb_chunk_rows_show(TsdbChunkRows *rows, TupleTableSlot *slot, uint32 row, bool
 			tsdb_chunk_rows_show_column(rows, slot, i, row);
 	}
 	return tsdb_chunk_rows_store(rows, slot, row);
+}
+
+char *
+tsdb_rows_scan_column_text(const TsdbRowsScan *scan, AttrNumber attno)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(scan->rel), attno - 1);
+
+	return pstrdup(quote_identifier(NameStr(att->attname)));
+}
+
+char *
+tsdb_rows_scan_order_text(const TsdbRowsScan *scan, AttrNumber attno, bool descending,
+						  bool nulls_first)
+{
+	return psprintf("%s%s%s", tsdb_rows_scan_column_text(scan, attno),
+					descending ? " DESC" : "",
+					nulls_first == descending ? "" : nulls_first ? " NULLS FIRST" : " NULLS LAST");
 }
 
 void

@@ -112,6 +112,11 @@ extern TupleTableSlot *tsdb_chunk_rows_store(const TsdbChunkRows *rows, TupleTab
 extern TupleTableSlot *tsdb_chunk_rows_show(TsdbChunkRows *rows, TupleTableSlot *slot,
 											uint32 row, bool few);
 
+/* For EXPLAIN: a column as SQL names it, and as ORDER BY does; palloc'd. */
+extern char *tsdb_rows_scan_column_text(const TsdbRowsScan *scan, AttrNumber attno);
+extern char *tsdb_rows_scan_order_text(const TsdbRowsScan *scan, AttrNumber attno,
+									   bool descending, bool nulls_first);
+
 /* EXPLAIN: the filter, and what was counted. */
 extern void tsdb_rows_scan_explain(const TsdbRowsScan *scan, ScanState *node, List *clauses,
 								   List *ancestors, ExplainState *es);

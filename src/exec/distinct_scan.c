@@ -16,7 +16,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "store/table_key.h"
-#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -530,22 +529,16 @@ explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	DistinctScan *state = (DistinctScan *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
-	TupleDesc	tupdesc = RelationGetDescr(node->ss.ss_currentRelation);
 	List	   *keys = NIL;
 	ListCell   *lc;
 
 	foreach(lc, state->plan.keys)
-		keys = lappend(keys,
-					   pstrdup(quote_identifier(NameStr(TupleDescAttr(tupdesc,
-																	  lfirst_int(lc) - 1)->attname))));
+		keys = lappend(keys, tsdb_rows_scan_column_text(&state->by_columns, lfirst_int(lc)));
 	ExplainPropertyList("First Row Of Each", keys, es);
 	ExplainPropertyText("Order",
-						psprintf("%s%s%s",
-								 quote_identifier(NameStr(TupleDescAttr(tupdesc,
-																		state->plan.order - 1)->attname)),
-								 state->order.ssup_reverse ? " DESC" : "",
-								 state->plan.nulls_first == state->order.ssup_reverse ? "" :
-								 state->plan.nulls_first ? " NULLS FIRST" : " NULLS LAST"), es);
+						tsdb_rows_scan_order_text(&state->by_columns, state->plan.order,
+												  state->order.ssup_reverse,
+												  state->plan.nulls_first), es);
 	tsdb_rows_scan_explain(&state->by_columns, &node->ss, plan->custom_exprs, ancestors, es);
 }
 

@@ -30,7 +30,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "store/table_key.h"
-#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -941,26 +940,19 @@ explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	SeekScan   *state = (SeekScan *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
-	TupleDesc	tupdesc = RelationGetDescr(node->ss.ss_currentRelation);
 	List	   *keys = NIL;
 
 	for (int i = 0; i < state->nkeys; i++)
-	{
-		AttrNumber	attno = (AttrNumber) list_nth_int(state->plan.order, i);
-		bool		nulls_first = state->keys[i].ssup_nulls_first;
-		const char *name = quote_identifier(NameStr(TupleDescAttr(tupdesc, attno - 1)->attname));
-
-		keys = lappend(keys, psprintf("%s%s%s", name, state->keys[i].ssup_reverse ? " DESC" : "",
-									  nulls_first == state->keys[i].ssup_reverse ? "" :
-									  nulls_first ? " NULLS FIRST" : " NULLS LAST"));
-	}
+		keys = lappend(keys,
+					   tsdb_rows_scan_order_text(&state->by_columns,
+												 (AttrNumber) list_nth_int(state->plan.order, i),
+												 state->keys[i].ssup_reverse,
+												 state->keys[i].ssup_nulls_first));
 	if (keys != NIL)
 		ExplainPropertyList("Order", keys, es);
 	if (state->plan.seek != 0)
 		ExplainPropertyText("Seek Column",
-							quote_identifier(NameStr(TupleDescAttr(tupdesc,
-																   state->plan.seek - 1)->attname)),
-							es);
+							tsdb_rows_scan_column_text(&state->by_columns, state->plan.seek), es);
 	tsdb_rows_scan_explain(&state->by_columns, &node->ss, plan->custom_exprs, ancestors, es);
 }
 

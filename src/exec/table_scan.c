@@ -270,17 +270,6 @@ exec_scan(CustomScanState *node)
 
 /* ---- batches ---- */
 
-static int
-place_of_column(const TableScan *state, AttrNumber attno)
-{
-	for (int i = 0; i < state->by_columns.ncolumns; i++)
-	{
-		if (state->by_columns.columns[i] == attno)
-			return i;
-	}
-	return -1;
-}
-
 /* Conditions one by one: most are settled by the filter and need no evaluation. */
 static void
 prepare_quals(TableScan *state)
@@ -473,10 +462,8 @@ const TsdbColumn *
 tsdb_table_scan_column(CustomScanState *node, AttrNumber attno)
 {
 	TableScan  *state = (TableScan *) node;
-	int			place = place_of_column(state, attno);
+	int			place = tsdb_rows_scan_place(&state->by_columns, attno);
 
-	if (place < 0)
-		elog(ERROR, "column %d is not read by the scan", attno);
 	if (!state->rows.all_pass)
 		return tsdb_chunk_rows_column_part(&state->rows, place, state->from, state->to);
 	return tsdb_chunk_rows_column(&state->rows, place);

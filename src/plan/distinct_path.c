@@ -18,7 +18,6 @@
 #include "optimizer/planner.h"
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
-#include "parser/parsetree.h"
 #include "plan/scan_clauses.h"
 #include "plan/scan_path.h"
 #include "plan/seek_path.h"
@@ -38,25 +37,15 @@ static Plan *
 make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
 		  List *custom_plans)
 {
-	CustomScan *scan = makeNode(CustomScan);
-	Relation	table = table_open(planner_rt_fetch(rel->relid, root)->relid, NoLock);
-	List	   *quals = extract_actual_clauses(clauses, false);
 	TsdbDistinctPlan *plan = linitial(path->custom_private);
+	CustomScan *scan = tsdb_clauses_make_scan(root, rel, path, tlist, clauses,
+											  &tsdb_distinct_scan_methods, &plan->columns);
 	ListCell   *lc;
 
-	scan->custom_exprs = tsdb_clauses_for_filter(rel, clauses);
-	scan->scan.plan.targetlist = tlist;
-	scan->scan.plan.qual = quals;
-	scan->scan.scanrelid = rel->relid;
-	scan->flags = path->flags;
-	scan->methods = &tsdb_distinct_scan_methods;
-	plan->columns = tsdb_clauses_columns(list_concat_copy(path->path.pathtarget->exprs, quals),
-										 rel->relid, table);
 	foreach(lc, plan->keys)
 		plan->columns = list_append_unique_int(plan->columns, lfirst_int(lc));
 	plan->columns = list_append_unique_int(plan->columns, plan->order);
 	scan->custom_private = tsdb_distinct_plan_make(plan);
-	table_close(table, NoLock);
 	return &scan->scan.plan;
 }
 

@@ -7,8 +7,11 @@
 #include "plan/scan_clauses.h"
 
 #include "access/sysattr.h"
+#include "access/table.h"
 #include "exec/chunk_filter.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
 
 bool
 tsdb_clause_is_safe_early(const RelOptInfo *rel, const RestrictInfo *info)
@@ -83,4 +86,25 @@ tsdb_clauses_columns(List *exprs, Index relid, Relation table)
 	}
 	bms_free(attributes);
 	return columns;
+}
+
+CustomScan *
+tsdb_clauses_make_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
+					   List *clauses, const CustomScanMethods *methods, List **columns)
+{
+	CustomScan *scan = makeNode(CustomScan);
+	Relation	table = table_open(planner_rt_fetch(rel->relid, root)->relid, NoLock);
+	List	   *quals = extract_actual_clauses(clauses, false);
+
+	scan->custom_exprs = tsdb_clauses_for_filter(rel, clauses);
+	scan->scan.plan.targetlist = tlist;
+	scan->scan.plan.qual = quals;
+	scan->scan.scanrelid = rel->relid;
+	scan->flags = path->flags;
+	scan->methods = methods;
+	/* tlist may be put off until after us: what the path promises is what counts */
+	*columns = tsdb_clauses_columns(list_concat_copy(path->path.pathtarget->exprs, quals),
+									rel->relid, table);
+	table_close(table, NoLock);
+	return scan;
 }

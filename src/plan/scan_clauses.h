@@ -5,6 +5,7 @@
 #ifndef TSDB_PLAN_SCAN_CLAUSES_H
 #define TSDB_PLAN_SCAN_CLAUSES_H
 
+#include "nodes/extensible.h"
 #include "nodes/pathnodes.h"
 #include "utils/rel.h"
 
@@ -22,5 +23,13 @@ extern List *tsdb_clauses_on_columns(const RelOptInfo *rel, List *clauses, int c
 /* Attribute numbers of the columns that expressions refer to, none for system
  * columns; all for the whole row. */
 extern List *tsdb_clauses_columns(List *exprs, Index relid, Relation table);
+
+/*
+ * The plan node of a path that scans by columns, with its conditions and the clauses among them that
+ * may filter chunks.  Sets the columns that target and conditions refer to.
+ */
+extern CustomScan *tsdb_clauses_make_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
+										  List *tlist, List *clauses,
+										  const CustomScanMethods *methods, List **columns);
 
 #endif							/* TSDB_PLAN_SCAN_CLAUSES_H */

@@ -69,20 +69,11 @@ static Plan *
 make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
 		  List *custom_plans)
 {
-	CustomScan *scan = makeNode(CustomScan);
-	Relation	table = table_open(planner_rt_fetch(rel->relid, root)->relid, NoLock);
-	List	   *quals = extract_actual_clauses(clauses, false);
+	List	   *columns;
+	CustomScan *scan = tsdb_clauses_make_scan(root, rel, path, tlist, clauses,
+											  &tsdb_table_scan_methods, &columns);
 
-	scan->custom_exprs = tsdb_clauses_for_filter(rel, clauses);
-	scan->scan.plan.targetlist = tlist;
-	scan->scan.plan.qual = quals;
-	scan->scan.scanrelid = rel->relid;
-	scan->flags = path->flags;
-	scan->methods = &tsdb_table_scan_methods;
-	/* tlist may be put off until after us: what the path promises is what counts */
-	scan->custom_private = tsdb_clauses_columns(list_concat_copy(path->path.pathtarget->exprs, quals),
-										rel->relid, table);
-	table_close(table, NoLock);
+	scan->custom_private = columns;
 	return &scan->scan.plan;
 }
 

@@ -9,7 +9,6 @@
 #include <math.h>
 
 #include "access/nbtree.h"
-#include "access/table.h"
 #include "exec/chunk_filter.h"
 #include "exec/seek_scan.h"
 #include "miscadmin.h"
@@ -21,7 +20,6 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
-#include "parser/parsetree.h"
 #include "plan/scan_clauses.h"
 #include "store/key_columns.h"
 #include "store/table_key.h"
@@ -70,29 +68,19 @@ static Plan *
 make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
 		  List *custom_plans)
 {
-	CustomScan *scan = makeNode(CustomScan);
-	Relation	table = table_open(planner_rt_fetch(rel->relid, root)->relid, NoLock);
-	List	   *quals = extract_actual_clauses(clauses, false);
 	TsdbSeekPlan *plan = linitial(path->custom_private);
-	List	   *exprs = list_concat_copy(path->path.pathtarget->exprs, quals);
+	CustomScan *scan = tsdb_clauses_make_scan(root, rel, path, tlist, clauses,
+											  &tsdb_seek_scan_methods, &plan->columns);
 	ListCell   *lc;
 
-	scan->custom_exprs = tsdb_clauses_for_filter(rel, clauses);
-	scan->scan.plan.targetlist = tlist;
-	scan->scan.plan.qual = quals;
-	scan->scan.scanrelid = rel->relid;
-	scan->flags = path->flags;
-	scan->methods = &tsdb_seek_scan_methods;
-
 	/* what it sorts by and seeks need not be in the result */
-	plan->columns = tsdb_clauses_columns(exprs, rel->relid, table);
 	foreach(lc, plan->order)
 		plan->columns = list_append_unique_int(plan->columns, lfirst_int(lc));
 	if (plan->seek != 0)
 		plan->columns = list_append_unique_int(plan->columns, plan->seek);
-	plan->constant = path->path.param_info == NULL && !has_parameter((Node *) quals, NULL);
+	plan->constant = path->path.param_info == NULL &&
+		!has_parameter((Node *) scan->scan.plan.qual, NULL);
 	scan->custom_private = tsdb_seek_plan_make(plan);
-	table_close(table, NoLock);
 	return &scan->scan.plan;
 }
 
