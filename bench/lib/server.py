@@ -6,7 +6,7 @@ stopped and removed when the program ends.  PostgreSQL refuses to run as root, s
 root starts it as the user `postgres`.
 
 A session is one psql process, so that a backend can be watched through /proc while
-it works, and nothing but psql is needed.
+it works.  Queries are timed by a client of our own (bench/client.c), for binary results.
 """
 
 import os
@@ -20,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+CLIENT = Path(__file__).resolve().parents[1] / "client.c"
 BUILD = Path(__file__).resolve().parents[2] / "build" / "bench"
 
 SETTINGS = {
@@ -129,6 +130,9 @@ class Server:
     def session(self, schema="public"):
         return Session(self, schema)
 
+    def client(self, schema, csv):
+        return Client(self, schema, csv)
+
 
 class Session:
     """One psql, one backend.  `schema` is where its unqualified names live."""
@@ -184,21 +188,60 @@ class Session:
         lines, _ = self.run(sql)
         return lines[0].split("\t")[0]
 
-    def query_to_file(self, sql, path):
+    def measure(self):
+        return Measure(self)
+
+
+def build_client():
+    """bench/client.c as a program, compiled when it is missing or older."""
+    program = BUILD / "client"
+    if not program.exists() or program.stat().st_mtime < CLIENT.stat().st_mtime:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        libdir = pg_config("--libdir")
+        subprocess.check_call(["cc", "-std=gnu11", "-O2", "-I", pg_config("--includedir"),
+                               "-o", program, CLIENT, "-L", libdir, f"-Wl,-rpath,{libdir}",
+                               "-lpq"])
+    return program
+
+
+class Client:
+    """One client.c, one backend, that takes binary results as drivers do.
+
+    csv is the file that results are written to when they are to be compared.
+    """
+
+    def __init__(self, server, schema, csv):
+        self.server = server
+        self.process = subprocess.Popen(
+            [build_client(), csv], env=server.connection(), text=True, bufsize=1,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = int(self.process.stdout.readline().split()[1])
+        self.query_timed(f"set search_path = {schema}, public")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.process.stdin.close()
+        self.process.wait()
+
+    def _request(self, verb, sql):
+        self.process.stdin.write(f"{verb} {' '.join(sql.split())}\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().split(maxsplit=2)
+        if not answer:
+            raise SqlError("08006", "the client ended")
+        if answer[0] != "done":
+            raise SqlError(answer[1], answer[2].strip())
+        return float(answer[1])
+
+    def query_to_file(self, sql):
         """Runs a query and writes its result as CSV with a header line."""
-        self._send("\\pset format csv\n\\pset tuples_only off\n\\o " + str(path))
-        try:
-            return self.run(sql)[1]
-        finally:
-            self._send("\\o\n\\pset format unaligned\n\\pset tuples_only on")
+        return self._request("text", sql)
 
     def query_timed(self, sql):
-        """Runs a query, fetches its whole result, prints it nowhere."""
-        self._send("\\o /dev/null")
-        try:
-            return self.run(sql)[1]
-        finally:
-            self._send("\\o")
+        """Runs a query and fetches its whole binary result; milliseconds."""
+        return self._request("time", sql)
 
     def measure(self):
         return Measure(self)
@@ -211,7 +254,7 @@ class Measure:
     backend  CPU seconds (user and system) of the session's backend
     server   CPU seconds of the whole server, parallel workers and background
              processes included
-    wal      bytes of WAL that anybody wrote
+    wal      bytes of WAL that anybody wrote; 0 of a client, which only reads
     """
 
     def __init__(self, session):
@@ -231,6 +274,8 @@ class Measure:
         self.wal += self._wal()
 
     def _wal(self):
+        if isinstance(self.session, Client):
+            return 0
         return int(self.session.value("select pg_current_wal_insert_lsn() - '0/0'"))
 
 
