@@ -226,7 +226,7 @@ load_page(TsdbScanDesc *scan, BlockNumber block, uint32 first, uint32 end)
 
 	tsdb_cursor_close(&scan->cursor);
 	if (tsdb_damaged_chunks == TSDB_DAMAGED_ERROR)
-		tsdb_directory_view(&scan->view, scan->storage, block, first, end, scan->times, snapshot);
+		tsdb_directory_view(&scan->view, scan->storage, block, first, end, scan->wanted, snapshot);
 	else
 		salvage_page(scan, block, first, end, snapshot);
 }
@@ -406,20 +406,24 @@ tsdb_scan_next_row_store_row(TableScanDesc base, TupleTableSlot *slot)
 }
 
 TsdbChunkEntry *
-tsdb_scan_next_chunk(TableScanDesc base, const TsdbTimeRange *times, uint64 *passed)
+tsdb_scan_next_chunk(TableScanDesc base, TsdbChunkWanted *wanted, uint64 *passed)
 {
 	TsdbScanDesc *scan = (TsdbScanDesc *) base;
 
 	if (scan->storage == NULL)
 		return NULL;
-	scan->times = times;
+	scan->wanted = wanted;
 	while (++scan->entry >= scan->view.count)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!next_page(scan, true))
+		{
+			scan->wanted = NULL;
 			return NULL;
+		}
 		*passed += scan->view.passed;
 	}
+	scan->wanted = NULL;
 	return scan->view.entries[scan->entry];
 }
 
@@ -437,6 +441,14 @@ tsdb_scan_memory(TableScanDesc base)
 	TsdbScanDesc *scan = (TsdbScanDesc *) base;
 
 	return tsdb_directory_view_memory(&scan->view, scan->entry);
+}
+
+const TsdbChunkGist *
+tsdb_scan_gist(TableScanDesc base)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	return tsdb_directory_view_gist(&scan->view, scan->entry);
 }
 
 TsdbStorage *

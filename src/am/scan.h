@@ -47,7 +47,7 @@ typedef struct TsdbScanDesc
 	MemoryContext page_memory;
 	BlockNumber directory_blocks;
 	int64		block;			/* -1 before the first */
-	const TsdbTimeRange *times;	/* a page of chunks outside of it is passed over; or NULL */
+	TsdbChunkWanted *wanted;	/* chunks that cannot have it are passed over; or NULL */
 	TsdbDirectoryView view;		/* of that page */
 	int			entry;			/* of the view */
 	TsdbChunkEntry *fetched;	/* bitmap scans: of the chunk at hand */
@@ -82,14 +82,15 @@ extern bool tsdb_scan_getnextslot(TableScanDesc scan, ScanDirection direction,
 
 /*
  * For who reads columns himself: first the rows of the row store, to their end,
- * then one chunk after the other, but for some that have no row in a range of times (which may
+ * then one chunk after the other, but for some that cannot have what is wanted (which may
  * be NULL), whose number is added to *passed.  The entry is valid until the next call, as is its summary.
  */
 extern bool tsdb_scan_next_row_store_row(TableScanDesc scan, TupleTableSlot *slot);
-extern TsdbChunkEntry *tsdb_scan_next_chunk(TableScanDesc scan, const TsdbTimeRange *times,
+extern TsdbChunkEntry *tsdb_scan_next_chunk(TableScanDesc scan, TsdbChunkWanted *wanted,
 											uint64 *passed);
 extern const TsdbChunkSummary *tsdb_scan_summary(TableScanDesc scan);
 extern void *tsdb_scan_memory(TableScanDesc scan);	/* as tsdb_directory_view_memory */
+extern const TsdbChunkGist *tsdb_scan_gist(TableScanDesc scan);	/* as tsdb_directory_view_gist */
 extern TsdbStorage *tsdb_scan_storage(TableScanDesc scan);
 
 extern Size tsdb_parallelscan_estimate(Relation rel);

@@ -212,4 +212,11 @@ extern TsdbChunkSummary *tsdb_chunk_summary(TupleDesc tupdesc,
 extern uint32 tsdb_series_hash(TupleDesc tupdesc, const TsdbSortKey *key,
 							   const Datum *values, const bool *nulls);
 
+/*
+ * Is it the hash of plain bits or bytes, equal exactly if the key is, for every column of the key?  A chunk
+ * that was placed by such a hash can be told from those of other shards later on, whatever has
+ * become of the types of its key without a rewrite.
+ */
+extern bool tsdb_series_hash_is_exact(TupleDesc tupdesc, const TsdbSortKey *key);
+
 #endif							/* TSDB_CHUNK_CHUNK_H */

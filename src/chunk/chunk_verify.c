@@ -506,11 +506,12 @@ verify_series_order(TsdbChunkVerify *verify, TsdbChunkReader *reader, TupleDesc 
 
 /*
  * The number of shards is a setting that may have been another one when the
- * chunk was written: some number must put all series of the chunk here.
+ * chunk was written.  If that is not known (nshards is 1), some number must put all series of
+ * the chunk here.
  */
 static void
 verify_shard(TsdbChunkVerify *verify, TsdbChunkReader *reader, TupleDesc tupdesc,
-			 const TsdbSegments *segments, int shard)
+			 const TsdbSegments *segments, int shard, int nshards)
 {
 	const TsdbBodyHead *head = &verify->body.head;
 	TsdbSortKey key = {.nseries = (int) head->nseries};
@@ -533,6 +534,8 @@ verify_shard(TsdbChunkVerify *verify, TsdbChunkReader *reader, TupleDesc tupdesc
 			type.kind != verify->body.columns[index].kind)
 			return;
 	}
+	if (!tsdb_series_hash_is_exact(tupdesc, &key))
+		nshards = 1;			/* nobody relies on it */
 	memset(possible, true, sizeof(possible));
 	for (uint32 segment = 0; segment < segments->count; segment++)
 	{
@@ -548,7 +551,8 @@ verify_shard(TsdbChunkVerify *verify, TsdbChunkReader *reader, TupleDesc tupdesc
 		}
 		hash = tsdb_series_hash(tupdesc, &key, values, nulls);
 		for (uint32 n = 1; n <= SHARDS_MAX; n++)
-			possible[n] = possible[n] && hash % n == (uint32) shard;
+			possible[n] = possible[n] && hash % n == (uint32) shard &&
+				(nshards == 1 || n == (uint32) nshards);
 	}
 	for (int n = 1; n <= SHARDS_MAX; n++)
 		any = any || possible[n];
@@ -558,7 +562,7 @@ verify_shard(TsdbChunkVerify *verify, TsdbChunkReader *reader, TupleDesc tupdesc
 
 void
 tsdb_chunk_verify_rows(TsdbChunkVerify *verify, TsdbChunkReader *reader, TupleDesc tupdesc,
-					   int shard)
+					   int shard, int nshards)
 {
 	const TsdbBodyHead *head = &verify->body.head;
 
@@ -570,6 +574,6 @@ tsdb_chunk_verify_rows(TsdbChunkVerify *verify, TsdbChunkReader *reader, TupleDe
 
 		verify_series_order(verify, reader, tupdesc, segments);
 		if (head->hash_version == TSDB_SERIES_HASH_VERSION)
-			verify_shard(verify, reader, tupdesc, segments, shard);
+			verify_shard(verify, reader, tupdesc, segments, shard, nshards);
 	}
 }

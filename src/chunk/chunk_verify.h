@@ -45,6 +45,6 @@ extern void tsdb_chunk_verify_segments(TsdbChunkVerify *verify);
  * series are in order, and their hash fits the shard.
  */
 extern void tsdb_chunk_verify_rows(TsdbChunkVerify *verify, TsdbChunkReader *reader,
-								   TupleDesc tupdesc, int shard);
+								   TupleDesc tupdesc, int shard, int nshards);
 
 #endif							/* TSDB_CHUNK_CHUNK_VERIFY_H */

@@ -128,6 +128,29 @@ hash_value(Form_pg_attribute att, Datum value)
 	}
 }
 
+/*
+ * A type may become another one of the same representation (varchar becomes text, integer oid), which
+ * changes nothing here; of bpchar not, of which trailing blanks count no more.  Types with a hash
+ * function of their own are left out, and floats, of which different bits may be equal.
+ */
+bool
+tsdb_series_hash_is_exact(TupleDesc tupdesc, const TsdbSortKey *key)
+{
+	for (int i = 0; i < key->nseries; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, AttrNumberGetAttrOffset(key->series[i]));
+		TsdbColumnType type;
+
+		tsdb_column_type_init(att, &type);
+		if (type.order != TSDB_ORDER_SIGNED && type.order != TSDB_ORDER_UNSIGNED &&
+			type.order != TSDB_ORDER_BYTES)
+			return false;
+		if (!is_deterministic(att->attcollation))
+			return false;
+	}
+	return true;
+}
+
 uint32
 tsdb_series_hash(TupleDesc tupdesc, const TsdbSortKey *key,
 				 const Datum *values, const bool *nulls)

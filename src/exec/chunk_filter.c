@@ -42,6 +42,7 @@ struct TsdbChunkFilter
 	ExprContext *context;		/* of the arguments */
 	const TsdbChunkSummary *summary;	/* of the chunk at hand */
 	MemoryContext memory;		/* of the arguments, reset when a scan begins */
+	uint64		version;		/* of what is armed */
 };
 
 bool
@@ -192,6 +193,7 @@ arm(TsdbChunkFilter *filter, FilterClause *clause)
 	else if (!isnull && clause->clause.bytes)
 		clause->value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(clause->value));
 	clause->armed = true;
+	filter->version++;
 	MemoryContextSwitchTo(old);
 }
 
@@ -200,6 +202,7 @@ tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *context)
 {
 	MemoryContextReset(filter->memory);
 	filter->context = context;
+	filter->version++;
 	for (int i = 0; i < filter->count; i++)
 	{
 		FilterClause *clause = &filter->clauses[i];
@@ -380,20 +383,32 @@ tsdb_chunk_filter_is_never(const TsdbChunkFilter *filter)
 }
 
 bool
-tsdb_chunk_filter_equal(const TsdbChunkFilter *filter, AttrNumber attno, Datum *value, Oid *type)
+tsdb_chunk_filter_values(const TsdbChunkFilter *filter, AttrNumber attno,
+						 TsdbFilterValues *values)
 {
+	bool		found = false;
+
 	for (int i = 0; i < filter->count; i++)
 	{
 		const FilterClause *clause = &filter->clauses[i];
 
-		if (clause->clause.attno != attno || clause->clause.kind != TSDB_CLAUSE_COMPARE ||
-			clause->clause.strategy != BTEqualStrategyNumber || !clause->armed || clause->never)
+		if (clause->clause.attno != attno || !clause->armed || clause->never || clause->always ||
+			(clause->clause.kind != TSDB_CLAUSE_COMPARE && clause->clause.kind != TSDB_CLAUSE_ANY) ||
+			clause->clause.strategy != BTEqualStrategyNumber ||
+			(found && clause->count >= values->count))
 			continue;
-		*value = clause->value;
-		*type = clause->clause.argument_type;
-		return true;
+		values->type = clause->clause.argument_type;
+		values->count = clause->count;
+		values->values = clause->values;
+		found = true;
 	}
-	return false;
+	return found;
+}
+
+uint64
+tsdb_chunk_filter_version(const TsdbChunkFilter *filter)
+{
+	return filter->version;
 }
 
 /* ---- rows ---- */

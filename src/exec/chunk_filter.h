@@ -40,9 +40,20 @@ extern void tsdb_chunk_filter_begin(TsdbChunkFilter *filter, ExprContext *contex
 /* Is a column compared with null, so that no row can match? */
 extern bool tsdb_chunk_filter_is_never(const TsdbChunkFilter *filter);
 
-/* The value that a column must be equal to, of that type, if that is known (and not null). */
-extern bool tsdb_chunk_filter_equal(const TsdbChunkFilter *filter, AttrNumber attno,
-									Datum *value, Oid *type);
+/* Values of which a column must be equal to one; none is null. */
+typedef struct TsdbFilterValues
+{
+	Oid			type;
+	int			count;
+	const Datum *values;		/* in no order, perhaps some twice */
+} TsdbFilterValues;
+
+/* Find them, if they are known: yet, perhaps. */
+extern bool tsdb_chunk_filter_values(const TsdbChunkFilter *filter, AttrNumber attno,
+									 TsdbFilterValues *values);
+
+/* Another number whenever more is known of arguments, or something else. */
+extern uint64 tsdb_chunk_filter_version(const TsdbChunkFilter *filter);
 
 /* Which rows of a chunk match. */
 typedef enum TsdbChunkMatch

@@ -99,6 +99,18 @@ has_value(const TsdbChunkList *list, const TsdbSeekValues *values, uint64 rank,
 	return found;
 }
 
+/* What a gist, if there is one, says of shards: times and ranks are known better here. */
+static void
+copy_shard(const TsdbChunkGist *gist, TsdbChunkGist *copy)
+{
+	memset(copy, 0, sizeof(*copy));
+	if (gist == NULL)
+		return;
+	copy->series = gist->series;
+	copy->shard = gist->shard;
+	copy->other_shards = gist->other_shards;
+}
+
 /* What is found of a chunk. */
 typedef struct Listed
 {
@@ -106,12 +118,13 @@ typedef struct Listed
 	uint64		low;
 	uint64		high;
 	TsdbSeekValues *values;
+	TsdbChunkGist gist;
 } Listed;
 
 TsdbChunkList *
 tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
 					   const TsdbKeyColumn *order, bool descending, bool nulls_first,
-					   const TsdbTimeRange *times, uint64 *passed)
+					   TsdbChunkWanted *wanted, uint64 *passed)
 {
 	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb chunk list",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -126,10 +139,11 @@ tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
 	list->order = order;
 	list->descending = descending;
 	list->nulls_first = nulls_first;
-	list->all_times = times == NULL;
-	if (times != NULL)
-		list->times = *times;
-	while ((entry = tsdb_scan_next_chunk(scan, times, passed)) != NULL)
+	list->all_times = wanted == NULL || wanted->times.attno == 0;
+	if (!list->all_times)
+		list->times = wanted->times;
+	list->all_series = wanted == NULL || (wanted->nranks == 0 && wanted->nhashes == 0);
+	while ((entry = tsdb_scan_next_chunk(scan, wanted, passed)) != NULL)
 	{
 		const TsdbChunkSummary *summary = tsdb_scan_summary(scan);
 		Listed	   *item;
@@ -147,6 +161,7 @@ tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
 		{
 			rank_range(seek, summary, &item->low, &item->high);
 			item->values = copy_values(list, tsdb_scan_memory(scan));
+			copy_shard(tsdb_scan_gist(scan), &item->gist);
 		}
 	}
 
@@ -160,12 +175,15 @@ tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
 	{
 		list->values = MemoryContextAllocHuge(memory,
 											  Max(list->count, 1) * sizeof(TsdbSeekValues *));
+		list->gists = MemoryContextAllocHuge(memory,
+											 Max(list->count, 1) * sizeof(TsdbChunkGist));
 		list->boxes = MemoryContextAllocHuge(memory, Max(list->count, 1) * sizeof(TsdbKeyBox));
 		for (int i = 0; i < list->count; i++)
 		{
 			list->boxes[i].low[0] = listed[i].low;
 			list->boxes[i].high[0] = listed[i].high;
 			list->values[i] = listed[i].values;
+			list->gists[i] = listed[i].gist;
 		}
 		list->tree = tsdb_box_tree_build(list->boxes, list->count, 1);
 	}
@@ -198,6 +216,8 @@ tsdb_chunk_list_free(TsdbChunkList *list)
 bool
 tsdb_chunk_list_covers(const TsdbChunkList *list, const TsdbTimeRange *times)
 {
+	if (!list->all_series)
+		return false;
 	if (list->all_times)
 		return true;
 	return times != NULL && times->attno == list->times.attno &&
@@ -205,7 +225,7 @@ tsdb_chunk_list_covers(const TsdbChunkList *list, const TsdbTimeRange *times)
 }
 
 TsdbListedChunk *
-tsdb_chunk_list_seek(TsdbChunkList *list, uint64 rank, int *count)
+tsdb_chunk_list_seek(TsdbChunkList *list, uint64 rank, TsdbChunkWanted *wanted, int *count)
 {
 	TsdbKeyBox	box;
 	TsdbBoxSearch search;
@@ -221,6 +241,8 @@ tsdb_chunk_list_seek(TsdbChunkList *list, uint64 rank, int *count)
 	{
 		TsdbListedChunk chunk = list->chunks[item];
 
+		if (wanted != NULL && tsdb_chunk_gist_rules_out(&list->gists[item], wanted))
+			continue;
 		if (list->values[item] != NULL && !has_value(list, list->values[item], rank, &chunk))
 			continue;
 		if (*count == allocated)

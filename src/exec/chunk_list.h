@@ -54,8 +54,10 @@ typedef struct TsdbChunkList
 	TsdbListedChunk *ordered;	/* the same in order, once somebody wanted that */
 	TsdbKeyBox *boxes;			/* of the seek column */
 	TsdbSeekValues **values;	/* the same, if they are known; or NULL */
+	TsdbChunkGist *gists;		/* of that, only shards and the series key they are of */
 	TsdbBoxTree *tree;
-	bool		all_times;		/* or else only chunks with times in this range are listed */
+	bool		all_times;		/* or else only chunks with times in this range are listed ... */
+	bool		all_series;		/* and perhaps not those without the series that were wanted */
 	TsdbTimeRange times;
 } TsdbChunkList;
 
@@ -67,12 +69,12 @@ tsdb_chunk_list_place(const TsdbChunkList *list, uint64 rank)
 }
 
 /*
- * List what a scan finds in the directory, in the current context.  times may be NULL; chunks that
- * were passed over by them are added to *passed.
+ * List what a scan finds in the directory, in the current context.  wanted may be NULL; chunks that
+ * were passed over by it are added to *passed.
  */
 extern TsdbChunkList *tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
 											 const TsdbKeyColumn *order, bool descending,
-											 bool nulls_first, const TsdbTimeRange *times,
+											 bool nulls_first, TsdbChunkWanted *wanted,
 											 uint64 *passed);
 extern void tsdb_chunk_list_free(TsdbChunkList *list);
 
@@ -83,10 +85,11 @@ extern TsdbListedChunk *tsdb_chunk_list_all(TsdbChunkList *list);
 extern bool tsdb_chunk_list_covers(const TsdbChunkList *list, const TsdbTimeRange *times);
 
 /*
- * Chunks that may have a value of that rank in the seek column, in order; palloc'd, count of them in
- * *count.
+ * Chunks that may have a value of that rank in the seek column, and what is wanted (which may be NULL) of
+ * series, in order; palloc'd, count of them in *count.
  */
-extern TsdbListedChunk *tsdb_chunk_list_seek(TsdbChunkList *list, uint64 rank, int *count);
+extern TsdbListedChunk *tsdb_chunk_list_seek(TsdbChunkList *list, uint64 rank,
+											 TsdbChunkWanted *wanted, int *count);
 
 /*
  * The chunk, of which the view shows the entry, has been read: remember its values in the seek column, which

@@ -11,6 +11,7 @@
 #include "am/scan.h"
 #include "exec/chunk_list.h"
 #include "exec/chunk_rows.h"
+#include "exec/chunk_wanted.h"
 #include "executor/executor.h"
 #include "executor/nodeHash.h"
 #include "miscadmin.h"
@@ -41,7 +42,7 @@ typedef struct DistinctScan
 	MemoryContext memory;		/* of one scan, reset by rescans */
 	SortSupportData order;
 	TsdbKeyColumn order_column;
-	AttrNumber	time_column;	/* or 0 */
+	TsdbScanWanted wanted;
 	int			nkeys;
 	int		   *key_places;		/* in by_columns.columns */
 	int			order_place;
@@ -395,14 +396,11 @@ static void
 enter_chunks(DistinctScan *state)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->memory);
-	TsdbTimeRange times;
-	bool		timed = state->time_column != 0 &&
-		tsdb_chunk_filter_times(state->by_columns.filter, state->time_column, &times);
 	uint64		passed = 0;
 
 	state->list = tsdb_chunk_list_create(state->scan, NULL, &state->order_column,
 										 state->order.ssup_reverse, state->plan.nulls_first,
-										 timed ? &times : NULL, &passed);
+										 tsdb_scan_wanted_get(&state->wanted), &passed);
 	state->chunks = tsdb_chunk_list_all(state->list);
 	state->by_columns.counts[TSDB_COUNT_CHUNKS] += state->list->count + passed;
 	state->by_columns.counts[TSDB_COUNT_PRUNED] += passed;
@@ -453,7 +451,6 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	Relation	rel = node->ss.ss_currentRelation;
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 	TupleDesc	key_tupdesc;
-	TsdbSortKey key;
 	Oid		   *operators;
 
 	/* as in a table scan, but that rows are checked before they are compared */
@@ -467,8 +464,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	tsdb_chunk_rows_init(&state->rows, &state->by_columns);
 	state->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb distinct scan",
 										  ALLOCSET_DEFAULT_SIZES);
-	tsdb_table_key(rel, &key);
-	state->time_column = key.time;
+	tsdb_scan_wanted_init(&state->wanted, rel, state->by_columns.filter);
 	state->order_place = tsdb_rows_scan_place(&state->by_columns, state->plan.order);
 	tsdb_key_column_describe(TupleDescAttr(tupdesc, state->plan.order - 1), &state->order_column);
 	state->order.ssup_cxt = CurrentMemoryContext;

@@ -22,6 +22,7 @@
 #include "am/scan.h"
 #include "exec/chunk_list.h"
 #include "exec/chunk_rows.h"
+#include "exec/chunk_wanted.h"
 #include "exec/number.h"
 #include "exec/stored_rows.h"
 #include "executor/executor.h"
@@ -29,7 +30,6 @@
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "store/table_key.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -68,7 +68,7 @@ typedef struct SeekScan
 	TableScanDesc scan;			/* NULL before the first row */
 	bool		by_rows;		/* all rows of the table are in stored */
 	bool		ready;			/* began, or began again */
-	AttrNumber	time_column;	/* or 0 */
+	TsdbScanWanted wanted;
 	MemoryContext memory;		/* of what lives as long as the node */
 	TsdbKeyColumn seek;			/* as plan.seek says */
 	TsdbKeyColumn order;		/* the first of plan.order */
@@ -617,12 +617,16 @@ is_integer(Oid type)
 static bool
 get_rank(SeekScan *state, uint64 *rank)
 {
+	TsdbFilterValues values;
 	Datum		value;
 	Oid			type;
 
 	if (state->plan.seek == 0 ||
-		!tsdb_chunk_filter_equal(state->by_columns.filter, state->seek.attno, &value, &type))
+		!tsdb_chunk_filter_values(state->by_columns.filter, state->seek.attno, &values) ||
+		values.count != 1)
 		return false;
+	value = values.values[0];
+	type = values.type;
 	if (is_integer(type) && is_integer(state->seek.type))
 	{
 		/* perhaps of another width; what does not fit is for statistics to rule out */
@@ -647,16 +651,21 @@ static void
 list_chunks(SeekScan *state)
 {
 	TsdbRowsScan *by_columns = &state->by_columns;
-	TsdbTimeRange times;
-	bool		timed = state->time_column != 0 &&
-		tsdb_chunk_filter_times(by_columns->filter, state->time_column, &times);
+	TsdbChunkWanted *wanted = tsdb_scan_wanted_get(&state->wanted);
+	TsdbChunkWanted times = {.times.attno = 0};
 	uint64		passed = 0;
 
+	if (wanted != NULL)
+		times.times = wanted->times;
+	/* the same in every scan: series, too */
+	if (!state->plan.constant)
+		wanted = times.times.attno != 0 ? &times : NULL;
 	if (state->list != NULL)
 	{
-		if (state->by_rows || tsdb_chunk_list_covers(state->list, timed ? &times : NULL))
+		if (state->by_rows || state->plan.constant ||
+			tsdb_chunk_list_covers(state->list, times.times.attno != 0 ? &times.times : NULL))
 			return;
-		timed = false;
+		wanted = NULL;
 		tsdb_chunk_list_free(state->list);
 		table_rescan(state->scan, NULL);
 		while (tsdb_scan_next_row_store_row(state->scan, state->css.ss.ss_ScanTupleSlot))
@@ -667,7 +676,7 @@ list_chunks(SeekScan *state)
 										 state->nkeys > 0 ? &state->order : NULL,
 										 state->nkeys > 0 && state->keys[0].ssup_reverse,
 										 state->nkeys > 0 && state->keys[0].ssup_nulls_first,
-										 timed ? &times : NULL, &passed);
+										 wanted, &passed);
 	by_columns->counts[TSDB_COUNT_CHUNKS] += state->list->count + passed;
 	by_columns->counts[TSDB_COUNT_PRUNED] += passed;
 	if (state->nkeys > 0)
@@ -711,7 +720,8 @@ get_ready(SeekScan *state)
 	MemoryContextSwitchTo(state->found_memory);
 	seeks = get_rank(state, &rank);
 	state->nchunks = state->list->count;
-	state->chunks = seeks ? tsdb_chunk_list_seek(state->list, rank, &state->nchunks) :
+	state->chunks = seeks ?
+		tsdb_chunk_list_seek(state->list, rank, tsdb_scan_wanted_get(&state->wanted), &state->nchunks) :
 		tsdb_chunk_list_all(state->list);
 	MemoryContextSwitchTo(state->memory);
 	start_stored(state, seeks ? &rank : NULL);
@@ -851,7 +861,6 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	Relation	rel = node->ss.ss_currentRelation;
 	TupleDesc	tupdesc = RelationGetDescr(rel);
-	TsdbSortKey key_columns;
 
 	/* as in a table scan */
 	ExecInitScanTupleSlot(estate, &node->ss, tupdesc, table_slot_callbacks(rel));
@@ -864,8 +873,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 												ALLOCSET_DEFAULT_SIZES);
 	read_plan(plan->custom_private, &state->plan);
 	tsdb_rows_scan_init(&state->by_columns, &node->ss, state->plan.columns, plan->custom_exprs);
-	tsdb_table_key(rel, &key_columns);
-	state->time_column = key_columns.time;
+	tsdb_scan_wanted_init(&state->wanted, rel, state->by_columns.filter);
 	if (state->plan.seek != 0)
 		tsdb_key_column_describe(TupleDescAttr(tupdesc, state->plan.seek - 1), &state->seek);
 	dlist_init(&state->open);

@@ -13,12 +13,12 @@
 #include "commands/explain.h"
 #include "compat/compat.h"
 #include "exec/chunk_rows.h"
+#include "exec/chunk_wanted.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "optimizer/optimizer.h"
 #include "port/atomics.h"
-#include "store/table_key.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -45,8 +45,7 @@ typedef struct TableScan
 	bool		by_rows;		/* read as a sequential scan does, in both directions */
 	bool		backward;		/* a cursor may go back */
 	TsdbRowsScan by_columns;
-	AttrNumber	time_column;	/* or 0 */
-	TsdbTimeRange times;		/* that rows can have, as far as the filter knows */
+	TsdbScanWanted wanted;
 	bool		ready;			/* by_rows is decided, there is a scan */
 	int			nconditions;
 	int		   *conditions;		/* of the node, as clauses of the filter, or -1 */
@@ -90,7 +89,6 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	TableScan  *state = (TableScan *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	Relation	rel = node->ss.ss_currentRelation;
-	TsdbSortKey key;
 
 	/*
 	 * EvalPlanQual fetches rows into the scan's slot, and hands in others, so that
@@ -104,8 +102,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	tsdb_rows_scan_init(&state->by_columns, &node->ss, plan->custom_private, plan->custom_exprs);
 	tsdb_chunk_rows_init(&state->rows, &state->by_columns);
 	map_conditions(state, plan->scan.plan.qual, plan->custom_exprs);
-	tsdb_table_key(rel, &key);
-	state->time_column = key.time;
+	tsdb_scan_wanted_init(&state->wanted, rel, state->by_columns.filter);
 }
 
 static void
@@ -154,11 +151,9 @@ next_chunk(TableScan *state)
 
 	for (;;)
 	{
-		bool		known = state->time_column != 0 &&
-			tsdb_chunk_filter_times(state->by_columns.filter, state->time_column, &state->times);
 		uint64		passed = 0;
 
-		entry = tsdb_scan_next_chunk(state->scan, known ? &state->times : NULL, &passed);
+		entry = tsdb_scan_next_chunk(state->scan, tsdb_scan_wanted_get(&state->wanted), &passed);
 		state->by_columns.counts[TSDB_COUNT_CHUNKS] += passed;
 		state->by_columns.counts[TSDB_COUNT_PRUNED] += passed;
 		if (entry == NULL)

@@ -124,7 +124,8 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 	column->count = list.count;
 
 	values[Anum_version - 1] = Int16GetDatum(TSDB_DIRECTORY_VERSION);
-	values[Anum_shard - 1] = Int16GetDatum(shard);
+	values[Anum_shard - 1] = Int16GetDatum((int16)
+											 (shard | (new_chunk->nshards - 1) << TSDB_DIRECTORY_NSHARDS_SHIFT));
 	values[Anum_level - 1] = Int16GetDatum(new_chunk->level |
 										   (image->cold ? TSDB_DIRECTORY_LEVEL_COLD : 0));
 	values[Anum_nrows - 1] = Int32GetDatum(image->nrows);

@@ -31,6 +31,7 @@ typedef struct TsdbChunkEntry
 	TransactionId xmin;			/* raw, of the directory tuple */
 	CommandId	cmin;
 	int			shard;
+	int			nshards;		/* its series have hash % nshards = shard; 1: not known */
 	int			level;			/* how often its rows were merged */
 	bool		cold;			/* encoded at level cold */
 	uint32		nrows;
@@ -53,6 +54,7 @@ extern TupleDesc tsdb_directory_tupdesc(void);
 typedef struct TsdbNewChunk
 {
 	int			shard;
+	int			nshards;		/* of which it is one, if the hash is exact; else 1 */
 	int			level;
 	uint64		run;
 	uint32		nsegments;

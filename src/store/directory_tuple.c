@@ -9,10 +9,12 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "chunk/chunk_body.h"
+#include "chunk/series_hash.h"
 #include "port/pg_crc32c.h"
 #include "store/internal_tuple.h"
 #include "utils/rel.h"
 
+StaticAssertDecl(TSDB_SHARDS_MAX == 1 << TSDB_DIRECTORY_NSHARDS_SHIFT, "shards fit their bits");
 StaticAssertDecl(Anum_max_time == TSDB_DIRECTORY_MAX_TIME, "the time index's column");
 
 TupleDesc
@@ -133,23 +135,45 @@ deform(TsdbStorage *storage, HeapTuple tuple, Datum *values, bool *nulls)
 	return NULL;
 }
 
-bool
-tsdb_directory_tuple_times(TsdbStorage *storage, HeapTuple tuple, TsdbTimeRange *times)
+static void
+read_shard(Datum value, int *shard, int *nshards)
+{
+	uint16		column = (uint16) DatumGetInt16(value);
+
+	*shard = column & ((1 << TSDB_DIRECTORY_NSHARDS_SHIFT) - 1);
+	*nshards = (column >> TSDB_DIRECTORY_NSHARDS_SHIFT) + 1;
+}
+
+void
+tsdb_directory_tuple_gist(TsdbStorage *storage, HeapTuple tuple, TsdbChunkGist *gist)
 {
 	Datum		values[Natts_directory];
 	bool		nulls[Natts_directory];
 	TsdbBodyHead head;
 	bytea	   *body;
+	int			shard;
+	int			nshards;
 
-	if (deform(storage, tuple, values, nulls) != NULL || nulls[Anum_min_time - 1])
-		return false;
+	memset(gist, 0, sizeof(*gist));
+	if (deform(storage, tuple, values, nulls) != NULL)
+		return;
 	body = (bytea *) DatumGetPointer(values[Anum_body - 1]);
 	if (tsdb_body_parse_head((const uint8 *) VARDATA(body), VARSIZE(body) - VARHDRSZ, &head) != NULL)
-		return false;
-	times->attno = (AttrNumber) head.time;
-	times->min = DatumGetInt64(values[Anum_min_time - 1]);
-	times->max = DatumGetInt64(values[Anum_max_time - 1]);
-	return true;
+		return;
+	if (!nulls[Anum_min_time - 1])
+	{
+		gist->time = (AttrNumber) head.time;
+		gist->min_time = DatumGetInt64(values[Anum_min_time - 1]);
+		gist->max_time = DatumGetInt64(values[Anum_max_time - 1]);
+	}
+	read_shard(values[Anum_shard - 1], &shard, &nshards);
+	gist->shard = (uint8) shard;
+	gist->other_shards = (uint8) (nshards - 1);
+	if (head.hash_version == TSDB_SERIES_HASH_VERSION && head.nseries <= TSDB_SERIES_NAME_MAX)
+	{
+		for (uint32 i = 0; i < head.nseries; i++)
+			gist->series = tsdb_series_name_add(gist->series, (AttrNumber) head.series[i]);
+	}
 }
 
 const char *
@@ -182,7 +206,7 @@ tsdb_directory_parse_tuple(TsdbStorage *storage, uint32 chunk, HeapTuple tuple,
 	entry->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
 	entry->cmin = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) ?
 		HeapTupleHeaderGetCmin(tuple->t_data) : FirstCommandId;
-	entry->shard = DatumGetInt16(values[Anum_shard - 1]);
+	read_shard(values[Anum_shard - 1], &entry->shard, &entry->nshards);
 	entry->level = DatumGetInt16(values[Anum_level - 1]) & ~TSDB_DIRECTORY_LEVEL_COLD;
 	entry->cold = (DatumGetInt16(values[Anum_level - 1]) & TSDB_DIRECTORY_LEVEL_COLD) != 0;
 	entry->nrows = DatumGetInt32(values[Anum_nrows - 1]);
@@ -216,7 +240,7 @@ tsdb_directory_parse_tuple(TsdbStorage *storage, uint32 chunk, HeapTuple tuple,
 	entry->pieces.count = column.count;
 	entry->pieces.stream_bytes = DatumGetInt32(values[Anum_stream_bytes - 1]);
 	entry->pieces.refs = refs;
-	if (entry->shard < 0 || entry->shard >= TSDB_SHARDS_MAX)
+	if (entry->nshards > 1 && entry->shard >= entry->nshards)
 		return "There is no such shard.";
 	if (!pieces_cover(refs, entry->pieces.count, entry->pieces.stream_bytes))
 		return "The pieces do not make up the stream.";

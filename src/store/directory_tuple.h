@@ -19,6 +19,7 @@
 
 #define TSDB_DIRECTORY_VERSION		1
 #define TSDB_DIRECTORY_LEVEL_COLD	0x100	/* in column level: encoded at level cold */
+#define TSDB_DIRECTORY_NSHARDS_SHIFT	8	/* in column shard: number of shards - 1 */
 #define TSDB_DIRECT_PIECES			64
 
 enum
@@ -61,9 +62,9 @@ extern const char *tsdb_directory_find_tuple(TsdbStorage *storage, Page page,
 											 BlockNumber block, OffsetNumber offset,
 											 HeapTuple tuple);
 
-/* The range of times of a chunk; false if it has none, or the tuple is damaged. */
-extern bool tsdb_directory_tuple_times(TsdbStorage *storage, HeapTuple tuple,
-									   TsdbTimeRange *times);
+/* What is looked at of a chunk before all else, without columns; nothing is known of a damaged tuple. */
+extern void tsdb_directory_tuple_gist(TsdbStorage *storage, HeapTuple tuple,
+									  TsdbChunkGist *gist);
 
 /*
  * Parse a copy of a tuple, which the entry keeps.  Returns NULL, or what is wrong

@@ -15,6 +15,7 @@
 #include "lib/ilist.h"
 #include "storage/bufmgr.h"
 #include "store/directory_tuple.h"
+#include "store/key_columns.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -53,6 +54,7 @@ struct TsdbDirectoryImage
 	Size		bytes;
 	int			count;
 	ImageTuple *tuples;			/* by offset - 1 */
+	TsdbChunkGist *gists;		/* the same */
 };
 
 typedef struct ImageSlot
@@ -95,6 +97,7 @@ make_hollow(TsdbDirectoryImage *image)
 		MemoryContextDelete(image->memory);
 	image->memory = NULL;
 	image->tuples = NULL;
+	image->gists = NULL;
 	image->count = 0;
 }
 
@@ -233,6 +236,7 @@ copy_page(TsdbDirectoryImage *image, TsdbStorage *storage, Page page, OffsetNumb
 	int			count = PageIsNew(page) ? 0 : Min(PageGetMaxOffsetNumber(page),
 												  TSDB_DIRECTORY_SLOTS);
 	ImageTuple *tuples = palloc0(Max(count, 1) * sizeof(ImageTuple));
+	TsdbChunkGist *gists = palloc0(Max(count, 1) * sizeof(TsdbChunkGist));
 	const char *fault = NULL;
 
 	for (OffsetNumber offset = 1; offset <= count && fault == NULL; offset++)
@@ -249,24 +253,26 @@ copy_page(TsdbDirectoryImage *image, TsdbStorage *storage, Page page, OffsetNumb
 	MemoryContextSetParent(memory, view_memory);
 	image->memory = memory;
 	image->tuples = tuples;
+	image->gists = gists;
 	image->count = count;
 	return fault;
 }
 
-/* Find the range of times of a new image's tuples; false if it may not be kept. */
+/* Look at the tuples of an image that has them now; false if it may not be kept. */
 static bool
 survey(TsdbDirectoryImage *image, TsdbStorage *storage)
 {
 	bool		ours = false;
 
 	image->bounded = true;
+	image->alive = 0;
 	image->times.attno = InvalidAttrNumber;
 	image->times.min = PG_INT64_MAX;
 	image->times.max = PG_INT64_MIN;
 	for (int i = 0; i < image->count; i++)
 	{
 		HeapTuple	tuple = image->tuples[i].tuple;
-		TsdbTimeRange times;
+		TsdbChunkGist *gist = &image->gists[i];
 
 		if (tuple == NULL)
 			continue;
@@ -274,15 +280,16 @@ survey(TsdbDirectoryImage *image, TsdbStorage *storage)
 		if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
 			ours = true;
 		/* what is damaged is reported when it is wanted */
-		if (!tsdb_directory_tuple_times(storage, tuple, &times) ||
-			(image->times.attno != InvalidAttrNumber && image->times.attno != times.attno))
+		tsdb_directory_tuple_gist(storage, tuple, gist);
+		if (gist->time == 0 ||
+			(image->times.attno != InvalidAttrNumber && image->times.attno != gist->time))
 		{
 			image->bounded = false;
 			continue;
 		}
-		image->times.attno = times.attno;
-		image->times.min = Min(image->times.min, times.min);
-		image->times.max = Max(image->times.max, times.max);
+		image->times.attno = gist->time;
+		image->times.min = Min(image->times.min, gist->min_time);
+		image->times.max = Max(image->times.max, gist->max_time);
 	}
 	return !ours;
 }
@@ -318,10 +325,56 @@ keep_image(TsdbDirectoryImage *image)
 
 /* Is it outside of the times asked for, whole? */
 static bool
-is_outside(const TsdbDirectoryImage *image, const TsdbTimeRange *times)
+is_outside(const TsdbDirectoryImage *image, const TsdbChunkWanted *wanted)
 {
-	return times != NULL && image->bounded && image->times.attno == times->attno &&
-		(image->times.max < times->min || image->times.min > times->max);
+	return wanted != NULL && image->bounded && image->times.attno == wanted->times.attno &&
+		(image->times.max < wanted->times.min || image->times.min > wanted->times.max);
+}
+
+/* Is the chunk's shard none of those that the series belong in? */
+static bool
+is_other_shard(const TsdbChunkGist *gist, TsdbChunkWanted *wanted)
+{
+	if (wanted->other_shards != gist->other_shards)
+	{
+		memset(wanted->shards, false, sizeof(wanted->shards));
+		for (int i = 0; i < wanted->nhashes; i++)
+			wanted->shards[wanted->hashes[i] % (gist->other_shards + 1)] = true;
+		wanted->other_shards = gist->other_shards;
+	}
+	return !wanted->shards[gist->shard];
+}
+
+/* Is there no rank in the chunk's range? */
+static bool
+is_other_rank(const TsdbChunkGist *gist, const TsdbChunkWanted *wanted)
+{
+	int			low = 0;
+	int			high = wanted->nranks;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (wanted->ranks[middle] < gist->min_rank)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == wanted->nranks || wanted->ranks[low] > gist->max_rank;
+}
+
+bool
+tsdb_chunk_gist_rules_out(const TsdbChunkGist *gist, TsdbChunkWanted *wanted)
+{
+	if (gist->time != 0 && gist->time == wanted->times.attno &&
+		(gist->max_time < wanted->times.min || gist->min_time > wanted->times.max))
+		return true;
+	if (gist->other_shards != 0 && wanted->nhashes > 0 && gist->series == wanted->series &&
+		is_other_shard(gist, wanted))
+		return true;
+	return gist->column != 0 && wanted->nranks > 0 && gist->column == wanted->column &&
+		is_other_rank(gist, wanted);
 }
 
 /*
@@ -385,7 +438,7 @@ get_entry(TsdbDirectoryImage *image, TsdbStorage *storage, int i)
 
 void
 tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage, BlockNumber block,
-					uint32 first, uint32 end, const TsdbTimeRange *times, Snapshot snapshot)
+					uint32 first, uint32 end, TsdbChunkWanted *wanted, Snapshot snapshot)
 {
 	ImageKey	key;
 	uint64		types = hash_types(RelationGetDescr(storage->table));
@@ -395,6 +448,7 @@ tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage, BlockNumber b
 	const char *fault = NULL;
 	OffsetNumber damaged = InvalidOffsetNumber;
 	bool		is_new = false;
+	bool		is_read;
 	uint8		seen[TSDB_DIRECTORY_SLOTS];
 	int			nseen = 0;
 
@@ -423,9 +477,10 @@ tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage, BlockNumber b
 	}
 	view->image = image;
 	view->storage = storage;
-	if (is_new || (image->memory == NULL && !is_outside(image, times)))
+	is_read = is_new || (image->memory == NULL && !is_outside(image, wanted));
+	if (is_read)
 		fault = copy_page(image, storage, BufferGetPage(buffer), &damaged);
-	if (fault == NULL && (is_new || !is_outside(image, times)))
+	if (fault == NULL && (is_new || !is_outside(image, wanted)))
 		fault = see_tuples(image, storage, buffer, first, end, snapshot, seen, &nseen, &damaged);
 	UnlockReleaseBuffer(buffer);
 	if (fault != NULL)
@@ -434,22 +489,54 @@ tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage, BlockNumber b
 		tsdb_directory_report(storage, tsdb_chunk_number(block, damaged), fault);
 	}
 
-	if (is_new && survey(image, storage) && is_logged(storage) && !XLogRecPtrIsInvalid(lsn))
+	if (is_read && survey(image, storage) && is_new && is_logged(storage) &&
+		!XLogRecPtrIsInvalid(lsn))
 		keep_image(image);
-	if (is_outside(image, times))
+	if (is_outside(image, wanted))
 	{
 		nseen = 0;
 		view->passed = first == 0 ? image->alive : 0;	/* once, if read in slices */
 	}
 	for (int i = 0; i < nseen; i++)
-		view->entries[i] = get_entry(image, storage, seen[i]);
-	view->count = nseen;
+	{
+		if (wanted != NULL && tsdb_chunk_gist_rules_out(&image->gists[seen[i]], wanted))
+			view->passed++;
+		else
+			view->entries[view->count++] = get_entry(image, storage, seen[i]);
+	}
 }
 
 static ImageTuple *
 viewed_tuple(const TsdbDirectoryView *view, int i)
 {
 	return &view->image->tuples[tsdb_chunk_offset(view->entries[i]->chunk) - 1];
+}
+
+const TsdbChunkGist *
+tsdb_directory_view_gist(const TsdbDirectoryView *view, int i)
+{
+	return view->image == NULL ? NULL :
+		&view->image->gists[tsdb_chunk_offset(view->entries[i]->chunk) - 1];
+}
+
+/* What a chunk's statistics add to its gist: the range of the first column of its series key. */
+static void
+add_ranks(TupleDesc tupdesc, const TsdbChunkSummary *summary, TsdbChunkGist *gist)
+{
+	AttrNumber	attno = summary->key.series[0];
+	TsdbKeyColumn column;
+	const TsdbColumnStats *stats;
+
+	if (summary->key.nseries == 0 || attno > tupdesc->natts ||
+		TupleDescAttr(tupdesc, attno - 1)->attisdropped)
+		return;
+	stats = &summary->columns[attno - 1];
+	tsdb_key_column_describe(TupleDescAttr(tupdesc, attno - 1), &column);
+	if (!stats->has_range || column.rank == TSDB_RANK_NONE)
+		return;
+	gist->min_rank = tsdb_key_rank(&column, stats->min);
+	gist->max_rank = tsdb_key_rank(&column, stats->max);
+	gist->column = attno;
 }
 
 const TsdbChunkSummary *
@@ -468,6 +555,8 @@ tsdb_directory_view_summary(TsdbDirectoryView *view, int i)
 
 		item->summary = tsdb_directory_summary(view->storage, entry);
 		MemoryContextSwitchTo(old);
+		add_ranks(RelationGetDescr(view->storage->table), item->summary,
+				  &image->gists[tsdb_chunk_offset(entry->chunk) - 1]);
 	}
 	return item->summary;
 }

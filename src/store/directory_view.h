@@ -9,6 +9,8 @@
  * of a page is its tuples, of each its entry and its summary once somebody wanted
  * these, and the range of times of all of them, by which whole pages are passed
  * over.  (A chunk states the times of what was the time column when it was written.)
+ * Beside them lies what most chunks are ruled out by, in a few bytes for each (its gist), so that a
+ * search for a series looks at no more than that of the others.
  *
  * An image is as good as the page's LSN.  Whatever changes a tuple is WAL-logged,
  * and sets the LSN under the page's exclusive lock; hint bits, which are not, say
@@ -44,6 +46,49 @@ typedef struct TsdbTimeRange
 	int64		max;
 } TsdbTimeRange;
 
+/* The columns of a series key as a number: 16 bits each.  0: none, or more than there is room for. */
+#define TSDB_SERIES_NAME_MAX	4
+
+static inline uint64
+tsdb_series_name_add(uint64 name, AttrNumber attno)
+{
+	return name << 16 | (uint16) attno;
+}
+
+/* What a chunk is ruled out by, if possible; 0 where nothing is known. */
+typedef struct TsdbChunkGist
+{
+	AttrNumber	time;			/* column of the times */
+	AttrNumber	column;			/* column of the ranks */
+	uint8		shard;			/* hash of a series % number of shards */
+	uint8		other_shards;	/* that number - 1; 0: nothing is known */
+	uint64		series;			/* key that the hash is of */
+	int64		min_time;
+	int64		max_time;
+	uint64		min_rank;		/* as tsdb_key_rank() */
+	uint64		max_rank;
+} TsdbChunkGist;
+
+/*
+ * What a reader asks for; chunks that cannot have it need not be shown to him.  Times may be of column 0, and
+ * there may be no ranks and hashes: then any will do.
+ */
+typedef struct TsdbChunkWanted
+{
+	TsdbTimeRange times;
+	AttrNumber	column;			/* has a value of one of these ranks, which ascend */
+	int			nranks;
+	const uint64 *ranks;
+	uint64		series;			/* of that key, a series of one of these hashes */
+	int			nhashes;
+	const uint32 *hashes;
+	int			other_shards;	/* shards[] is for that many + 1; 0: for none yet */
+	bool		shards[1 << 8];	/* in which one of the hashes belongs */
+} TsdbChunkWanted;
+
+/* Can a chunk have no row that is wanted?  (The reader's shards[] are computed when needed.) */
+extern bool tsdb_chunk_gist_rules_out(const TsdbChunkGist *gist, TsdbChunkWanted *wanted);
+
 typedef struct TsdbDirectoryImage TsdbDirectoryImage;
 
 typedef struct TsdbDirectoryView
@@ -60,12 +105,14 @@ typedef struct TsdbDirectoryView
  * what the view showed before.  The entries belong to the image: they stay until it is let
  * go of, and must not be freed.  Damage is raised.
  *
- * times may be NULL.  A page of which every tuple has times outside of it is passed over and
- * shown as empty.
+ * wanted may be NULL.  Chunks that cannot have it are passed over.
  */
 extern void tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage,
 								BlockNumber block, uint32 first, uint32 end,
-								const TsdbTimeRange *times, Snapshot snapshot);
+								TsdbChunkWanted *wanted, Snapshot snapshot);
+
+/* The gist of entries[i]; NULL if there is no image. */
+extern const TsdbChunkGist *tsdb_directory_view_gist(const TsdbDirectoryView *view, int i);
 
 /* The summary of entries[i], which belongs to the image as well; palloc'd if who made the
  * view listed the entries himself and there is no image. */

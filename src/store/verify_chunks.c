@@ -122,7 +122,7 @@ verify_rows(void *arg)
 	work->handle.entry = work->entry;
 	reader = tsdb_directory_open_chunk(&work->handle, RelationGetDescr(work->verify->table));
 	tsdb_chunk_verify_rows(work->chunk, reader, RelationGetDescr(work->verify->table),
-						   work->entry->shard);
+						   work->entry->shard, work->entry->nshards);
 	tsdb_chunk_reader_close(reader);
 }
 

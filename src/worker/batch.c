@@ -84,6 +84,7 @@ struct TsdbBatch
 	Relation	rel;
 	TsdbStorage **storage;
 	TsdbSortKey key;
+	int			nshards;
 	TsdbColdRule cold;
 	Oid			time_type;
 	SortSupportData *sort;		/* per series column */
@@ -163,6 +164,7 @@ tsdb_batch_create(Relation rel, TsdbStorage **storage)
 	batch->storage = storage;
 	batch->command = InvalidCommandId;
 	tsdb_table_key(rel, &batch->key);
+	batch->nshards = batch->key.nseries == 0 ? 1 : tsdb_shards;
 	tsdb_table_cold_rule(rel, &batch->key, &batch->cold);
 	if (batch->key.time != 0)
 		batch->time_type = getBaseType(TupleDescAttr(tupdesc, batch->key.time - 1)->atttypid);
@@ -227,6 +229,7 @@ tsdb_batch_begin_new(TsdbBatch *batch, Relation rel, TsdbStorage **storage,
 	Assert(batch->indexes.count == 0);
 	batch->rel = rel;
 	batch->storage = storage;
+	batch->nshards = batch->key.nseries == 0 ? 1 : tsdb_shards;
 	batch->count = 0;
 	batch->bytes = 0;
 	tsdb_chunk_writer_reset(batch->writer);
@@ -306,7 +309,7 @@ row_shard(TsdbBatch *batch, HeapTuple tuple)
 {
 	TupleDesc	tupdesc = RelationGetDescr(batch->rel);
 
-	if (batch->key.nseries == 0 || tsdb_shards == 1)
+	if (batch->nshards == 1)
 		return 0;
 	for (int i = 0; i < batch->key.nseries; i++)
 	{
@@ -315,7 +318,7 @@ row_shard(TsdbBatch *batch, HeapTuple tuple)
 		batch->values[attno - 1] = heap_getattr(tuple, attno, tupdesc,
 												&batch->nulls[attno - 1]);
 	}
-	return tsdb_series_hash(tupdesc, &batch->key, batch->values, batch->nulls) % tsdb_shards;
+	return tsdb_series_hash(tupdesc, &batch->key, batch->values, batch->nulls) % batch->nshards;
 }
 
 void
@@ -454,7 +457,10 @@ write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int 
 	uint32		nrows = tsdb_chunk_writer_rows(batch->writer);
 	const TsdbChunkImage *image = tsdb_chunk_writer_finish(batch->writer, batch->cold.before);
 	TsdbNewChunk new_chunk = {
-		.shard = item_shard(first),.level = level,.run = run,.nsegments = nsegments,
+		.shard = item_shard(first),
+		.nshards = tsdb_series_hash_is_exact(RelationGetDescr(batch->rel), &batch->key) ?
+			batch->nshards : 1,
+		.level = level,.run = run,.nsegments = nsegments,
 		.command = batch->command,.frozen = batch->frozen
 	};
 	MemoryContext old;
