@@ -260,6 +260,110 @@ COMMENT ON VIEW tsdb.stat_workers IS
 
 GRANT SELECT ON tsdb.progress_compaction, tsdb.stat_workers TO PUBLIC;
 
+-- ingest
+
+CREATE FUNCTION tsdb.ingest("table" regclass, VARIADIC "rows" "any") RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'tsdb_ingest';
+COMMENT ON FUNCTION tsdb.ingest(regclass, "any") IS
+	'inserts a row, rows as JSON, or rows as an array for each column, many clients'' in one commit';
+
+CREATE FUNCTION tsdb.ingest_flush("table" regclass DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'tsdb_ingest_flush';
+COMMENT ON FUNCTION tsdb.ingest_flush(regclass) IS
+	'waits until all rows that tsdb.ingest() accepted before are committed';
+
+CREATE TABLE tsdb.dead_letters (
+	at timestamptz NOT NULL,
+	"table" regclass NOT NULL,
+	table_name text NOT NULL,
+	sent_by oid NOT NULL,
+	sqlstate text NOT NULL,
+	message text NOT NULL,
+	detail text,
+	"row" jsonb NOT NULL) USING heap;
+COMMENT ON TABLE tsdb.dead_letters IS
+	'rows that tsdb.ingest() accepted with tsdb.ingest_durability = async and that could not be written';
+COMMENT ON COLUMN tsdb.dead_letters.at IS 'when that was found';
+COMMENT ON COLUMN tsdb.dead_letters."table" IS 'the table that it was for';
+COMMENT ON COLUMN tsdb.dead_letters.table_name IS 'the table''s name then, with its schema';
+COMMENT ON COLUMN tsdb.dead_letters.sent_by IS 'role that ingested the row';
+COMMENT ON COLUMN tsdb.dead_letters.sqlstate IS 'code of the error';
+COMMENT ON COLUMN tsdb.dead_letters.message IS 'the error';
+COMMENT ON COLUMN tsdb.dead_letters.detail IS 'and its detail';
+COMMENT ON COLUMN tsdb.dead_letters."row" IS 'the row, by names of columns';
+SELECT pg_catalog.pg_extension_config_dump('tsdb.dead_letters', '');
+
+-- A dead letter may be read, and removed, by whoever may read, and delete from, the table.
+ALTER TABLE tsdb.dead_letters ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readers ON tsdb.dead_letters FOR SELECT
+	USING (pg_catalog.has_table_privilege("table"::oid, 'SELECT')
+		AND NOT pg_catalog.row_security_active("table"::oid));
+CREATE POLICY deleters ON tsdb.dead_letters FOR DELETE
+	USING (pg_catalog.has_table_privilege("table"::oid, 'DELETE')
+		AND NOT pg_catalog.row_security_active("table"::oid));
+GRANT SELECT, DELETE ON tsdb.dead_letters TO PUBLIC;
+
+CREATE FUNCTION tsdb.get_stat_ingest(
+	OUT datid oid, OUT shard integer, OUT batches_pushed bigint, OUT rows_pushed bigint,
+	OUT rows_drained bigint, OUT rows_waiting bigint, OUT full_waits bigint, OUT handed_back bigint,
+	OUT batch_rows_p50 bigint, OUT batch_rows_p95 bigint, OUT batch_rows_p99 bigint,
+	OUT push_us_p50 bigint, OUT push_us_p95 bigint, OUT push_us_p99 bigint,
+	OUT ack_us_p50 bigint, OUT ack_us_p95 bigint, OUT ack_us_p99 bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'tsdb_stat_ingest';
+COMMENT ON FUNCTION tsdb.get_stat_ingest() IS 'counters of the rings of all databases';
+CREATE VIEW tsdb.stat_ingest AS
+SELECT i.datid, d.datname, i.shard, i.batches_pushed, i.rows_pushed, i.rows_drained, i.rows_waiting,
+	i.full_waits, i.handed_back, i.batch_rows_p50, i.batch_rows_p95, i.batch_rows_p99,
+	i.push_us_p50, i.push_us_p95, i.push_us_p99, i.ack_us_p50, i.ack_us_p95, i.ack_us_p99
+FROM tsdb.get_stat_ingest() i
+LEFT JOIN pg_catalog.pg_database d ON d.oid = i.datid;
+COMMENT ON VIEW tsdb.stat_ingest IS
+	'one row per ring: what tsdb.ingest() pushed and the worker took; times in microseconds';
+
+CREATE FUNCTION tsdb.get_stat_ingest_tables(
+	OUT relid oid, OUT rows_pushed bigint, OUT rows_drained bigint, OUT rows_direct bigint,
+	OUT rows_dead bigint, OUT rows_discarded bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'tsdb_stat_ingest_tables';
+COMMENT ON FUNCTION tsdb.get_stat_ingest_tables() IS 'what tables of this database got by tsdb.ingest()';
+CREATE VIEW tsdb.stat_ingest_tables AS
+SELECT t.relid, n.nspname AS schemaname, c.relname, t.rows_pushed, t.rows_drained, t.rows_direct,
+	t.rows_dead, t.rows_discarded
+FROM tsdb.get_stat_ingest_tables() t
+LEFT JOIN pg_catalog.pg_class c ON c.oid = t.relid
+LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
+COMMENT ON VIEW tsdb.stat_ingest_tables IS
+	'one row per table of this database that tsdb.ingest() was called for since the server started';
+
+CREATE FUNCTION tsdb.get_stat_ingest_pool(
+	OUT pool text, OUT block_bytes integer, OUT blocks integer, OUT used integer, OUT fresh bigint,
+	OUT reused bigint, OUT spilled bigint, OUT refused bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'tsdb_stat_ingest_pool';
+COMMENT ON FUNCTION tsdb.get_stat_ingest_pool() IS 'use of the memory that rows of tsdb.ingest() travel in';
+CREATE VIEW tsdb.stat_ingest_pool AS
+SELECT pool, block_bytes, blocks, used, fresh, reused, spilled, refused
+FROM tsdb.get_stat_ingest_pool();
+COMMENT ON VIEW tsdb.stat_ingest_pool IS
+	'blocks of memory for rows of tsdb.ingest(): in the ring by size, and in all sessions';
+
+CREATE FUNCTION tsdb.get_stat_ingest_workers(
+	OUT datid oid, OUT pid integer, OUT state text, OUT transactions bigint, OUT retries bigint,
+	OUT last_error text, OUT last_error_at timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'tsdb_stat_ingest_workers';
+COMMENT ON FUNCTION tsdb.get_stat_ingest_workers() IS 'the workers that empty the rings';
+CREATE VIEW tsdb.stat_ingest_workers AS
+SELECT w.datid, d.datname, w.pid, w.state, w.transactions, w.retries, w.last_error, w.last_error_at
+FROM tsdb.get_stat_ingest_workers() w
+LEFT JOIN pg_catalog.pg_database d ON d.oid = w.datid;
+COMMENT ON VIEW tsdb.stat_ingest_workers IS
+	'one row per database that ingests by the ring, with the worker that empties its rings';
+
+GRANT SELECT ON tsdb.stat_ingest, tsdb.stat_ingest_tables, tsdb.stat_ingest_pool,
+	tsdb.stat_ingest_workers TO PUBLIC;
+
 -- time-series functions, in the schema of the extension
 
 CREATE FUNCTION time_bucket(bucket_width smallint, ts smallint) RETURNS smallint

@@ -19,6 +19,8 @@
 #include "commands/defrem.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "ingest/ingest_shared.h"
+#include "ingest/outbox.h"
 #include "miscadmin.h"
 #include "parser/analyze.h"
 #include "plan/aggregate_path.h"
@@ -174,6 +176,7 @@ at_xact_event(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
+			tsdb_outbox_before_commit();
 			tsdb_direct_load_before_commit();
 			tsdb_storage_before_commit();
 			break;
@@ -184,6 +187,7 @@ at_xact_event(XactEvent event, void *arg)
 			if (event == XACT_EVENT_ABORT)
 				tsdb_storage_at_abort();
 			tsdb_direct_load_at_xact_end();
+			tsdb_outbox_at_xact_end();
 			executor_depth = 0;
 			/* FALLTHROUGH */
 		case XACT_EVENT_PARALLEL_COMMIT:
@@ -255,6 +259,7 @@ _PG_init(void)
 	tsdb_in_list_init();
 	tsdb_progress_init();
 	tsdb_worker_init();
+	tsdb_ingest_init();
 	tsdb_compact_always_init();
 	tsdb_touched_init();
 	tsdb_table_key_init();

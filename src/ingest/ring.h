@@ -147,6 +147,19 @@ extern TsdbRing *tsdb_ring_init(void *memory, uint32_t capacity, uint32_t item_s
 /* Items in the ring, claimed ones among them; an estimate while others push and pop. */
 extern uint32_t tsdb_ring_length(const TsdbRing *ring);
 
+/* How many items were ever claimed to be pushed, and to be popped. */
+TSDB_RING_INLINE uint64_t
+tsdb_ring_pushed(const TsdbRing *ring)
+{
+	return atomic_load_explicit(&ring->tail, memory_order_acquire);
+}
+
+TSDB_RING_INLINE uint64_t
+tsdb_ring_popped(const TsdbRing *ring)
+{
+	return atomic_load_explicit(&ring->head, memory_order_acquire);
+}
+
 /* ---- slots ---- */
 
 TSDB_RING_INLINE unsigned char *

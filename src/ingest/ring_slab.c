@@ -204,6 +204,8 @@ tsdb_ring_slab_counts(const TsdbRingSlab *slab, int class, TsdbRingSlabCounts *c
 	uint64_t	given = atomic_load_explicit(&of->given, memory_order_relaxed);
 	uint64_t	taken;
 
+	counts->bytes = of->bytes;
+	counts->blocks = of->blocks;
 	counts->fresh = atomic_load_explicit(&of->fresh, memory_order_relaxed);
 	counts->reused = atomic_load_explicit(&of->reused, memory_order_relaxed);
 	counts->spilled = atomic_load_explicit(&of->spilled, memory_order_relaxed);

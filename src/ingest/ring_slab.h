@@ -59,6 +59,8 @@ typedef struct TsdbRingSlabClass
 /* What a class has done since it was made. */
 typedef struct TsdbRingSlabCounts
 {
+	uint32_t	bytes;			/* of a block */
+	uint32_t	blocks;
 	uint64_t	reused;			/* blocks taken that had been used before */
 	uint64_t	fresh;			/* taken for the first time */
 	uint64_t	spilled;		/* requests that went on to a larger class */

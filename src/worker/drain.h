@@ -1,0 +1,21 @@
+/*
+ * drain.h
+ *		The background worker that empties the rings of one database.
+ *
+ * The first client that ingests starts it (ingest/ingest_shared.h), and it goes when there was nothing to
+ * do for tsdb.worker_idle_timeout.  It has a round (worker/drain_round.h) as soon as somebody waits for his rows,
+ * wants a flush, or the rings fill up, and else tsdb.ingest_flush_interval after rows came.  While a round
+ * commits, the next clients' rows gather: that is what makes one commit of many.
+ *
+ * It leaves its database, with everything written, when somebody wants that for himself (DROP DATABASE, CREATE
+ * DATABASE ... TEMPLATE), and when the server stops.  What cannot be written then is tried
+ * again until tsdb.shutdown_timeout, counted in the log, and lost; or, if it is only the database that is wanted, left in
+ * the rings for the worker that the server starts in a second's time.
+ */
+#ifndef TSDB_WORKER_DRAIN_H
+#define TSDB_WORKER_DRAIN_H
+
+/* The process's main function; the argument is the number of its set. */
+extern PGDLLEXPORT void tsdb_drain_main(Datum set_number);
+
+#endif							/* TSDB_WORKER_DRAIN_H */
