@@ -324,6 +324,13 @@ tsdb_ingest_drain_bytes(void)
 	return (uint64) ingest_memory * 1024 / 4;
 }
 
+uint64
+tsdb_ingest_statement_bytes(void)
+{
+	/* a class has an eighth of the memory, and a block may be a quarter full */
+	return (uint64) ingest_memory * 1024 / 16;
+}
+
 uint32
 tsdb_ingest_block_bytes_max(void)
 {

@@ -187,6 +187,9 @@ extern uint32 tsdb_ingest_block_bytes_max(void);
 
 /* Bytes in the rings of a database from which on they are drained before their time. */
 extern uint64 tsdb_ingest_drain_bytes(void);
+
+/* A statement of more bytes may find no room even when nothing is in the ring. */
+extern uint64 tsdb_ingest_statement_bytes(void);
 extern TsdbIngestBlock *tsdb_ingest_block(uint64 block);
 extern TsdbRing *tsdb_ingest_ring(const TsdbIngestShard *shard);
 

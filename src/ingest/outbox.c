@@ -58,6 +58,8 @@ static Parcel *parcels = NULL;	/* newest first; in TopTransactionContext, but fo
 static Addressee *addressees = NULL;
 static Size gathered = 0;		/* bytes */
 static bool oversized = false;	/* a row is larger than a block of the slab */
+static int	nparcels = 0;
+static bool written_here = false;	/* some rows of this transaction, as they were too many */
 static TsdbIngestSet *set = NULL;	/* that was running when the first row came */
 
 /* what has been pushed, until it is known what became of it */
@@ -113,9 +115,64 @@ empty_outbox(void)
 		pool_give(parcel->rows, parcel->bytes);
 	parcels = NULL;
 	addressees = NULL;
+	nparcels = 0;
 	gathered = 0;
 	oversized = false;
 	set = NULL;
+}
+
+/* ---- writing here ---- */
+
+/* Are the rows too many for the ring, as a statement, or as what can be in there at all? */
+static bool
+too_much(void)
+{
+	return oversized || gathered > (Size) tsdb_ingest_batch * 1024 ||
+		gathered > tsdb_ingest_statement_bytes() ||
+		nparcels > tsdb_ingest_ring(&tsdb_ingest_set(0)->shards[0])->mask + 1;
+}
+
+/* Put all rows into their tables, as part of this transaction. */
+static void
+write_here(void)
+{
+	const bool	pushed = !ActiveSnapshotSet();
+	Parcel	   *in_order = NULL;
+
+	if (pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	for (Parcel *parcel = parcels; parcel != NULL;)
+	{
+		Parcel	   *next = parcel->next;
+
+		parcel->next = in_order;
+		in_order = parcel;
+		parcel = next;
+	}
+	parcels = in_order;
+	for (Addressee *addressee = addressees; addressee != NULL; addressee = addressee->next)
+	{
+		Relation	rel = try_table_open(addressee->relid, NoLock);
+		TsdbIngestTable *table = tsdb_ingest_table(addressee->relid);
+		TsdbRowWriter *writer;
+
+		if (rel == NULL)
+			continue;			/* dropped by this very statement */
+		writer = tsdb_row_writer_begin(rel);
+		for (Parcel *parcel = parcels; parcel != NULL; parcel = parcel->next)
+		{
+			if (parcel->rows->relid != addressee->relid)
+				continue;
+			tsdb_row_writer_add(writer, parcel->rows, false);
+			if (table != NULL)
+				pg_atomic_fetch_add_u64(&table->rows_direct, parcel->rows->rows);
+		}
+		tsdb_row_writer_end(writer);
+		table_close(rel, NoLock);
+	}
+	if (pushed)
+		PopActiveSnapshot();
+	empty_outbox();
 }
 
 /* ---- gathering ---- */
@@ -145,13 +202,14 @@ bool
 tsdb_outbox_open(void)
 {
 	if (!tsdb_ingest_enabled() || IsTransactionBlock() || IsSubTransaction() ||
-		IsolationIsSerializable() || TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+		IsolationIsSerializable() ||
+		(TransactionIdIsValid(GetTopTransactionIdIfAny()) && !written_here) ||
 		InSecurityRestrictedOperation() || IsInParallelMode() || RecoveryInProgress() ||
 		tsdb_ingest_batch == 0)
 		return false;
-	if (set == NULL)
+	if (set == NULL && !written_here)
 		set = tsdb_ingest_set_with_worker();
-	return set != NULL;
+	return set != NULL || written_here;
 }
 
 static Addressee *
@@ -179,6 +237,7 @@ new_parcel(Oid relid, TupleDesc tupdesc, uint32 shard, Size bytes)
 	parcel->rows = pool_take(bytes, &parcel->bytes);
 	tsdb_row_block_init(parcel->rows, relid, tupdesc);
 	parcel->next = parcels;
+	nparcels++;
 	return parcels = parcel;
 }
 
@@ -315,48 +374,11 @@ tsdb_outbox_add(Oid relid, TupleDesc tupdesc, const TsdbSortKey *key,
 	}
 	pfree(rows);
 	pfree(shards);
-}
-
-/* ---- writing here ---- */
-
-/* Put all rows into their tables, as part of this transaction. */
-static void
-write_here(void)
-{
-	const bool	pushed = !ActiveSnapshotSet();
-	Parcel	   *in_order = NULL;
-
-	if (pushed)
-		PushActiveSnapshot(GetTransactionSnapshot());
-	for (Parcel *parcel = parcels; parcel != NULL;)
+	if (too_much())
 	{
-		Parcel	   *next = parcel->next;
-
-		parcel->next = in_order;
-		in_order = parcel;
-		parcel = next;
+		write_here();
+		written_here = true;
 	}
-	parcels = in_order;
-	for (Addressee *addressee = addressees; addressee != NULL; addressee = addressee->next)
-	{
-		Relation	rel = table_open(addressee->relid, NoLock);
-		TsdbRowWriter *writer = tsdb_row_writer_begin(rel);
-		TsdbIngestTable *table = tsdb_ingest_table(addressee->relid);
-
-		for (Parcel *parcel = parcels; parcel != NULL; parcel = parcel->next)
-		{
-			if (parcel->rows->relid != addressee->relid)
-				continue;
-			tsdb_row_writer_add(writer, parcel->rows, false);
-			if (table != NULL)
-				pg_atomic_fetch_add_u64(&table->rows_direct, parcel->rows->rows);
-		}
-		tsdb_row_writer_end(writer);
-		table_close(rel, NoLock);
-	}
-	if (pushed)
-		PopActiveSnapshot();
-	empty_outbox();
 }
 
 /* ---- the ring ---- */
@@ -609,8 +631,7 @@ tsdb_outbox_before_commit(void)
 
 	if (parcels == NULL)
 		return;
-	if (oversized || gathered > (Size) tsdb_ingest_batch * 1024 ||
-		TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
 		(MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE) != 0 || has_notifications())
 	{
 		write_here();
@@ -639,4 +660,5 @@ tsdb_outbox_at_xact_end(void)
 	if (parcels != NULL)
 		empty_outbox();
 	set = NULL;
+	written_here = false;
 }

@@ -7,14 +7,17 @@
 #include "ingest/row_writer.h"
 
 #include "access/tableam.h"
+#include "catalog/pg_class.h"
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -31,6 +34,7 @@ typedef struct Mapping
 	AttrNumber *attnos;			/* per column of the block; 0: nowhere */
 	TsdbColumnCast *casts;
 	bool	   *filled;			/* per column of the table */
+	ExprState **defaults;		/* likewise, of columns that were added since; NULL: none */
 } Mapping;
 
 struct TsdbRowWriter
@@ -47,6 +51,8 @@ struct TsdbRowWriter
 	Mapping		mapping;
 	Datum	   *values;			/* of a block's columns */
 	bool	   *nulls;
+	bool		by_insert;		/* the server is to do it all */
+	char	   *insert;			/* for the mapping */
 };
 
 bool
@@ -94,6 +100,8 @@ tsdb_row_writer_begin(Relation rel)
 	writer->batch_memory = AllocSetContextCreate(memory, "tsdb row writer values",
 												 ALLOCSET_DEFAULT_SIZES);
 	writer->rel = rel;
+	writer->by_insert = rel->trigdesc != NULL || rel->rd_rules != NULL ||
+		rel->rd_rel->relispartition;
 	writer->estate = CreateExecutorState();
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, rel, 0, NULL, 0);
@@ -126,6 +134,57 @@ flush(TsdbRowWriter *writer)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/*
+ * What fills columns that were added after the rows came: the value that rows had that were there then, or,
+ * where the table has been rewritten since, the default.
+ */
+static void
+map_added_columns(TsdbRowWriter *writer, const TsdbRowBlock *block)
+{
+	TupleDesc	tupdesc = RelationGetDescr(writer->rel);
+
+	writer->mapping.defaults = palloc0(Max(tupdesc->natts, 1) * sizeof(ExprState *));
+	for (int i = block->natts; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+		Node	   *expr;
+
+		if (att->attisdropped || att->atthasmissing || att->attgenerated != '\0')
+			continue;
+		expr = build_column_default(writer->rel, i + 1);
+		if (expr != NULL)
+			writer->mapping.defaults[i] = ExecInitExpr(expression_planner((Expr *) expr), NULL);
+	}
+}
+
+/* INSERT of a row of the block. */
+static char *
+insert_statement(Relation rel, const TsdbRowBlock *block)
+{
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	StringInfoData columns;
+	StringInfoData values;
+
+	initStringInfo(&columns);
+	initStringInfo(&values);
+	for (int c = 0; c < block->ncolumns; c++)
+	{
+		AttrNumber	attno = block->columns[c].attno;
+		Form_pg_attribute att = attno <= tupdesc->natts ? TupleDescAttr(tupdesc, attno - 1) : NULL;
+
+		if (att == NULL || att->attisdropped || att->attgenerated != '\0')
+			continue;
+		appendStringInfo(&columns, "%s%s", columns.len > 0 ? ", " : " (",
+						 quote_identifier(NameStr(att->attname)));
+		appendStringInfo(&values, "%s$%d", values.len > 0 ? ", " : "", c + 1);
+	}
+	return psprintf("INSERT INTO %s%s",
+					quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+											   RelationGetRelationName(rel)),
+					values.len == 0 ? " DEFAULT VALUES" :
+					psprintf("%s) OVERRIDING SYSTEM VALUE VALUES (%s)", columns.data, values.data));
+}
+
 /* Find where a block's columns go, unless they are those of the block before. */
 static void
 map_columns(TsdbRowWriter *writer, const TsdbRowBlock *block)
@@ -144,6 +203,8 @@ map_columns(TsdbRowWriter *writer, const TsdbRowBlock *block)
 	mapping->natts = block->natts;
 	mapping->columns = palloc(Max(bytes, 1));
 	memcpy(mapping->columns, block->columns, bytes);
+	if (writer->by_insert)
+		writer->insert = insert_statement(writer->rel, block);
 	mapping->attnos = palloc0(Max(block->ncolumns, 1) * sizeof(AttrNumber));
 	mapping->casts = palloc0(Max(block->ncolumns, 1) * sizeof(TsdbColumnCast));
 	mapping->filled = palloc0(Max(tupdesc->natts, 1) * sizeof(bool));
@@ -155,7 +216,7 @@ map_columns(TsdbRowWriter *writer, const TsdbRowBlock *block)
 		if (column->attno > tupdesc->natts)
 			continue;
 		att = TupleDescAttr(tupdesc, column->attno - 1);
-		if (att->attisdropped)
+		if (att->attisdropped || writer->by_insert)
 			continue;
 		if (!(att->atttypid == column->type && att->atttypmod == column->typmod) &&
 			!tsdb_column_cast_init(&mapping->casts[c], column->type, column->typmod, att,
@@ -168,6 +229,7 @@ map_columns(TsdbRowWriter *writer, const TsdbRowBlock *block)
 		mapping->attnos[c] = column->attno;
 		mapping->filled[column->attno - 1] = true;
 	}
+	map_added_columns(writer, block);
 	writer->values = palloc(Max(block->ncolumns, 1) * sizeof(Datum));
 	writer->nulls = palloc(Max(block->ncolumns, 1) * sizeof(bool));
 	MemoryContextSwitchTo(old);
@@ -186,21 +248,76 @@ next_slot(TsdbRowWriter *writer)
 	return writer->slots[writer->nslots++];
 }
 
+/* A value of a column to a slot, out of memory that does not last. */
+static void
+store_value(TsdbRowWriter *writer, TupleTableSlot *slot, Form_pg_attribute att, Datum value,
+			bool isnull)
+{
+	if (!isnull && !att->attbyval)
+	{
+		MemoryContext old = MemoryContextSwitchTo(writer->batch_memory);
+
+		value = datumCopy(value, false, att->attlen);
+		MemoryContextSwitchTo(old);
+	}
+	slot->tts_values[att->attnum - 1] = value;
+	slot->tts_isnull[att->attnum - 1] = isnull;
+}
+
+/* A row from the values of a block's columns to the table, by INSERT. */
+static void
+insert_row(TsdbRowWriter *writer, const TsdbRowBlock *block)
+{
+	Oid		   *types = palloc(Max(block->ncolumns, 1) * sizeof(Oid));
+	char	   *nulls = palloc(Max(block->ncolumns, 1));
+	int			result;
+
+	for (int c = 0; c < block->ncolumns; c++)
+	{
+		types[c] = block->columns[c].type;
+		nulls[c] = writer->nulls[c] ? 'n' : ' ';
+	}
+	SPI_connect();
+	result = SPI_execute_with_args(writer->insert, block->ncolumns, types, writer->values, nulls,
+								   false, 0);
+	if (result < 0)
+		elog(ERROR, "could not insert a row of tsdb.ingest(): %s", SPI_result_code_string(result));
+	SPI_finish();
+	pfree(nulls);
+	pfree(types);
+}
+
 /* A row from the values of a block's columns to a slot. */
 static void
 put_row(TsdbRowWriter *writer, const TsdbRowBlock *block, bool check)
 {
 	TupleDesc	tupdesc = RelationGetDescr(writer->rel);
 	Mapping    *mapping = &writer->mapping;
-	TupleTableSlot *slot = next_slot(writer);
+	TupleTableSlot *slot;
 
+	if (writer->by_insert)
+	{
+		insert_row(writer, block);
+		return;
+	}
+	slot = next_slot(writer);
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		if (mapping->filled[i])
 			continue;
 		slot->tts_values[i] = (Datum) 0;
 		slot->tts_isnull[i] = true;
-		if (i >= block->natts)
+		if (mapping->defaults[i] != NULL)
+		{
+			bool		isnull;
+			Datum		value;
+
+			ResetPerTupleExprContext(writer->estate);
+			value = ExecEvalExprSwitchContext(mapping->defaults[i],
+											  GetPerTupleExprContext(writer->estate), &isnull);
+			store_value(writer, slot, TupleDescAttr(tupdesc, i), value, isnull);
+		}
+		else if (i >= block->natts)
 			slot->tts_values[i] = getmissingattr(tupdesc, i + 1, &slot->tts_isnull[i]);
 	}
 	for (int c = 0; c < block->ncolumns; c++)
@@ -213,17 +330,10 @@ put_row(TsdbRowWriter *writer, const TsdbRowBlock *block, bool check)
 			continue;
 		if (mapping->casts[c].state != NULL)
 		{
-			Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
-
 			ResetPerTupleExprContext(writer->estate);
 			value = tsdb_column_cast(&mapping->casts[c], value, &isnull);
-			if (!isnull && !att->attbyval)
-			{
-				MemoryContext old = MemoryContextSwitchTo(writer->batch_memory);
-
-				value = datumCopy(value, false, att->attlen);
-				MemoryContextSwitchTo(old);
-			}
+			store_value(writer, slot, TupleDescAttr(tupdesc, attno - 1), value, isnull);
+			continue;
 		}
 		slot->tts_values[attno - 1] = value;
 		slot->tts_isnull[attno - 1] = isnull;

@@ -6,8 +6,9 @@
  * are left out, new ones get what ADD COLUMN gave to the rows that were there, and values of a
  * column whose type has changed are cast as by assignment.  Constraints are checked again if
  * the caller says that they may have changed; generated columns are computed.
- * Triggers do not fire and row security is not asked: rows of tables that have these
- * never come here.
+ * Row security is not asked: rows of tables that have it do not come here, and if the table got it later,
+ * it does not concern rows that were accepted before.  A table that has got triggers, foreign keys, rules or
+ * a partition's bounds since the rows came takes an INSERT for each of them.
  */
 #ifndef TSDB_INGEST_ROW_WRITER_H
 #define TSDB_INGEST_ROW_WRITER_H

@@ -105,6 +105,18 @@ too_many(Relation rel, int given, int columns)
 
 /* ---- a row ---- */
 
+/* An untyped literal is read as a value of the column, as in VALUES. */
+static Datum
+read_literal(Form_pg_attribute att, Datum literal, bool isnull)
+{
+	Oid			input;
+	Oid			typioparam;
+
+	getTypeInputInfo(att->atttypid, &input, &typioparam);
+	return OidInputFunctionCall(input, isnull ? NULL : DatumGetCString(literal), typioparam,
+								att->atttypmod);
+}
+
 static TsdbIngestRows *
 rows_of_record(Relation rel, Datum record)
 {
@@ -131,6 +143,11 @@ rows_of_record(Relation rel, Datum record)
 		if (rows->ncolumns == nlive)
 			too_many(rel, tupdesc->natts, nlive);
 		column->attno = live[rows->ncolumns++];
+		if (att->atttypid == UNKNOWNOID)
+		{
+			att = TupleDescAttr(RelationGetDescr(rel), column->attno - 1);
+			values[i] = read_literal(att, values[i], nulls[i]);
+		}
 		set_type(column, att->atttypid, att->atttypmod);
 		tsdb_ingest_set_values(column, &values[i], &nulls[i], 1);
 	}

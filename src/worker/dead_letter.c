@@ -43,7 +43,7 @@ row_as_json(Relation rel, const TsdbRowBlock *block, uint32 number)
 		bool		dropped = column->attno > now->natts ||
 			TupleDescAttr(now, column->attno - 1)->attisdropped;
 
-		TupleDescInitEntry(tupdesc, c + 1, dropped ? "(dropped)" :
+		TupleDescInitEntry(tupdesc, c + 1, dropped ? psprintf("(dropped %d)", column->attno) :
 						   NameStr(TupleDescAttr(now, column->attno - 1)->attname),
 						   column->type, column->typmod, 0);
 	}

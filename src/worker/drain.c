@@ -195,6 +195,7 @@ drain(void)
 			retry = tsdb_drain_round();
 			due = DT_NOEND;
 			busy_at = GetCurrentTimestamp();
+			pgstat_report_stat(false);
 			serve_signals();
 			continue;
 		}

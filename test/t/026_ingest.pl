@@ -81,6 +81,8 @@ my $ts = q(timestamptz '2024-03-31 01:59:59.999999+01');
 my @forms = (
 	[ "tsdb.ingest('m', ROW($ts))", "INSERT INTO h VALUES ($ts)" ],
 	[ "tsdb.ingest('m', ROW($ts, 'a', 1, 2.5, 3.456, 'short'))", "INSERT INTO h VALUES ($ts, 'a', 1, 2.5, 3.456, 'short')" ],
+	[ "tsdb.ingest('m', ROW('2024-03-31 01:59:59+01', NULL, '7', NULL, '1.239', NULL, '2024-02-03', '{\"a\": 1}', '{1,2}', '5', 't'))",
+		"INSERT INTO h VALUES ('2024-03-31 01:59:59+01', NULL, '7', NULL, '1.239', NULL, '2024-02-03', '{\"a\": 1}', '{1,2}', '5', 't')" ],
 	[ "tsdb.ingest('m', ROW($ts, 'b'::varchar, 2::int2, '-0'::float8))", "INSERT INTO h VALUES ($ts, 'b', 2, '-0')" ],
 	[ "tsdb.ingest('m', ROW($ts, NULL, NULL, 'NaN'::float8, 'NaN'::numeric, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'Infinity'::float4))",
 		"INSERT INTO h VALUES ($ts, NULL, NULL, 'NaN', 'NaN', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'Infinity')" ],
@@ -278,6 +280,19 @@ SELECT tsdb.ingest_flush();
 is(sql('SELECT string_agg(device || id, NULL ORDER BY id) FROM m'), 'kept1kept3kept4kept5kept7kept9', 'subtransactions, and transactions of a DO block');
 $node->psql('postgres', qq(DO \$\$ BEGIN PERFORM tsdb.ingest('m', ROW($ts, 'lost', 10)); PERFORM 1 / 0; END \$\$));
 is(count_m(), 6, 'a DO block that fails');
+
+# DDL in the same statement
+is(error("DO \$\$ BEGIN EXECUTE 'CREATE TABLE w (ts timestamptz) USING tsdb'; PERFORM tsdb.ingest('w', ROW($ts)); END \$\$"), '', 'a table that the statement has made');
+is(error("DO \$\$ BEGIN PERFORM tsdb.ingest('w', ROW($ts)); EXECUTE 'ALTER TABLE w ADD COLUMN id int DEFAULT 5'; PERFORM tsdb.ingest('w', ROW($ts, 6)); END \$\$"), '', 'one that it alters');
+is(sql('SELECT count(*), sum(id) FROM w'), '3|16', 'the rows are there');
+is(error("DO \$\$ BEGIN PERFORM tsdb.ingest('w', ROW($ts)); EXECUTE 'DROP TABLE w'; END \$\$"), '', 'one that it drops');
+
+# rows are not gathered without end
+is(sql("SELECT sum(tsdb.ingest('m', ROW($ts + i * interval '1 s', 'many' || i % 5, i, i))) FROM generate_series(1, 100000) i"), 100000, 'many rows of one statement');
+is(sql("SELECT count(*), sum(id), min(v), max(v) FROM m WHERE device LIKE 'many%'"), '100000|5000050000|1|100000', 'are all there');
+$node->psql('postgres', "SELECT sum(tsdb.ingest('m', ROW($ts, 'fails', 1 / (50001 - i)))) FROM generate_series(1, 100000) i");
+is(sql("SELECT count(*) FROM m WHERE device = 'fails'"), 0, 'or none of them');
+sql("DELETE FROM m WHERE device LIKE 'many%'");
 
 # a statement that has changed something else, or sends a notification, is one transaction with its rows
 sql(qq(
@@ -525,12 +540,19 @@ is(changed("CREATE TABLE parted (LIKE w) PARTITION BY RANGE (id); ALTER TABLE pa
 	'5, 23514:1', 'ATTACH PARTITION');
 is(changed('CREATE TABLE ref (id int PRIMARY KEY); INSERT INTO ref VALUES (1), (2); ALTER TABLE w ADD FOREIGN KEY (id) REFERENCES ref', 'SELECT sum(id) FROM w'),
 	'3, 23503:3', 'ADD FOREIGN KEY');
-is(changed(q(CREATE TABLE seen (id int); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen VALUES (new.id); RETURN new; END $$;
+is(changed(q(CREATE TABLE seen (id int); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (new.id); RETURN new; END $$;
 	CREATE TRIGGER note AFTER INSERT ON w FOR EACH ROW EXECUTE FUNCTION note()), 'SELECT (SELECT sum(id) FROM w), (SELECT sum(id) FROM seen)'), '6|6', 'CREATE TRIGGER');
 is(changed('CREATE RULE nothing AS ON INSERT TO w DO INSTEAD NOTHING', 'SELECT coalesce(sum(id), 6) FROM w'), 6, 'CREATE RULE');
 is(changed('CREATE ROLE passing; GRANT INSERT ON w TO passing; DROP OWNED BY passing; DROP ROLE passing', 'SELECT sum(id) FROM w'), 6, 'DROP ROLE of another');
 like(changed('TRUNCATE w', 'SELECT coalesce(sum(id), 0) FROM w'), qr/^[06]$/, 'TRUNCATE');
 is(changed('DROP TABLE w', 'SELECT 1'), 1, 'DROP TABLE');
+is(changed('ALTER TABLE w ADD COLUMN more int DEFAULT 7; VACUUM FULL w', "SELECT string_agg(id || ' ' || more, ' ' ORDER BY id) FROM w"), '1 7 2 7 3 7', 'ADD COLUMN, and a rewrite');
+is(changed('ALTER TABLE w ADD UNIQUE (v) DEFERRABLE INITIALLY DEFERRED', 'SELECT sum(id) FROM w', undef, "tsdb.ingest('w', ROW($ts, 'a', 1, 1)), tsdb.ingest('w', ROW($ts, 'a', 2, 2))"),
+	3, 'ADD UNIQUE that is deferred');
+is(changed('ALTER TABLE w ADD UNIQUE (v) DEFERRABLE', 'SELECT sum(id) FROM w', undef, "tsdb.ingest('w', ROW($ts, 'a', 1, 1)), tsdb.ingest('w', ROW($ts, 'a', 2, 1)), tsdb.ingest('w', ROW($ts, 'a', 3, 3))"),
+	'4, 23505:2', 'ADD UNIQUE that is deferrable, and a duplicate');
+is(changed('ALTER TABLE w ALTER id SET NOT NULL, ALTER id ADD GENERATED ALWAYS AS IDENTITY (START 100)', 'SELECT sum(id) FROM w'), 6, 'a column becomes an identity');
+is(changed('ALTER TABLE w ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', 'SELECT sum(id) FROM w'), 6, 'row security that comes later does not concern them');
 is(changed('BEGIN; DROP TABLE w; ROLLBACK', 'SELECT sum(id) FROM w'), 6, 'DROP TABLE that is rolled back');
 is(changed('DROP TABLE w; CREATE TABLE w (ts timestamptz, device text, id int, v float8) USING tsdb', 'SELECT count(*) FROM w'), 0, 'a new table of the same name');
 ingest_idle($node, 'changes');
