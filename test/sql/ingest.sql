@@ -2,6 +2,7 @@
 -- What is by the ring is told by the counters; without preload nothing is.
 SELECT current_setting('shared_preload_libraries') LIKE '%tsdb%' AS preloaded \gset
 
+\set SHOW_CONTEXT never
 SET timezone = 'UTC';
 CREATE TABLE ingest_ring (time timestamptz NOT NULL, host int, gone text, value float8 DEFAULT 1.5,
 	note text, tags jsonb) USING tsdb;
@@ -55,7 +56,7 @@ SELECT tsdb.ingest_flush('ingest_ring');
 SELECT count(*) FROM ingest_ring;
 SELECT count(*) FROM ((SELECT r::text FROM ingest_ring r EXCEPT ALL SELECT r::text FROM ingest_heap r)
 	UNION ALL (SELECT r::text FROM ingest_heap r EXCEPT ALL SELECT r::text FROM ingest_ring r)) d;
-SELECT :'preloaded'::bool = (direct_rows('ingest_ring') < 100) AS by_the_ring;
+SELECT NOT :'preloaded'::bool OR direct_rows('ingest_ring') < 100 AS by_the_ring;
 
 -- nobody waits for these
 SET tsdb.ingest_durability = async;
@@ -141,7 +142,9 @@ SELECT tsdb.ingest(NULL, '{}'::jsonb);
 SELECT tsdb.ingest('ingest_ring', 7);
 SELECT tsdb.ingest('ingest_ring', ARRAY[now()], ARRAY[1, 2]);
 SELECT tsdb.ingest('ingest_ring', ARRAY[ARRAY[now()]]);
+\set VERBOSITY sqlstate
 SELECT tsdb.ingest('ingest_ring', ARRAY[now()], ARRAY['x']);
+\set VERBOSITY default
 SELECT tsdb.ingest('ingest_ring', ROW(now(), 1, 2, 'x', NULL::jsonb, 6));
 SELECT tsdb.ingest('ingest_ring', VARIADIC ARRAY[now()]);
 SELECT tsdb.ingest('ingest_heap', '{}'::jsonb);
