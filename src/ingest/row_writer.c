@@ -45,6 +45,7 @@ struct TsdbRowWriter
 	EState	   *estate;
 	ResultRelInfo *result;
 	CommandId	command;
+	TupleDesc	slot_desc;		/* a copy, as references to the table's are noted one by one */
 	TupleTableSlot **slots;
 	int			nslots;			/* with a row */
 	int			allocated;
@@ -107,6 +108,7 @@ tsdb_row_writer_begin(Relation rel)
 	InitResultRelInfo(writer->result, rel, 0, NULL, 0);
 	ExecOpenIndices(writer->result, false);
 	writer->command = GetCurrentCommandId(true);
+	writer->slot_desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	writer->slots = palloc(SLOTS * sizeof(TupleTableSlot *));
 	MemoryContextSwitchTo(old);
 	return writer;
@@ -242,7 +244,8 @@ next_slot(TsdbRowWriter *writer)
 	{
 		MemoryContext old = MemoryContextSwitchTo(writer->memory);
 
-		writer->slots[writer->allocated++] = table_slot_create(writer->rel, NULL);
+		writer->slots[writer->allocated++] =
+			MakeSingleTupleTableSlot(writer->slot_desc, table_slot_callbacks(writer->rel));
 		MemoryContextSwitchTo(old);
 	}
 	return writer->slots[writer->nslots++];
