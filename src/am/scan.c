@@ -436,11 +436,11 @@ tsdb_scan_summary(TableScanDesc base)
 }
 
 void *
-tsdb_scan_memory(TableScanDesc base)
+tsdb_scan_memory(TableScanDesc base, TsdbMemoryKind kind)
 {
 	TsdbScanDesc *scan = (TsdbScanDesc *) base;
 
-	return tsdb_directory_view_memory(&scan->view, scan->entry);
+	return tsdb_directory_view_memory(&scan->view, scan->entry, kind);
 }
 
 const TsdbChunkGist *

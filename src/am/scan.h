@@ -89,7 +89,7 @@ extern bool tsdb_scan_next_row_store_row(TableScanDesc scan, TupleTableSlot *slo
 extern TsdbChunkEntry *tsdb_scan_next_chunk(TableScanDesc scan, TsdbChunkWanted *wanted,
 											uint64 *passed);
 extern const TsdbChunkSummary *tsdb_scan_summary(TableScanDesc scan);
-extern void *tsdb_scan_memory(TableScanDesc scan);	/* as tsdb_directory_view_memory */
+extern void *tsdb_scan_memory(TableScanDesc scan, TsdbMemoryKind kind); /* as tsdb_directory_view_memory */
 extern const TsdbChunkGist *tsdb_scan_gist(TableScanDesc scan);	/* as tsdb_directory_view_gist */
 extern TsdbStorage *tsdb_scan_storage(TableScanDesc scan);
 

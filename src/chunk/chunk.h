@@ -95,16 +95,20 @@ extern void tsdb_chunk_writer_free(TsdbChunkWriter *writer);
 /* Fetch bytes [offset, offset + length) of the stream into dst. */
 typedef void (*TsdbStreamFetch) (void *arg, uint32 offset, uint32 length, char *dst);
 
+/* The same bytes where they are, if that is in one piece and for as long as the reader; else NULL. */
+typedef const char *(*TsdbStreamPeek) (void *arg, uint32 offset, uint32 length);
+
 /* Raise (ereport ERROR, does not return) that this chunk is damaged. */
 typedef void (*TsdbChunkDamage) (void *arg, const char *detail);
 
 typedef struct TsdbChunkReader TsdbChunkReader;
 
 /* tupdesc is the table's present row type: columns added since the chunk was
- * written read as their missing value, dropped ones as null. */
+ * written read as their missing value, dropped ones as null.  peek may be NULL. */
 extern TsdbChunkReader *tsdb_chunk_reader_open(TupleDesc tupdesc,
 											   const char *body, uint32 body_bytes,
 											   TsdbStreamFetch fetch,
+											   TsdbStreamPeek peek,
 											   TsdbChunkDamage damage,
 											   void *arg);
 extern uint32 tsdb_chunk_reader_rows(const TsdbChunkReader *reader);

@@ -12,6 +12,7 @@
 typedef struct TsdbChunkSource
 {
 	TsdbStreamFetch fetch;
+	TsdbStreamPeek peek;		/* or NULL */
 	TsdbChunkDamage damage;
 	void	   *arg;
 } TsdbChunkSource;

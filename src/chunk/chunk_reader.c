@@ -61,7 +61,8 @@ struct TsdbChunkReader
 
 TsdbChunkReader *
 tsdb_chunk_reader_open(TupleDesc tupdesc, const char *body, uint32 body_bytes,
-					   TsdbStreamFetch fetch, TsdbChunkDamage damage, void *arg)
+					   TsdbStreamFetch fetch, TsdbStreamPeek peek, TsdbChunkDamage damage,
+					   void *arg)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "tsdb chunk reader",
@@ -73,7 +74,7 @@ tsdb_chunk_reader_open(TupleDesc tupdesc, const char *body, uint32 body_bytes,
 	int			stored;
 
 	reader->context = context;
-	reader->source = (TsdbChunkSource) {.fetch = fetch,.damage = damage,.arg = arg};
+	reader->source = (TsdbChunkSource) {.fetch = fetch,.peek = peek,.damage = damage,.arg = arg};
 	memcpy(copy, body, body_bytes);
 	tsdb_chunk_load(&reader->source, copy, body_bytes, &reader->body);
 
@@ -134,11 +135,20 @@ rounded_rows(uint32 nrows)
 static const uint8 *
 vector_bytes(TsdbChunkReader *reader, const TsdbBodyPlace *place, char **fetched)
 {
+	const TsdbChunkSource *source = &reader->source;
+
 	*fetched = NULL;
 	if (place->inlined != NULL)
 		return place->inlined;
+	if (source->peek != NULL)
+	{
+		const char *there = source->peek(source->arg, place->offset, place->bytes);
+
+		if (there != NULL)
+			return (const uint8 *) there;
+	}
 	*fetched = MemoryContextAllocHuge(reader->context, place->bytes);
-	reader->source.fetch(reader->source.arg, place->offset, place->bytes, *fetched);
+	source->fetch(source->arg, place->offset, place->bytes, *fetched);
 	return (const uint8 *) *fetched;
 }
 

@@ -648,6 +648,20 @@ tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 
 }
 
 bool
+tsdb_chunk_filter_asks_only(const TsdbChunkFilter *filter, AttrNumber attno)
+{
+	for (int i = 0; i < filter->count; i++)
+	{
+		const FilterClause *clause = &filter->clauses[i];
+
+		if (clause->clause.attno != attno || clause->clause.kind != TSDB_CLAUSE_COMPARE ||
+			clause->clause.strategy != BTEqualStrategyNumber)
+			return false;
+	}
+	return true;
+}
+
+bool
 tsdb_chunk_filter_settles(const TsdbChunkFilter *filter, int clause)
 {
 	const FilterClause *asked = &filter->clauses[clause];

@@ -79,6 +79,9 @@ extern bool tsdb_chunk_filter_times(const TsdbChunkFilter *filter, AttrNumber at
 extern bool tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader,
 								   uint32 nrows, uint8 *pass);
 
+/* Do all clauses say what that one column is equal to? */
+extern bool tsdb_chunk_filter_asks_only(const TsdbChunkFilter *filter, AttrNumber attno);
+
 /* After these: does the clause at that place of the list hold for all that passed? */
 extern bool tsdb_chunk_filter_settles(const TsdbChunkFilter *filter, int clause);
 

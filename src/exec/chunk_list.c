@@ -74,13 +74,44 @@ copy_values(const TsdbChunkList *list, const TsdbSeekValues *values)
 	return copy;
 }
 
+/* Is what has the rank of a value that value, and a time's rank the time? */
+static bool
+ranks_are_values(const TsdbChunkList *list)
+{
+	return list->order != NULL && list->order->rank == TSDB_RANK_SIGNED &&
+		(list->seek->rank == TSDB_RANK_SIGNED || list->seek->rank == TSDB_RANK_UNSIGNED);
+}
+
+/* All rows of a chunk of one series have the value sought, if it has that series. */
+static void
+note_rows(const TsdbChunkList *list, const TsdbChunkSummary *summary, TsdbListedChunk *chunk)
+{
+	const TsdbColumnStats *times;
+	const TsdbColumnStats *values;
+
+	chunk->first_row = chunk->end_row = 0;
+	if (summary->nsegments != 1 || !ranks_are_values(list) ||
+		summary->key.time != list->order->attno ||
+		list->seek->attno > summary->natts)
+		return;
+	times = &summary->columns[summary->key.time - 1];
+	values = &summary->columns[list->seek->attno - 1];
+	if (times->nnulls > 0 || !times->has_range || values->nnulls > 0 || !values->has_range)
+		return;
+	for (int i = 0; i < summary->key.nseries; i++)
+	{
+		if (summary->key.series[i] == list->seek->attno)
+			chunk->end_row = summary->nrows;
+	}
+}
+
 /* Has the chunk rows of that rank?  Where the first of them comes may be known better then. */
 static bool
 has_value(const TsdbChunkList *list, const TsdbSeekValues *values, uint64 rank,
 		  TsdbListedChunk *chunk)
 {
 	uint64		next = PG_UINT64_MAX;
-	bool		found = false;
+	int			found = 0;
 
 	for (int i = 0; i < values->count; i++)
 	{
@@ -89,14 +120,18 @@ has_value(const TsdbChunkList *list, const TsdbSeekValues *values, uint64 rank,
 
 		if (value->rank != rank)
 			continue;
-		found = true;
+		found++;
+		chunk->first_row = value->first_row;
+		chunk->end_row = value->end_row;
 		if (list->order != NULL && values->time == list->order->attno)
 			next = Min(next, tsdb_chunk_list_place(list, tsdb_key_rank(list->order,
 																	   Int64GetDatum(time))));
 	}
-	if (found && next != PG_UINT64_MAX)
+	if (found > 0 && next != PG_UINT64_MAX)
 		chunk->next = Max(chunk->next, next);
-	return found;
+	if (found != 1 || chunk->next != next || !ranks_are_values(list))
+		chunk->end_row = 0;
+	return found > 0;
 }
 
 /* What a gist, if there is one, says of shards: times and ranks are known better here. */
@@ -111,6 +146,15 @@ copy_shard(const TsdbChunkGist *gist, TsdbChunkGist *copy)
 	copy->other_shards = gist->other_shards;
 }
 
+static void
+add_shard(const TsdbChunkList *list, const TsdbChunkGist *gist, TsdbKeyBox *box)
+{
+	bool		known = gist->series == list->series && gist->other_shards == list->other_shards;
+
+	box->low[1] = known ? gist->shard : 0;
+	box->high[1] = known ? gist->shard : PG_UINT64_MAX;
+}
+
 /* What is found of a chunk. */
 typedef struct Listed
 {
@@ -120,6 +164,43 @@ typedef struct Listed
 	TsdbSeekValues *values;
 	TsdbChunkGist gist;
 } Listed;
+
+/*
+ * List a chunk by its gist alone: of thousands, that is in memory next to each other.  False if it does
+ * not tell.
+ */
+static bool
+list_by_gist(const TsdbChunkList *list, const TsdbChunkGist *gist, uint32 chunk, Listed *item)
+{
+	if (gist == NULL || list->seek == NULL || list->order == NULL ||
+		gist->column != list->seek->attno || gist->time != list->order->attno || !gist->timed)
+		return false;
+	item->chunk.chunk = chunk;
+	item->chunk.next = tsdb_chunk_list_place(list,
+											 tsdb_key_rank(list->order,
+														   Int64GetDatum(list->descending ?
+																		 gist->max_time : gist->min_time)));
+	item->chunk.first_row = 0;
+	item->chunk.end_row = ranks_are_values(list) ? gist->rows_of_one : 0;
+	item->low = gist->min_rank;
+	item->high = gist->max_rank;
+	return true;
+}
+
+/* The same by its statistics. */
+static void
+list_by_summary(const TsdbChunkList *list, const TsdbChunkSummary *summary, uint32 chunk,
+				Listed *item)
+{
+	item->chunk.chunk = chunk;
+	item->chunk.next = first_place(list, summary);
+	item->chunk.first_row = item->chunk.end_row = 0;
+	if (list->seek != NULL)
+	{
+		note_rows(list, summary, &item->chunk);
+		rank_range(list->seek, summary, &item->low, &item->high);
+	}
+}
 
 TsdbChunkList *
 tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
@@ -145,7 +226,7 @@ tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
 	list->all_series = wanted == NULL || (wanted->nranks == 0 && wanted->nhashes == 0);
 	while ((entry = tsdb_scan_next_chunk(scan, wanted, passed)) != NULL)
 	{
-		const TsdbChunkSummary *summary = tsdb_scan_summary(scan);
+		const TsdbChunkGist *gist = tsdb_scan_gist(scan);
 		Listed	   *item;
 
 		CHECK_FOR_INTERRUPTS();
@@ -155,13 +236,17 @@ tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
 			listed = repalloc_huge(listed, allocated * sizeof(Listed));
 		}
 		item = &listed[list->count++];
-		item->chunk.chunk = entry->chunk;
-		item->chunk.next = first_place(list, summary);
+		if (!list_by_gist(list, gist, entry->chunk, item))
+			list_by_summary(list, tsdb_scan_summary(scan), entry->chunk, item);
 		if (seek != NULL)
 		{
-			rank_range(seek, summary, &item->low, &item->high);
-			item->values = copy_values(list, tsdb_scan_memory(scan));
-			copy_shard(tsdb_scan_gist(scan), &item->gist);
+			item->values = copy_values(list, tsdb_scan_memory(scan, TSDB_MEMORY_SERIES));
+			copy_shard(gist, &item->gist);
+			if (list->other_shards == 0 && item->gist.series != 0)
+			{
+				list->series = item->gist.series;
+				list->other_shards = item->gist.other_shards;
+			}
 		}
 	}
 
@@ -182,10 +267,11 @@ tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
 		{
 			list->boxes[i].low[0] = listed[i].low;
 			list->boxes[i].high[0] = listed[i].high;
+			add_shard(list, &listed[i].gist, &list->boxes[i]);
 			list->values[i] = listed[i].values;
 			list->gists[i] = listed[i].gist;
 		}
-		list->tree = tsdb_box_tree_build(list->boxes, list->count, 1);
+		list->tree = tsdb_box_tree_build(list->boxes, list->count, list->other_shards > 0 ? 2 : 1);
 	}
 	pfree(listed);
 	MemoryContextSwitchTo(old);
@@ -234,6 +320,10 @@ tsdb_chunk_list_seek(TsdbChunkList *list, uint64 rank, TsdbChunkWanted *wanted, 
 	uint32		item;
 
 	box.low[0] = box.high[0] = rank;
+	box.low[1] = 0;
+	box.high[1] = PG_UINT64_MAX;
+	if (wanted != NULL && wanted->nhashes == 1 && wanted->series == list->series)
+		box.low[1] = box.high[1] = wanted->hashes[0] % (list->other_shards + 1);
 	*count = 0;
 	found = palloc(allocated * sizeof(TsdbListedChunk));
 	tsdb_box_search_begin(list->tree, &box, &search);
@@ -259,7 +349,7 @@ tsdb_chunk_list_seek(TsdbChunkList *list, uint64 rank, TsdbChunkWanted *wanted, 
 void
 tsdb_chunk_list_learn(TsdbChunkList *list, const TsdbListedChunk *chunk,
 					  TsdbDirectoryView *view, const TsdbSegments *segments,
-					  const TsdbColumn *column)
+					  const TsdbColumn *column, const TsdbColumn *times)
 {
 	Size		bytes = offsetof(TsdbSeekValues, values) + segments->count * sizeof(TsdbSeekValue);
 	const TsdbChunkSummary *summary = tsdb_directory_view_summary(view, 0);
@@ -271,7 +361,8 @@ tsdb_chunk_list_learn(TsdbChunkList *list, const TsdbListedChunk *chunk,
 	values->attno = list->seek->attno;
 	values->time = 0;
 	values->count = 0;
-	if (segments->min_time != NULL && summary->columns[summary->key.time - 1].nnulls == 0)
+	if ((segments->min_time != NULL || times != NULL) &&
+		summary->columns[summary->key.time - 1].nnulls == 0)
 		values->time = summary->key.time;
 	for (uint32 i = 0; i < segments->count; i++)
 	{
@@ -281,15 +372,27 @@ tsdb_chunk_list_learn(TsdbChunkList *list, const TsdbListedChunk *chunk,
 		if (column->nulls[row])
 			continue;
 		value->rank = tsdb_key_rank(list->seek, column->values[row]);
-		if (values->time != 0)
+		/* a segment's rows are in order of time */
+		if (values->time != 0 && segments->min_time == NULL)
+		{
+			value->min_time = (int64) times->values[row];
+			value->max_time = (int64) times->values[segments->rows[i + 1] - 1];
+		}
+		else if (values->time != 0)
 		{
 			value->min_time = segments->min_time[i];
 			value->max_time = segments->max_time[i];
 		}
+		value->first_row = segments->rows[i];
+		value->end_row = segments->rows[i + 1];
 		values->count++;
 	}
 	list->values[chunk->item] = values;
-	if (tsdb_directory_view_memory(view, 0) == NULL &&
-		tsdb_directory_view_remember(view, 0, bytes) != NULL)
-		memcpy(tsdb_directory_view_memory(view, 0), values, bytes);
+	if (tsdb_directory_view_memory(view, 0, TSDB_MEMORY_SERIES) == NULL)
+	{
+		void	   *copy = tsdb_directory_view_alloc(view, bytes);
+
+		if (copy != NULL)
+			tsdb_directory_view_remember(view, 0, TSDB_MEMORY_SERIES, memcpy(copy, values, bytes));
+	}
 }

@@ -23,6 +23,8 @@ typedef struct TsdbSeekValue
 	uint64		rank;
 	int64		min_time;		/* of its rows, if times are known */
 	int64		max_time;
+	uint16		first_row;		/* of its rows */
+	uint16		end_row;
 } TsdbSeekValue;
 
 typedef struct TsdbSeekValues
@@ -33,13 +35,15 @@ typedef struct TsdbSeekValues
 	TsdbSeekValue values[FLEXIBLE_ARRAY_MEMBER];
 } TsdbSeekValues;
 
-#define TSDB_SEEK_VALUES_MAX	16
+#define TSDB_SEEK_VALUES_MAX	32
 
 typedef struct TsdbListedChunk
 {
 	uint32		chunk;
 	uint32		item;			/* its place in values[] of the list */
 	uint64		next;			/* no row comes earlier in the order of the result */
+	uint16		first_row;		/* rows that have the value sought, which are in order of time, ... */
+	uint16		end_row;		/* if the first of the result is at next; 0: they are not known */
 } TsdbListedChunk;
 
 typedef struct TsdbChunkList
@@ -52,7 +56,9 @@ typedef struct TsdbChunkList
 	int			count;
 	TsdbListedChunk *chunks;
 	TsdbListedChunk *ordered;	/* the same in order, once somebody wanted that */
-	TsdbKeyBox *boxes;			/* of the seek column */
+	TsdbKeyBox *boxes;			/* of the seek column, and shards if they are of other_shards */
+	uint64		series;			/* most chunks' series key, as their gist states it */
+	uint8		other_shards;	/* and other shards; 0: none */
 	TsdbSeekValues **values;	/* the same, if they are known; or NULL */
 	TsdbChunkGist *gists;		/* of that, only shards and the series key they are of */
 	TsdbBoxTree *tree;
@@ -93,10 +99,10 @@ extern TsdbListedChunk *tsdb_chunk_list_seek(TsdbChunkList *list, uint64 rank,
 
 /*
  * The chunk, of which the view shows the entry, has been read: remember its values in the seek column, which
- * is one of its series key, if there are few.
+ * is one of its series key, if there are few.  times is the chunk's time column, or NULL.
  */
 extern void tsdb_chunk_list_learn(TsdbChunkList *list, const TsdbListedChunk *chunk,
 								  TsdbDirectoryView *view, const TsdbSegments *segments,
-								  const TsdbColumn *column);
+								  const TsdbColumn *column, const TsdbColumn *times);
 
 #endif							/* TSDB_EXEC_CHUNK_LIST_H */

@@ -45,10 +45,14 @@ tsdb_rows_scan_place(const TsdbRowsScan *scan, AttrNumber attno)
 void
 tsdb_rows_scan_begin(TsdbRowsScan *scan, ScanState *node, TableScanDesc table)
 {
-	scan->snapshot = table->rs_snapshot;
-	scan->storage = tsdb_scan_storage(table);
-	scan->all_seen = scan->storage == NULL ||
-		tsdb_fetch_hides_none(scan->storage, scan->snapshot);
+	/* not anew in each rescan: what this transaction does meanwhile, the snapshot does not see */
+	if (scan->snapshot != table->rs_snapshot)
+	{
+		scan->snapshot = table->rs_snapshot;
+		scan->storage = tsdb_scan_storage(table);
+		scan->all_seen = scan->storage == NULL ||
+			tsdb_fetch_hides_none(scan->storage, scan->snapshot);
+	}
 	tsdb_chunk_filter_begin(scan->filter, node->ps.ps_ExprContext);
 }
 
@@ -169,6 +173,18 @@ tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,
 }
 
 void
+tsdb_chunk_rows_open_known(TsdbChunkRows *rows, TsdbChunkEntry *entry,
+						   const TsdbChunkSummary *summary)
+{
+	tsdb_chunk_rows_close(rows);
+	rows->handle.storage = rows->scan->storage;
+	rows->handle.entry = entry;
+	rows->summary = summary;
+	rows->nrows = rows->npass = entry->nrows;
+	rows->all_pass = rows->open = true;
+}
+
+void
 tsdb_chunk_rows_clear_slot(const TsdbRowsScan *scan, TupleTableSlot *slot)
 {
 	ExecClearTuple(slot);
@@ -176,10 +192,11 @@ tsdb_chunk_rows_clear_slot(const TsdbRowsScan *scan, TupleTableSlot *slot)
 }
 
 TupleTableSlot *
-tsdb_chunk_rows_store(const TsdbChunkRows *rows, TupleTableSlot *slot, uint32 row)
+tsdb_chunk_rows_store(const TsdbChunkRows *rows, TupleTableSlot *slot, uint32 chunk,
+					  uint32 row)
 {
 	ExecStoreVirtualTuple(slot);
-	tsdb_tid_set(&slot->tts_tid, rows->handle.entry->chunk, row);
+	tsdb_tid_set(&slot->tts_tid, chunk, row);
 	slot->tts_tableOid = RelationGetRelid(rows->scan->rel);
 	return slot;
 }
@@ -215,7 +232,7 @@ tsdb_chunk_rows_show(TsdbChunkRows *rows, TupleTableSlot *slot, uint32 row, bool
 		for (int i = 0; i < rows->scan->ncolumns; i++)
 			tsdb_chunk_rows_show_column(rows, slot, i, row);
 	}
-	return tsdb_chunk_rows_store(rows, slot, row);
+	return tsdb_chunk_rows_store(rows, slot, rows->handle.entry->chunk, row);
 }
 
 char *

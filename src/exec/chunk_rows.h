@@ -76,6 +76,10 @@ extern void tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan);
 extern bool tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,
 								 const TsdbChunkSummary *summary);
 
+/* Open a chunk for who knows which of its rows to read. */
+extern void tsdb_chunk_rows_open_known(TsdbChunkRows *rows, TsdbChunkEntry *entry,
+									   const TsdbChunkSummary *summary);
+
 /* Column scan->columns[i]. */
 extern const TsdbColumn *tsdb_chunk_rows_column(TsdbChunkRows *rows, int i);
 
@@ -103,9 +107,9 @@ tsdb_chunk_rows_show_column(const TsdbChunkRows *rows, TupleTableSlot *slot, int
 	slot->tts_isnull[attno - 1] = column->nulls[row];
 }
 
-/* Store what was put into the slot as that row. */
+/* Store what was put into the slot as that row of a chunk, by its number. */
 extern TupleTableSlot *tsdb_chunk_rows_store(const TsdbChunkRows *rows, TupleTableSlot *slot,
-											 uint32 row);
+											 uint32 chunk, uint32 row);
 
 /* Show all columns that are read; the others are null since the slot was cleared.  With few, not
  * more is decoded than what a row or two need. */

@@ -8,6 +8,10 @@
  * heap.  Of a run the first row is looked for when it is opened, and the others are
  * sorted when a second one is wanted: for the newest row of a series nothing is sorted.
  *
+ * Of a chunk of which it is known what rows a series has in it, and that the first of them in the order of the
+ * result is the last by time (or the first), not even that is looked for: the list knows what it sorts by, and the
+ * chunk is not read before that row is returned.
+ *
  * Many chunks may begin with the same value, or give rows that the conditions then reject, so there is
  * no telling how many are open at once.  Beyond a budget, chunks that were not used for longest are put
  * aside: what they sort by is kept of their next row, and they are read again when that comes first.
@@ -16,83 +20,18 @@
 
 #include "exec/seek_scan.h"
 
-#include "access/relscan.h"
 #include "access/tableam.h"
+#include "am/fetch.h"
 #include "am/salvage.h"
 #include "am/scan.h"
-#include "exec/chunk_list.h"
-#include "exec/chunk_rows.h"
-#include "exec/chunk_wanted.h"
 #include "exec/number.h"
-#include "exec/stored_rows.h"
+#include "exec/seek_run.h"
+#include "exec/seen_row.h"
 #include "executor/executor.h"
-#include "lib/binaryheap.h"
-#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/sortsupport.h"
-
-/* What is read of a run. */
-typedef struct Opened
-{
-	TsdbChunkRows rows;			/* of the row store: values[] only */
-	TsdbDirectoryView view;
-	uint32		allocated;
-	uint32	   *order;			/* row numbers */
-	struct Opened *free;		/* the next one that is not in use */
-} Opened;
-
-typedef struct Run
-{
-	Opened	   *opened;			/* NULL: put aside */
-	Datum	   *keys;			/* then, what its next row is sorted by */
-	bool	   *nulls;
-	TsdbListedChunk chunk;
-	bool		stored;			/* rows of the row store */
-	uint32		count;
-	uint32		next;
-	bool		sorted;			/* and not only that the first is the first */
-	Size		bytes;			/* that it takes */
-	dlist_node	recency;		/* in open, if it is an opened chunk */
-	struct Run *free;			/* the next one that is not in use */
-} Run;
-
-typedef struct SeekScan
-{
-	CustomScanState css;		/* must be first */
-	TsdbSeekPlan plan;
-	TsdbRowsScan by_columns;
-	TableScanDesc scan;			/* NULL before the first row */
-	bool		by_rows;		/* all rows of the table are in stored */
-	bool		ready;			/* began, or began again */
-	TsdbScanWanted wanted;
-	MemoryContext memory;		/* of what lives as long as the node */
-	TsdbKeyColumn seek;			/* as plan.seek says */
-	TsdbKeyColumn order;		/* the first of plan.order */
-	int			nkeys;
-	int		   *places;			/* of the columns to sort by, in by_columns.columns */
-	SortSupport keys;
-	bool		exact;			/* rows of equal rank are equal in order */
-
-	TsdbStoredRows *stored;		/* of the row store, or all if by_rows; gathered once */
-	TsdbChunkList *list;		/* made once, as a rule */
-	TsdbListedChunk *chunks;	/* to be opened, in order */
-	int			nchunks;
-	int			next_chunk;
-	MemoryContext found_memory; /* of chunks[] that were sought */
-	binaryheap *runs;			/* if there is an order */
-	Run		   *run;			/* else the only one, or NULL */
-	Run		   *free;
-	Opened	   *free_opened;
-	dlist_head	open;			/* runs that are opened chunks, last used first */
-	Size		bytes;			/* that these take */
-
-	TsdbStoredRows *past;		/* what was returned, if the scan may go back; or NULL */
-	uint32		position;		/* 0: before the first row, 1: on it … */
-} SeekScan;
 
 /* ---- the plan ---- */
 
@@ -121,318 +60,6 @@ read_plan(List *private, TsdbSeekPlan *plan)
 	plan->nulls_first = list_nth(private, 4);
 }
 
-/* ---- order ---- */
-
-static inline int
-compare_rows(SeekScan *state, const TsdbChunkRows *rows, uint32 row_a, uint32 row_b)
-{
-	for (int i = 0; i < state->nkeys; i++)
-	{
-		const TsdbColumn *column = rows->values[state->places[i]];
-		int			order = ApplySortComparator(column->values[row_a], column->nulls[row_a],
-												column->values[row_b], column->nulls[row_b],
-												&state->keys[i]);
-
-		if (order != 0)
-			return order;
-	}
-	return 0;
-}
-
-/* What the next row of a run is sorted by. */
-static inline Datum
-next_key(const SeekScan *state, const Run *run, int i, bool *is_null)
-{
-	const TsdbColumn *column;
-	uint32		row;
-
-	if (run->opened == NULL)
-	{
-		*is_null = run->nulls[i];
-		return run->keys[i];
-	}
-	column = run->opened->rows.values[state->places[i]];
-	row = run->opened->order[run->next];
-	*is_null = column->nulls[row];
-	return column->values[row];
-}
-
-typedef struct SortContext
-{
-	SeekScan   *state;
-	const TsdbChunkRows *rows;
-} SortContext;
-
-static int
-compare_in_run(const void *a, const void *b, void *arg)
-{
-	SortContext *context = arg;
-
-	return compare_rows(context->state, context->rows, *(const uint32 *) a, *(const uint32 *) b);
-}
-
-/* As a binary heap wants it: the run that comes first is the greatest. */
-static int
-compare_runs(Datum a, Datum b, void *arg)
-{
-	SeekScan   *state = arg;
-
-	for (int i = 0; i < state->nkeys; i++)
-	{
-		bool		left_null;
-		bool		right_null;
-		Datum		left = next_key(state, (Run *) DatumGetPointer(a), i, &left_null);
-		Datum		right = next_key(state, (Run *) DatumGetPointer(b), i, &right_null);
-		int			order = ApplySortComparator(left, left_null, right, right_null,
-												&state->keys[i]);
-
-		if (order != 0)
-			return -order;
-	}
-	return 0;
-}
-
-static void
-reverse(uint32 *order, uint32 count)
-{
-	for (uint32 i = 0; i < count / 2; i++)
-	{
-		uint32		swap = order[i];
-
-		order[i] = order[count - 1 - i];
-		order[count - 1 - i] = swap;
-	}
-}
-
-/* Are a chunk's rows sorted by the only key, being one segment's? */
-static bool
-rises_by_time(const SeekScan *state, const Run *run)
-{
-	const Opened *opened = run->opened;
-	const TsdbChunkSummary *summary = opened->rows.summary;
-	const TsdbSegments *segments;
-	uint32		i = 0;
-
-	if (run->stored || state->nkeys != 1 || summary->key.time != state->order.attno ||
-		summary->columns[summary->key.time - 1].nnulls > 0)
-		return false;
-	if (summary->nsegments == 1)
-		return true;
-	if (opened->rows.reader == NULL)
-		return false;
-	segments = tsdb_chunk_reader_segments(opened->rows.reader);
-	while (segments->rows[i + 1] <= opened->order[0])
-		i++;
-	return opened->order[run->count - 1] < segments->rows[i + 1];
-}
-
-/* Bring the first row to the front. */
-static void
-find_first(SeekScan *state, Run *run)
-{
-	const TsdbChunkRows *rows = &run->opened->rows;
-	uint32	   *order = run->opened->order;
-	uint32		first = 0;
-	uint32		row;
-
-	run->sorted = run->count == 1 || state->nkeys == 0;
-	if (run->sorted)
-		return;
-	if (rises_by_time(state, run))
-	{
-		if (state->keys[0].ssup_reverse)
-			reverse(order, run->count);
-		run->sorted = true;
-		return;
-	}
-	for (uint32 i = 1; i < run->count; i++)
-	{
-		if (compare_rows(state, rows, order[i], order[first]) < 0)
-			first = i;
-	}
-	row = order[first];
-	memmove(&order[1], &order[0], first * sizeof(uint32));
-	order[0] = row;
-}
-
-/* Sort the rows after the first; most often they are, or the other way round. */
-static void
-sort_rest(SeekScan *state, Run *run)
-{
-	const TsdbChunkRows *rows = &run->opened->rows;
-	SortContext context = {state, rows};
-	uint32	   *order = &run->opened->order[1];
-	uint32		count = run->count - 1;
-	bool		rises = true;
-	bool		falls = true;
-
-	run->sorted = true;
-	for (uint32 i = 1; i < count && (rises || falls); i++)
-	{
-		int			compared = compare_rows(state, rows, order[i - 1], order[i]);
-
-		rises = rises && compared <= 0;
-		falls = falls && compared >= 0;
-	}
-	if (rises)
-		return;
-	if (!falls)
-	{
-		qsort_arg(order, count, sizeof(uint32), compare_in_run, &context);
-		return;
-	}
-	reverse(order, count);
-}
-
-/* ---- runs ---- */
-
-static Opened *
-get_opened(SeekScan *state)
-{
-	Opened	   *opened = state->free_opened;
-
-	if (opened != NULL)
-		state->free_opened = opened->free;
-	else
-	{
-		MemoryContext old = MemoryContextSwitchTo(state->memory);
-
-		opened = palloc0(sizeof(Opened));
-		tsdb_chunk_rows_init(&opened->rows, &state->by_columns);
-		MemoryContextSwitchTo(old);
-	}
-	return opened;
-}
-
-/* A new run, which is open. */
-static Run *
-get_run(SeekScan *state)
-{
-	Run		   *run = state->free;
-
-	if (run != NULL)
-		state->free = run->free;
-	else
-		run = MemoryContextAllocZero(state->memory, sizeof(Run));
-	run->opened = get_opened(state);
-	run->count = run->next = 0;
-	run->stored = false;
-	run->bytes = 0;
-	return run;
-}
-
-/* Let go of what is read of a run. */
-static void
-close_run(SeekScan *state, Run *run)
-{
-	Opened	   *opened = run->opened;
-
-	tsdb_chunk_rows_close(&opened->rows);
-	tsdb_directory_view_release(&opened->view);
-	opened->free = state->free_opened;
-	state->free_opened = opened;
-	run->opened = NULL;
-	if (run->bytes > 0)
-		dlist_delete(&run->recency);
-	state->bytes -= run->bytes;
-	run->bytes = 0;
-}
-
-static void
-forget_keys(SeekScan *state, Run *run)
-{
-	for (int i = 0; i < state->nkeys; i++)
-	{
-		AttrNumber	attno = (AttrNumber) list_nth_int(state->plan.order, i);
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(state->by_columns.rel), attno - 1);
-
-		if (!run->nulls[i] && !att->attbyval)
-			pfree(DatumGetPointer(run->keys[i]));
-	}
-	pfree(run->keys);
-	pfree(run->nulls);
-}
-
-static void
-free_run(SeekScan *state, Run *run)
-{
-	if (run->opened != NULL)
-		close_run(state, run);
-	else
-		forget_keys(state, run);
-	run->free = state->free;
-	state->free = run;
-}
-
-/* The chunk of a run was used. */
-static void
-use_run(SeekScan *state, Run *run)
-{
-	if (run->bytes > 0)
-		dlist_delete(&run->recency);
-	dlist_push_head(&state->open, &run->recency);
-	state->bytes -= run->bytes;
-	run->bytes = sizeof(Opened) + run->opened->allocated * sizeof(uint32) +
-		MemoryContextMemAllocated(run->opened->rows.memory, true);
-	state->bytes += run->bytes;
-}
-
-static void
-put_aside(SeekScan *state, Run *run)
-{
-	MemoryContext old = MemoryContextSwitchTo(state->memory);
-
-	run->keys = palloc(state->nkeys * sizeof(Datum));
-	run->nulls = palloc(state->nkeys * sizeof(bool));
-	for (int i = 0; i < state->nkeys; i++)
-	{
-		AttrNumber	attno = (AttrNumber) list_nth_int(state->plan.order, i);
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(state->by_columns.rel), attno - 1);
-
-		run->keys[i] = next_key(state, run, i, &run->nulls[i]);
-		if (!run->nulls[i])
-			run->keys[i] = datumCopy(run->keys[i], att->attbyval, att->attlen);
-	}
-	close_run(state, run);
-	MemoryContextSwitchTo(old);
-}
-
-/* Put aside what has not been used for longest; what was used last stays. */
-static void
-keep_to_budget(SeekScan *state)
-{
-	while (state->bytes > (Size) TSDB_SEEK_MEMORY_PART * 1024 * work_mem &&
-		   dlist_has_next(&state->open, dlist_head_node(&state->open)))
-		put_aside(state, dlist_tail_element(Run, recency, &state->open));
-}
-
-static void
-reserve(SeekScan *state, Opened *opened, uint32 count)
-{
-	if (opened->allocated >= count)
-		return;
-	if (opened->order != NULL)
-		pfree(opened->order);
-	opened->order = MemoryContextAllocHuge(state->memory, count * sizeof(uint32));
-	opened->allocated = count;
-}
-
-/* Let a run with rows take part. */
-static void
-start_run(SeekScan *state, Run *run)
-{
-	if (run->count == 0)
-	{
-		free_run(state, run);
-		return;
-	}
-	find_first(state, run);
-	if (state->nkeys == 0)
-		state->run = run;
-	else
-		binaryheap_add(state->runs, PointerGetDatum(run));
-}
-
 /* ---- the row store ---- */
 
 /*
@@ -441,7 +68,7 @@ start_run(SeekScan *state, Run *run)
  * need not be kept.
  */
 static TsdbStoredRows *
-gather_stored(SeekScan *state)
+gather_stored(TsdbSeekScan *state)
 {
 	ScanState  *node = &state->css.ss;
 	TupleTableSlot *slot = node->ss_ScanTupleSlot;
@@ -473,10 +100,10 @@ gather_stored(SeekScan *state)
 
 /* Let rows of the row store take part: all, or those of a rank. */
 static void
-start_stored(SeekScan *state, const uint64 *rank)
+start_stored(TsdbSeekScan *state, const uint64 *rank)
 {
 	const TsdbStoredRows *stored = state->stored;
-	Run		   *run;
+	TsdbSeekRun		   *run;
 	uint32		first = 0;
 	uint32		end = stored->count;
 
@@ -484,56 +111,121 @@ start_stored(SeekScan *state, const uint64 *rank)
 		tsdb_stored_rows_find(stored, *rank, &first, &end);
 	if (first == end)
 		return;
-	run = get_run(state);
+	run = tsdb_seek_run_get(state);
 	run->stored = true;
-	reserve(state, run->opened, end - first);
+	tsdb_seek_run_reserve(state, run->opened, end - first);
 	for (int i = 0; i < state->by_columns.ncolumns; i++)
 		run->opened->rows.values[i] = &stored->columns[i];
 	for (uint32 i = first; i < end; i++)
 		run->opened->order[run->count++] = rank != NULL ? stored->by_rank[i] : i;
-	start_run(state, run);
+	tsdb_seek_run_start(state, run);
 }
 
 /* ---- chunks ---- */
 
 /* What a chunk of several series that was read for its seek column has in it. */
 static void
-learn(SeekScan *state, Opened *opened, const TsdbListedChunk *chunk)
+learn(TsdbSeekScan *state, TsdbSeekOpened *opened, const TsdbListedChunk *chunk)
 {
 	const TsdbChunkSummary *summary = tsdb_directory_view_summary(&opened->view, 0);
+	const TsdbColumn *times = NULL;
 
 	/* segments tell only if the column is one of the series key that the chunk was written with */
 	if (opened->rows.reader == NULL || summary->nsegments == 1 ||
 		summary->nsegments > TSDB_SEEK_VALUES_MAX)
 		return;
+	if (state->nkeys > 0 && summary->key.time == state->order.attno)
+		times = tsdb_chunk_rows_column(&opened->rows, state->places[0]);
 	for (int i = 0; i < summary->key.nseries; i++)
 	{
 		if (summary->key.series[i] == state->seek.attno)
 			tsdb_chunk_list_learn(state->list, chunk, &opened->view,
 								  tsdb_chunk_reader_segments(opened->rows.reader),
 								  tsdb_chunk_reader_column(opened->rows.reader,
-														   state->seek.attno));
+														   state->seek.attno),
+								  times);
 	}
+}
+
+/* See a chunk's entry; false if it is not there, which only who has not seen it before may find. */
+static bool
+view_chunk(TsdbSeekScan *state, TsdbSeekOpened *opened, uint32 chunk)
+{
+	uint32		slot = chunk % TSDB_DIRECTORY_SLOTS;
+
+	tsdb_directory_view(&opened->view, state->by_columns.storage, chunk / TSDB_DIRECTORY_SLOTS,
+						slot, slot + 1, NULL, state->scan->rs_snapshot);
+	return opened->view.count > 0;
+}
+
+/* Open the chunk of a run that is a part of it. */
+static void
+open_part(TsdbSeekScan *state, TsdbSeekRun *run)
+{
+	TsdbSeekOpened	   *opened = run->opened;
+
+	if (opened->rows.open)
+		return;
+	if (opened->view.count == 0 && !view_chunk(state, opened, run->chunk.chunk))
+		elog(ERROR, "chunk %u is not where it was", run->chunk.chunk);
+	tsdb_chunk_rows_open_known(&opened->rows, opened->view.entries[0],
+							   tsdb_directory_view_summary(&opened->view, 0));
+}
+
+/* Read what its rows are sorted by, which are in order. */
+static void
+read_part(TsdbSeekScan *state, TsdbSeekRun *run)
+{
+	TsdbSeekOpened	   *opened = run->opened;
+	bool		descending = state->keys[0].ssup_reverse;
+
+	open_part(state, run);
+	tsdb_chunk_rows_column(&opened->rows, state->places[0]);
+	tsdb_seek_run_reserve(state, opened, TSDB_CHUNK_ROWS);
+	for (uint32 i = 0; i < run->count; i++)
+		opened->order[i] = descending ? run->chunk.end_row - 1 - i : run->chunk.first_row + i;
+	run->sorted = true;
+	run->unread = false;
+}
+
+/* Is all known of the chunk's rows for us, but the rows? */
+static bool
+is_known(TsdbSeekScan *state, const TsdbListedChunk *chunk)
+{
+	const TsdbRowsScan *scan = &state->by_columns;
+
+	return chunk->end_row > 0 && state->seeks && state->exact && !state->by_rows &&
+		tsdb_chunk_filter_asks_only(scan->filter, state->seek.attno) &&
+		(scan->all_seen || tsdb_fetch_hidden(scan->storage, chunk->chunk, TSDB_CHUNK_ROWS,
+											 scan->snapshot) == NULL);
+}
+
+/* Begin with the rows of such a chunk. */
+static void
+start_part(TsdbSeekScan *state, TsdbSeekRun *run)
+{
+	uint64		rank = tsdb_chunk_list_place(state->list, run->chunk.next);
+
+	run->part = run->unread = true;
+	run->count = run->chunk.end_row - run->chunk.first_row;
+	run->first_key = (Datum) (rank ^ (UINT64CONST(1) << 63));	/* signed numbers of any width */
+	run->sorted = run->count == 1;
 }
 
 /* Read the chunk of a run: the rows that it has for us, in the chunk's order. */
 static void
-read_chunk(SeekScan *state, Run *run)
+read_chunk(TsdbSeekScan *state, TsdbSeekRun *run)
 {
-	Opened	   *opened = run->opened;
+	TsdbSeekOpened	   *opened = run->opened;
 	TsdbChunkRows *rows = &opened->rows;
-	uint32		chunk = run->chunk.chunk;
-	uint32		slot = chunk % TSDB_DIRECTORY_SLOTS;
 
 	run->count = 0;
-	tsdb_directory_view(&opened->view, state->by_columns.storage, chunk / TSDB_DIRECTORY_SLOTS,
-						slot, slot + 1, NULL, state->scan->rs_snapshot);
-	if (opened->view.count == 0)
+	if (!view_chunk(state, opened, run->chunk.chunk))
 		return;
 	if (tsdb_chunk_rows_open(rows, opened->view.entries[0],
 							 tsdb_directory_view_summary(&opened->view, 0)))
 	{
-		reserve(state, opened, TSDB_CHUNK_ROWS);
+		tsdb_seek_run_reserve(state, opened, TSDB_CHUNK_ROWS);
 		for (uint32 row = 0; row < rows->nrows; row++)
 		{
 			if (rows->all_pass || rows->pass[row])
@@ -548,16 +240,21 @@ read_chunk(SeekScan *state, Run *run)
 
 /* Open a chunk of the list, if it has rows for us. */
 static void
-open_chunk(SeekScan *state, const TsdbListedChunk *chunk)
+open_chunk(TsdbSeekScan *state, const TsdbListedChunk *chunk)
 {
-	Run		   *run = get_run(state);
+	TsdbSeekRun		   *run = tsdb_seek_run_get(state);
 
 	run->chunk = *chunk;
-	read_chunk(state, run);
-	if (run->count > 0)
-		use_run(state, run);
-	start_run(state, run);
-	keep_to_budget(state);
+	if (is_known(state, chunk))
+		start_part(state, run);
+	else
+	{
+		read_chunk(state, run);
+		if (run->count > 0)
+			tsdb_seek_run_use(state, run);
+	}
+	tsdb_seek_run_start(state, run);
+	tsdb_seek_runs_keep_to_budget(state);
 }
 
 /*
@@ -565,25 +262,30 @@ open_chunk(SeekScan *state, const TsdbListedChunk *chunk)
  * come in the same order.
  */
 static void
-reopen_chunk(SeekScan *state, Run *run)
+reopen_chunk(TsdbSeekScan *state, TsdbSeekRun *run)
 {
 	uint32		count = run->count;
 
-	run->opened = get_opened(state);
-	forget_keys(state, run);
-	read_chunk(state, run);
-	if (run->count != count)
-		elog(ERROR, "chunk %u has other rows than before", run->chunk.chunk);
-	find_first(state, run);
-	if (run->next > 0 && !run->sorted)
-		sort_rest(state, run);
-	use_run(state, run);
-	keep_to_budget(state);
+	run->opened = tsdb_seek_run_open(state);
+	tsdb_seek_run_forget_keys(state, run);
+	if (run->part)
+		read_part(state, run);
+	else
+	{
+		read_chunk(state, run);
+		if (run->count != count)
+			elog(ERROR, "chunk %u has other rows than before", run->chunk.chunk);
+		tsdb_seek_run_find_first(state, run);
+		if (run->next > 0 && !run->sorted)
+			tsdb_seek_run_sort(state, run);
+	}
+	tsdb_seek_run_use(state, run);
+	tsdb_seek_runs_keep_to_budget(state);
 }
 
 /* Is the next chunk to be opened before a row is returned? */
 static bool
-is_due(SeekScan *state)
+is_due(TsdbSeekScan *state)
 {
 	Datum		value;
 	bool		is_null;
@@ -596,7 +298,7 @@ is_due(SeekScan *state)
 		return state->run == NULL;
 	if (binaryheap_empty(state->runs))
 		return true;
-	value = next_key(state, (Run *) DatumGetPointer(binaryheap_first(state->runs)), 0, &is_null);
+	value = tsdb_seek_run_key(state, (TsdbSeekRun *) DatumGetPointer(binaryheap_first(state->runs)), 0, &is_null);
 	next = state->chunks[state->next_chunk].next;
 	if (is_null)
 		return !state->list->nulls_first || (next == 0 && !state->exact);
@@ -615,7 +317,7 @@ is_integer(Oid type)
 
 /* The rank of what the seek column must be equal to. */
 static bool
-get_rank(SeekScan *state, uint64 *rank)
+get_rank(TsdbSeekScan *state, uint64 *rank)
 {
 	TsdbFilterValues values;
 	Datum		value;
@@ -648,7 +350,7 @@ get_rank(SeekScan *state, uint64 *rank)
  * others, all of them.  A table that is read by rows has none.
  */
 static void
-list_chunks(SeekScan *state)
+list_chunks(TsdbSeekScan *state)
 {
 	TsdbRowsScan *by_columns = &state->by_columns;
 	TsdbChunkWanted *wanted = tsdb_scan_wanted_get(&state->wanted);
@@ -684,18 +386,17 @@ list_chunks(SeekScan *state)
 		/* all chunks and the row store */
 		if (state->runs != NULL)
 			binaryheap_free(state->runs);
-		state->runs = binaryheap_allocate(state->list->count + 1, compare_runs, state);
+		state->runs = binaryheap_allocate(state->list->count + 1, tsdb_seek_runs_compare, state);
 	}
 }
 
 /* Start reading, at the first row or after a rescan. */
 static void
-get_ready(SeekScan *state)
+get_ready(TsdbSeekScan *state)
 {
 	ScanState  *node = &state->css.ss;
 	TsdbRowsScan *by_columns = &state->by_columns;
 	uint64		rank;
-	bool		seeks;
 	MemoryContext old = MemoryContextSwitchTo(state->memory);
 
 	if (state->scan == NULL)
@@ -718,33 +419,33 @@ get_ready(SeekScan *state)
 		return;
 	}
 	MemoryContextSwitchTo(state->found_memory);
-	seeks = get_rank(state, &rank);
+	state->seeks = get_rank(state, &rank);
 	state->nchunks = state->list->count;
-	state->chunks = seeks ?
+	state->chunks = state->seeks ?
 		tsdb_chunk_list_seek(state->list, rank, tsdb_scan_wanted_get(&state->wanted), &state->nchunks) :
 		tsdb_chunk_list_all(state->list);
 	MemoryContextSwitchTo(state->memory);
-	start_stored(state, seeks ? &rank : NULL);
+	start_stored(state, state->seeks ? &rank : NULL);
 	MemoryContextSwitchTo(old);
 }
 
 /* ---- rows ---- */
 
-static Run *
-first_run(const SeekScan *state)
+static TsdbSeekRun *
+first_run(const TsdbSeekScan *state)
 {
 	if (state->nkeys == 0)
 		return state->run;
 	return binaryheap_empty(state->runs) ? NULL :
-		(Run *) DatumGetPointer(binaryheap_first(state->runs));
+		(TsdbSeekRun *) DatumGetPointer(binaryheap_first(state->runs));
 }
 
 /* The run whose next row is the next of the scan; NULL at the end. */
-static Run *
-find_run(SeekScan *state)
+static TsdbSeekRun *
+find_run(TsdbSeekScan *state)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->found_memory);
-	Run		   *run;
+	TsdbSeekRun		   *run;
 
 	while (is_due(state))
 	{
@@ -760,12 +461,14 @@ find_run(SeekScan *state)
 
 /* Go on to the run's next row. */
 static void
-advance(SeekScan *state, Run *run)
+advance(TsdbSeekScan *state, TsdbSeekRun *run)
 {
+	if (run->unread && run->count > 1)
+		read_part(state, run);
 	if (!run->sorted)
-		sort_rest(state, run);
+		tsdb_seek_run_sort(state, run);
 	if (!run->stored && run->next <= TSDB_FEW_ROWS)
-		use_run(state, run);	/* columns of it have been read since */
+		tsdb_seek_run_use(state, run);	/* columns of it have been read since */
 	run->next++;
 	if (run->next < run->count)
 	{
@@ -777,7 +480,29 @@ advance(SeekScan *state, Run *run)
 		binaryheap_remove_first(state->runs);
 	else
 		state->run = NULL;
-	free_run(state, run);
+	tsdb_seek_run_free(state, run);
+}
+
+/* The first row of a part, which a session remembers: dashboards ask for the newest rows again and again. */
+static TupleTableSlot *
+show_first(TsdbSeekScan *state, TsdbSeekRun *run, TupleTableSlot *slot)
+{
+	TsdbSeekOpened	   *opened = run->opened;
+	const TsdbListedChunk *chunk = &run->chunk;
+	uint32		row = state->keys[0].ssup_reverse ? chunk->end_row - 1 : chunk->first_row;
+
+	pgstat_count_heap_getnext(state->css.ss.ss_currentRelation);
+	if (state->remembers && view_chunk(state, opened, chunk->chunk))
+	{
+		ExecClearTuple(slot);
+		if (tsdb_seen_row_recall(&opened->view, &state->by_columns, row, slot))
+			return tsdb_chunk_rows_store(&opened->rows, slot, chunk->chunk, row);
+	}
+	open_part(state, run);
+	tsdb_chunk_rows_show(&opened->rows, slot, row, true);
+	if (state->remembers)
+		tsdb_seen_row_remember(&opened->view, &state->by_columns, row, slot);
+	return slot;
 }
 
 /*
@@ -785,9 +510,9 @@ advance(SeekScan *state, Run *run)
  * then.
  */
 static TupleTableSlot *
-next_in_order(SeekScan *state, TupleTableSlot *slot)
+next_in_order(TsdbSeekScan *state, TupleTableSlot *slot)
 {
-	Run		   *run;
+	TsdbSeekRun		   *run;
 	uint32		row;
 
 	if (!state->ready)
@@ -804,6 +529,8 @@ next_in_order(SeekScan *state, TupleTableSlot *slot)
 	run = find_run(state);
 	if (run == NULL)
 		return ExecClearTuple(slot);
+	if (run->unread)
+		return show_first(state, run, slot);
 	row = run->opened->order[run->next];
 	if (run->stored)
 		return tsdb_stored_rows_show(state->stored, slot, row);
@@ -815,7 +542,7 @@ next_in_order(SeekScan *state, TupleTableSlot *slot)
 static TupleTableSlot *
 next_row(ScanState *node)
 {
-	SeekScan   *state = (SeekScan *) node;
+	TsdbSeekScan   *state = (TsdbSeekScan *) node;
 	TupleTableSlot *slot = node->ss_ScanTupleSlot;
 	TsdbStoredRows *past = state->past;
 
@@ -857,7 +584,7 @@ exec_scan(CustomScanState *node)
 static void
 begin_scan(CustomScanState *node, EState *estate, int eflags)
 {
-	SeekScan   *state = (SeekScan *) node;
+	TsdbSeekScan   *state = (TsdbSeekScan *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	Relation	rel = node->ss.ss_currentRelation;
 	TupleDesc	tupdesc = RelationGetDescr(rel);
@@ -877,6 +604,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	if (state->plan.seek != 0)
 		tsdb_key_column_describe(TupleDescAttr(tupdesc, state->plan.seek - 1), &state->seek);
 	dlist_init(&state->open);
+	state->remembers = tsdb_seen_row_fits(&state->by_columns);
 	state->nkeys = list_length(state->plan.order);
 	state->places = palloc(Max(state->nkeys, 1) * sizeof(int));
 	state->keys = palloc0(Max(state->nkeys, 1) * sizeof(SortSupportData));
@@ -904,19 +632,19 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 
 /* Let go of all runs. */
 static void
-free_runs(SeekScan *state)
+free_runs(TsdbSeekScan *state)
 {
 	if (state->run != NULL)
-		free_run(state, state->run);
+		tsdb_seek_run_free(state, state->run);
 	state->run = NULL;
 	while (state->runs != NULL && !binaryheap_empty(state->runs))
-		free_run(state, (Run *) DatumGetPointer(binaryheap_remove_first(state->runs)));
+		tsdb_seek_run_free(state, (TsdbSeekRun *) DatumGetPointer(binaryheap_remove_first(state->runs)));
 }
 
 static void
 end_scan(CustomScanState *node)
 {
-	SeekScan   *state = (SeekScan *) node;
+	TsdbSeekScan   *state = (TsdbSeekScan *) node;
 
 	free_runs(state);
 	if (state->scan != NULL)
@@ -927,7 +655,7 @@ end_scan(CustomScanState *node)
 static void
 rescan(CustomScanState *node)
 {
-	SeekScan   *state = (SeekScan *) node;
+	TsdbSeekScan   *state = (TsdbSeekScan *) node;
 
 	free_runs(state);
 	state->ready = false;
@@ -946,7 +674,7 @@ rescan(CustomScanState *node)
 static void
 explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 {
-	SeekScan   *state = (SeekScan *) node;
+	TsdbSeekScan   *state = (TsdbSeekScan *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	List	   *keys = NIL;
 
@@ -976,7 +704,7 @@ static const CustomExecMethods exec_methods = {
 static Node *
 create_state(CustomScan *plan)
 {
-	SeekScan   *state = palloc0(sizeof(SeekScan));
+	TsdbSeekScan   *state = palloc0(sizeof(TsdbSeekScan));
 
 	NodeSetTag(state, T_CustomScanState);
 	state->css.methods = &exec_methods;

@@ -325,7 +325,7 @@ check_quals(TableScan *state)
 			ExecClearTuple(slot);
 			for (int j = 0; j < qual->ncolumns; j++)
 				tsdb_chunk_rows_show_column(rows, slot, qual->columns[j], row);
-			tsdb_chunk_rows_store(rows, slot, row);
+			tsdb_chunk_rows_store(rows, slot, rows->handle.entry->chunk, row);
 			ResetExprContext(context);
 			rows->pass[row] = ExecQual(qual->state, context);
 			if (!rows->pass[row])

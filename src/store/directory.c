@@ -425,10 +425,61 @@ tsdb_directory_move_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry)
 
 /* ---- readers ---- */
 
+/* The end of a piece in its stream. */
+static uint32
+piece_end(const TsdbPieceList *list, uint32 i)
+{
+	return i + 1 < list->count ? list->refs[i + 1].offset : list->stream_bytes;
+}
+
 /*
  * Vectors of a chunk share pieces, which are verified whole: these are read once, and kept until the
  * reader is closed.
  */
+static const char *
+keep_piece(TsdbChunkHandle *source, uint32 i)
+{
+	TsdbChunkEntry *entry = source->entry;
+	const TsdbPieceList *list = &entry->pieces;
+	uint32		start = list->refs[i].offset;
+	uint32		bytes = piece_end(list, i) - start;
+
+	if (source->pieces[i] == NULL)
+	{
+		char	   *piece = MemoryContextAlloc(source->memory, bytes);
+
+		tsdb_pieces_read(source->storage, entry->shard, entry->generation, entry->chunk, list,
+						 start, bytes, piece);
+		source->pieces[i] = piece;
+	}
+	return source->pieces[i];
+}
+
+static bool
+keeps_pieces(const TsdbChunkHandle *source, uint32 offset, uint32 length)
+{
+	const TsdbPieceList *list = &source->entry->pieces;
+
+	return source->memory != NULL && list->count <= TSDB_KEPT_PIECES &&
+		offset <= list->stream_bytes && length <= list->stream_bytes - offset;
+}
+
+static const char *
+peek_stream(void *arg, uint32 offset, uint32 length)
+{
+	TsdbChunkHandle *source = arg;
+	const TsdbPieceList *list = &source->entry->pieces;
+	uint32		i = 0;
+
+	if (!keeps_pieces(source, offset, length))
+		return NULL;
+	while (i < list->count && piece_end(list, i) <= offset)
+		i++;
+	if (i == list->count || length > piece_end(list, i) - offset)
+		return NULL;
+	return keep_piece(source, i) + (offset - list->refs[i].offset);
+}
+
 static void
 fetch_stream(void *arg, uint32 offset, uint32 length, char *dst)
 {
@@ -436,8 +487,7 @@ fetch_stream(void *arg, uint32 offset, uint32 length, char *dst)
 	TsdbChunkEntry *entry = source->entry;
 	const TsdbPieceList *list = &entry->pieces;
 
-	if (source->memory == NULL || list->count > TSDB_KEPT_PIECES ||
-		offset > list->stream_bytes || length > list->stream_bytes - offset)
+	if (!keeps_pieces(source, offset, length))
 	{
 		tsdb_pieces_read(source->storage, entry->shard, entry->generation, entry->chunk, list,
 						 offset, length, dst);
@@ -445,22 +495,13 @@ fetch_stream(void *arg, uint32 offset, uint32 length, char *dst)
 	}
 	for (uint32 i = 0; i < list->count && length > 0; i++)
 	{
-		uint32		start = list->refs[i].offset;
-		uint32		end = i + 1 < list->count ? list->refs[i + 1].offset : list->stream_bytes;
+		uint32		end = piece_end(list, i);
 		uint32		bytes;
 
 		if (offset >= end)
 			continue;
-		if (source->pieces[i] == NULL)
-		{
-			char	   *piece = MemoryContextAlloc(source->memory, end - start);
-
-			tsdb_pieces_read(source->storage, entry->shard, entry->generation, entry->chunk, list,
-							 start, end - start, piece);
-			source->pieces[i] = piece;
-		}
 		bytes = Min(length, end - offset);
-		memcpy(dst, source->pieces[i] + (offset - start), bytes);
+		memcpy(dst, keep_piece(source, i) + (offset - list->refs[i].offset), bytes);
 		offset += bytes;
 		length -= bytes;
 		dst += bytes;
@@ -483,7 +524,7 @@ tsdb_directory_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc)
 	source->memory = CurrentMemoryContext;
 	memset(source->pieces, 0, sizeof(source->pieces));
 	reader = tsdb_chunk_reader_open(tupdesc, source->entry->body, source->entry->body_bytes,
-									fetch_stream, report_damage, source);
+									fetch_stream, peek_stream, report_damage, source);
 	if (tsdb_chunk_reader_rows(reader) != source->entry->nrows)
 		report_damage(source, "The body has another number of rows.");
 	return reader;

@@ -33,7 +33,7 @@ typedef struct ImageTuple
 	HeapTuple	tuple;			/* copy, or NULL: there is none */
 	TsdbChunkEntry *entry;		/* NULL until it is wanted */
 	TsdbChunkSummary *summary;	/* the same */
-	void	   *memory;			/* what readers remember */
+	void	   *memory[TSDB_MEMORY_KINDS];	/* what readers remember */
 } ImageTuple;
 
 struct TsdbDirectoryImage
@@ -519,10 +519,11 @@ tsdb_directory_view_gist(const TsdbDirectoryView *view, int i)
 		&view->image->gists[tsdb_chunk_offset(view->entries[i]->chunk) - 1];
 }
 
-/* What a chunk's statistics add to its gist: the range of the first column of its series key. */
+/* What a chunk's statistics add to its gist: the range of the first column of its series key, and nulls. */
 static void
 add_ranks(TupleDesc tupdesc, const TsdbChunkSummary *summary, TsdbChunkGist *gist)
 {
+	AttrNumber	time = summary->key.time;
 	AttrNumber	attno = summary->key.series[0];
 	TsdbKeyColumn column;
 	const TsdbColumnStats *stats;
@@ -537,6 +538,10 @@ add_ranks(TupleDesc tupdesc, const TsdbChunkSummary *summary, TsdbChunkGist *gis
 	gist->min_rank = tsdb_key_rank(&column, stats->min);
 	gist->max_rank = tsdb_key_rank(&column, stats->max);
 	gist->column = attno;
+	gist->timed = time != 0 && summary->columns[time - 1].nnulls == 0 &&
+		summary->columns[time - 1].has_range;
+	if (summary->nsegments == 1 && stats->nnulls == 0)
+		gist->rows_of_one = summary->nrows;
 }
 
 const TsdbChunkSummary *
@@ -562,18 +567,21 @@ tsdb_directory_view_summary(TsdbDirectoryView *view, int i)
 }
 
 void *
-tsdb_directory_view_memory(const TsdbDirectoryView *view, int i)
+tsdb_directory_view_memory(const TsdbDirectoryView *view, int i, TsdbMemoryKind kind)
 {
-	return view->image == NULL ? NULL : viewed_tuple(view, i)->memory;
+	return view->image == NULL ? NULL : viewed_tuple(view, i)->memory[kind];
+}
+
+void
+tsdb_directory_view_remember(TsdbDirectoryView *view, int i, TsdbMemoryKind kind, void *memory)
+{
+	viewed_tuple(view, i)->memory[kind] = memory;
 }
 
 void *
-tsdb_directory_view_remember(TsdbDirectoryView *view, int i, Size bytes)
+tsdb_directory_view_alloc(TsdbDirectoryView *view, Size bytes)
 {
-	if (view->image == NULL)
-		return NULL;
-	viewed_tuple(view, i)->memory = MemoryContextAlloc(view->image->memory, bytes);
-	return viewed_tuple(view, i)->memory;
+	return view->image == NULL ? NULL : MemoryContextAlloc(view->image->memory, bytes);
 }
 
 void

@@ -62,6 +62,8 @@ typedef struct TsdbChunkGist
 	AttrNumber	column;			/* column of the ranks */
 	uint8		shard;			/* hash of a series % number of shards */
 	uint8		other_shards;	/* that number - 1; 0: nothing is known */
+	uint16		rows_of_one;	/* rows, if they all are of one series; with ranks only */
+	bool		timed;			/* all rows have a time; with ranks only */
 	uint64		series;			/* key that the hash is of */
 	int64		min_time;
 	int64		max_time;
@@ -91,6 +93,14 @@ extern bool tsdb_chunk_gist_rules_out(const TsdbChunkGist *gist, TsdbChunkWanted
 
 typedef struct TsdbDirectoryImage TsdbDirectoryImage;
 
+/* What readers remember of a chunk. */
+typedef enum TsdbMemoryKind
+{
+	TSDB_MEMORY_SERIES,			/* which series are in it: exec/chunk_list.h */
+	TSDB_MEMORY_ROWS,			/* some of its rows: exec/seen_row.h */
+	TSDB_MEMORY_KINDS
+} TsdbMemoryKind;
+
 typedef struct TsdbDirectoryView
 {
 	TsdbDirectoryImage *image;	/* held; NULL: none */
@@ -119,11 +129,15 @@ extern const TsdbChunkGist *tsdb_directory_view_gist(const TsdbDirectoryView *vi
 extern const TsdbChunkSummary *tsdb_directory_view_summary(TsdbDirectoryView *view, int i);
 
 /*
- * What who has read entries[i]'s chunk wants to remember of it: NULL, or memory that was allocated by
- * tsdb_directory_view_remember().  It goes with the image.
+ * What who has read entries[i]'s chunk remembers of it, NULL at first, and goes with the image.
  */
-extern void *tsdb_directory_view_memory(const TsdbDirectoryView *view, int i);
-extern void *tsdb_directory_view_remember(TsdbDirectoryView *view, int i, Size bytes);
+extern void *tsdb_directory_view_memory(const TsdbDirectoryView *view, int i,
+										TsdbMemoryKind kind);
+extern void tsdb_directory_view_remember(TsdbDirectoryView *view, int i, TsdbMemoryKind kind,
+										 void *memory);
+
+/* Memory for that; NULL if there is no image. */
+extern void *tsdb_directory_view_alloc(TsdbDirectoryView *view, Size bytes);
 
 /* Let go of the image. */
 extern void tsdb_directory_view_release(TsdbDirectoryView *view);

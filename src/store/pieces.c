@@ -241,6 +241,28 @@ check_piece(TsdbStorage *storage, Relation rel, const PieceSearch *search,
 	return fault;
 }
 
+/*
+ * Is there such a page?  Asking for a file's length each time costs more than reading the page from
+ * shared buffers, so lengths are remembered: shards that are cut keep the pages that have pieces.
+ */
+static bool
+page_exists(Relation rel, BlockNumber block)
+{
+	static struct
+	{
+		RelFileNode node;
+		BlockNumber nblocks;	/* at least */
+	}			known[64];
+	int			place = rel->rd_node.relNode % lengthof(known);
+
+	if (!RelFileNodeEquals(known[place].node, rel->rd_node) || block >= known[place].nblocks)
+	{
+		known[place].node = rel->rd_node;
+		known[place].nblocks = RelationGetNumberOfBlocks(rel);
+	}
+	return block < known[place].nblocks;
+}
+
 /* Verify a whole piece and copy length bytes of its data, from "from" on, to
  * dst.  Returns NULL, or what is wrong with it. */
 static const char *
@@ -255,7 +277,7 @@ find_piece(TsdbStorage *storage, Relation rel, const PieceSearch *search,
 	Buffer		buffer;
 	Page		page;
 
-	if (block >= RelationGetNumberOfBlocks(rel))
+	if (!page_exists(rel, block))
 		return "the page does not exist";
 	buffer = ReadBuffer(rel, block);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
