@@ -8,8 +8,6 @@
 
 #include "access/detoast.h"
 #include "access/heapam.h"
-#include "access/heaptoast.h"
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "am/assigned_columns.h"
 #include "am/insert.h"
@@ -19,7 +17,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "stats/stop_point.h"
-#include "store/row_arena.h"
 #include "store/row_store.h"
 #include "store/storage.h"
 #include "tcop/utility.h"
@@ -36,9 +33,6 @@
 /* Tables that one session gathers rows for at a time; others' rows are not gathered. */
 #define LOADS_MAX		64
 
-/* No compression makes more than a megabyte so short. */
-#define SHORT_ROW		(TSDB_ROW_BYTES_MAX / 512)
-
 /* Rows given to heap at a time. */
 #define ROW_STORE_BATCH	1000
 
@@ -53,13 +47,10 @@ typedef struct Load
 	SubTransactionId owner;		/* whose rows they are */
 	SubTransactionId written;	/* that has written them, and may still be rolled back */
 	bool		refused;		/* it is all for the row store */
+	bool		by_value;		/* all columns are passed by value */
 	MemoryContext memory;
-	TsdbRowArena arena;
-	HeapTuple  *rows;
-	uint32		count;
-	uint32		allocated;
-	Size		bytes;			/* of rows */
-	TsdbBatch  *batch;			/* NULL until chunks are written */
+	TsdbBatch  *rows;
+	Size		bytes;			/* that they take */
 } Load;
 
 int			tsdb_direct_load_rows = TSDB_DIRECT_LOAD_ROWS_DEFAULT;
@@ -70,6 +61,7 @@ static int	nloads = 0;
 static uint64 last_serial = 0;
 static Size gathered = 0;		/* bytes of all loads */
 static bool writing = false;	/* what is opened now is opened by us */
+static bool copying = false;	/* COPY FROM is running, and has run nothing yet */
 
 static ProcessUtility_hook_type previous_utility = NULL;
 
@@ -80,28 +72,40 @@ static void
 write_to_row_store(Load *load, Relation rel)
 {
 	TupleTableSlot *slots[ROW_STORE_BATCH];
-	uint32		nslots = Min(load->count, ROW_STORE_BATCH);
+	uint32		count = tsdb_batch_rows(load->rows);
+	uint32		nslots = Min(count, ROW_STORE_BATCH);
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext,
+												 "tsdb direct load tuples",
+												 ALLOCSET_DEFAULT_SIZES);
 	BulkInsertState bulk = GetBulkInsertState();
 	uint32		done = 0;
 
 	for (uint32 i = 0; i < nslots; i++)
-		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple);
-	while (done < load->count)
+		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+	while (done < count)
 	{
-		uint32		n = Min(load->count - done, ROW_STORE_BATCH);
+		uint32		n = Min(count - done, ROW_STORE_BATCH);
+		MemoryContext old = MemoryContextSwitchTo(memory);
 
 		for (uint32 i = 0; i < n; i++)
-			ExecStoreHeapTuple(load->rows[done + i], slots[i], false);
+		{
+			tsdb_batch_unpack(load->rows, done + i, slots[i]->tts_values,
+							  slots[i]->tts_isnull);
+			ExecStoreVirtualTuple(slots[i]);
+		}
 		heap_multi_insert(rel, slots, n, load->command, load->options, bulk);
 		for (uint32 i = 0; i < n; i++)
 			ExecClearTuple(slots[i]);
 		done += n;
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(memory);
 		CHECK_FOR_INTERRUPTS();
 	}
 	for (uint32 i = 0; i < nslots; i++)
 		ExecDropSingleTupleTableSlot(slots[i]);
 	FreeBulkInsertState(bulk);
-	tsdb_insert_count(rel, load->count);
+	MemoryContextDelete(memory);
+	tsdb_insert_count(rel, count);
 }
 
 /*
@@ -113,7 +117,7 @@ write_to_chunks(Load *load, Relation rel)
 {
 	TsdbStorage *storage = NULL;
 	bool		shards[TSDB_SHARDS_MAX];
-	MemoryContext old;
+	uint32		count = tsdb_batch_rows(load->rows);
 	int64		bytes = 0;
 	Oid			save_userid;
 	int			save_sec_context;
@@ -128,22 +132,14 @@ write_to_chunks(Load *load, Relation rel)
 						   save_sec_context | SECURITY_RESTRICTED_OPERATION);
 	save_nestlevel = NewGUCNestLevel();
 
-	if (load->batch == NULL)
-	{
-		old = MemoryContextSwitchTo(load->memory);
-		load->batch = tsdb_batch_create(rel, &storage);
-		MemoryContextSwitchTo(old);
-	}
-	tsdb_batch_begin_new(load->batch, rel, &storage, load->command,
-						 (load->options & HEAP_INSERT_FROZEN) != 0);
-	for (uint32 i = 0; i < load->count; i++)
-		tsdb_batch_add(load->batch, load->rows[i]);
-	tsdb_batch_shards(load->batch, shards);
+	tsdb_batch_set_target(load->rows, rel, &storage, load->command,
+						  (load->options & HEAP_INSERT_FROZEN) != 0);
+	tsdb_batch_shards(load->rows, shards);
 	storage = tsdb_grow_open(rel, shards);
 	if (storage != NULL)
 	{
 		tsdb_stop_point("load_before_write");
-		(void) tsdb_batch_write(load->batch, 0, 0, &bytes);
+		(void) tsdb_batch_write(load->rows, 0, 0, &bytes);
 		tsdb_stop_point("load_after_write");
 	}
 
@@ -152,8 +148,8 @@ write_to_chunks(Load *load, Relation rel)
 	if (storage == NULL)
 		return false;
 	tsdb_storage_close(storage);
-	pgstat_count_heap_insert(rel, load->count);
-	tsdb_insert_count(rel, load->count);
+	pgstat_count_heap_insert(rel, count);
+	tsdb_insert_count(rel, count);
 	return true;
 }
 
@@ -162,15 +158,15 @@ forget_rows(Load *load)
 {
 	gathered -= load->bytes;
 	load->bytes = 0;
-	load->count = 0;
 	load->written = InvalidSubTransactionId;
-	tsdb_row_arena_empty(&load->arena);
+	tsdb_batch_clear(load->rows);
 }
 
 static bool
 has_rows(const Load *load)
 {
-	return load->count > 0 && load->written == InvalidSubTransactionId;
+	return load->rows != NULL && tsdb_batch_rows(load->rows) > 0 &&
+		load->written == InvalidSubTransactionId;
 }
 
 /*
@@ -180,8 +176,10 @@ has_rows(const Load *load)
 static bool
 is_large(const Load *load, bool for_memory)
 {
-	return load->count >= tsdb_direct_load_rows ||
-		(for_memory && (load->count >= TSDB_CHUNK_ROWS || load->bytes >= TSDB_CHUNK_RAW_MAX));
+	uint32		rows = tsdb_batch_rows(load->rows);
+
+	return rows >= tsdb_direct_load_rows ||
+		(for_memory && (rows >= TSDB_CHUNK_ROWS || load->bytes >= TSDB_CHUNK_RAW_MAX));
 }
 
 /* Write what was gathered, where it belongs. */
@@ -296,6 +294,17 @@ find_load(Relation rel, CommandId command, int options)
 	return NULL;
 }
 
+static bool
+has_only_values(TupleDesc tupdesc)
+{
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		if (!TupleDescAttr(tupdesc, i)->attbyval)
+			return false;
+	}
+	return true;
+}
+
 static Load *
 create_load(Relation rel, CommandId command, int options, bool bulk)
 {
@@ -309,13 +318,16 @@ create_load(Relation rel, CommandId command, int options, bool bulk)
 	load->refused = !is_suitable(rel, command, bulk);
 	if (!load->refused)
 	{
+		MemoryContext old;
+
 		/* In parallel mode it could not be assigned when it is needed. */
 		(void) GetCurrentTransactionId();
 		load->memory = AllocSetContextCreate(TopTransactionContext, "tsdb direct load",
 											 ALLOCSET_DEFAULT_SIZES);
-		load->allocated = ROW_STORE_BATCH;
-		load->rows = MemoryContextAlloc(load->memory, load->allocated * sizeof(HeapTuple));
-		tsdb_row_arena_init(&load->arena, load->memory);
+		old = MemoryContextSwitchTo(load->memory);
+		load->rows = tsdb_batch_create_packed(rel);
+		load->by_value = has_only_values(RelationGetDescr(rel));
+		MemoryContextSwitchTo(old);
 	}
 	load->serial = ++last_serial;
 	load->next = loads;
@@ -334,21 +346,6 @@ free_load(Load *load)
 	nloads--;
 }
 
-/*
- * The tuple that a slot has formed already, as COPY's have, if it may stay as it is:
- * without out-of-line values, and so short that no compression hides a megabyte.
- */
-static HeapTuple
-formed_tuple(TupleTableSlot *slot)
-{
-	HeapTuple	tuple = TTS_IS_BUFFERTUPLE(slot) ?
-	((BufferHeapTupleTableSlot *) slot)->base.tuple : NULL;
-
-	return tuple != NULL && !HeapTupleHasExternal(tuple) && tuple->t_len <= SHORT_ROW &&
-		HeapTupleHeaderGetNatts(tuple->t_data) == slot->tts_tupleDescriptor->natts ?
-		tuple : NULL;
-}
-
 /* Does the row fit into a chunk? */
 static bool
 fits(Relation rel, TupleTableSlot *slot)
@@ -356,7 +353,6 @@ fits(Relation rel, TupleTableSlot *slot)
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 	Size		bytes = 0;
 
-	slot_getallattrs(slot);
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		Pointer		value = DatumGetPointer(slot->tts_values[i]);
@@ -369,44 +365,65 @@ fits(Relation rel, TupleTableSlot *slot)
 	return bytes <= TSDB_ROW_BYTES_MAX;
 }
 
-static HeapTuple
-form_tuple(Load *load, Relation rel, TupleTableSlot *slot)
+/* Is a column's value not in the row, or an object in memory? */
+static inline bool
+is_elsewhere(TupleDesc tupdesc, TupleTableSlot *slot, int column)
+{
+	return TupleDescAttr(tupdesc, column)->attlen == -1 && !slot->tts_isnull[column] &&
+		VARATT_IS_EXTERNAL(DatumGetPointer(slot->tts_values[column]));
+}
+
+/*
+ * Gather a row that has values elsewhere than in it: another table's out-of-line values may be gone
+ * when the row is written.
+ */
+static Size
+pack_flattened(Load *load, Relation rel, TupleTableSlot *slot)
 {
 	TupleDesc	tupdesc = RelationGetDescr(rel);
-	HeapTuple	tuple = tsdb_row_arena_form(&load->arena, tupdesc, slot->tts_values,
-											slot->tts_isnull);
+	Datum	   *values = palloc(tupdesc->natts * sizeof(Datum));
+	Size		bytes;
 
-	/* Another table's out-of-line values may be gone when the row is written. */
-	if (HeapTupleHasExternal(tuple))
+	memcpy(values, slot->tts_values, tupdesc->natts * sizeof(Datum));
+	for (int i = 0; i < tupdesc->natts; i++)
 	{
-		HeapTuple	flat = toast_flatten_tuple(tuple, tupdesc);
-
-		tuple = tsdb_row_arena_copy(&load->arena, flat);
-		heap_freetuple(flat);
+		if (is_elsewhere(tupdesc, slot, i))
+			values[i] = PointerGetDatum(detoast_external_attr((struct varlena *)
+															  DatumGetPointer(values[i])));
 	}
-	return tuple;
+	bytes = tsdb_batch_pack(load->rows, rel, values, slot->tts_isnull);
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		if (is_elsewhere(tupdesc, slot, i))
+			pfree(DatumGetPointer(values[i]));
+	}
+	pfree(values);
+	return bytes;
 }
 
 /* Gather a row; false if it does not fit into a chunk. */
 static bool
 gather_row(Load *load, Relation rel, TupleTableSlot *slot)
 {
-	HeapTuple	tuple = formed_tuple(slot);
+	bool		any_elsewhere = false;
+	Size		bytes;
 
-	if (tuple != NULL)
-		tuple = tsdb_row_arena_copy(&load->arena, tuple);
-	else if (fits(rel, slot))
-		tuple = form_tuple(load, rel, slot);
-	else
-		return false;
-	if (load->count == load->allocated)
+	slot_getallattrs(slot);
+	if (!load->by_value)
 	{
-		load->allocated *= 2;
-		load->rows = repalloc_huge(load->rows, load->allocated * sizeof(HeapTuple));
+		TupleDesc	tupdesc = RelationGetDescr(rel);
+
+		if (!fits(rel, slot))
+			return false;
+		for (int i = 0; i < tupdesc->natts && !any_elsewhere; i++)
+			any_elsewhere = is_elsewhere(tupdesc, slot, i);
 	}
-	load->rows[load->count++] = tuple;
-	load->bytes += tuple->t_len + HEAPTUPLESIZE + sizeof(HeapTuple);
-	gathered += tuple->t_len + HEAPTUPLESIZE + sizeof(HeapTuple);
+	if (any_elsewhere)
+		bytes = pack_flattened(load, rel, slot);
+	else
+		bytes = tsdb_batch_pack(load->rows, rel, slot->tts_values, slot->tts_isnull);
+	load->bytes += bytes;
+	gathered += bytes;
 	return true;
 }
 
@@ -525,9 +542,18 @@ before_open(Relation table)
 	}
 }
 
+const TupleTableSlotOps *
+tsdb_direct_load_slot_callbacks(Relation rel)
+{
+	if (copying && tsdb_direct_load_rows > 0 && is_suitable(rel, InvalidCommandId, true))
+		return &TTSOpsVirtual;
+	return GetHeapamTableAmRoutine()->slot_callbacks(rel);
+}
+
 void
 tsdb_direct_load_before_query(const QueryDesc *query)
 {
+	copying = false;
 	if (loads == NULL || writing || !query->plannedstmt->parallelModeNeeded ||
 		IsInParallelMode())
 		return;
@@ -602,15 +628,25 @@ process_utility(PlannedStmt *statement, const char *query_string, bool read_only
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *qc)
 {
-	bool		loads_rows = IsA(statement->utilityStmt, CopyStmt);
+	bool		loads_rows = IsA(statement->utilityStmt, CopyStmt) &&
+		((CopyStmt *) statement->utilityStmt)->is_from;
 	uint64		mark = tsdb_direct_load_begin_statement();
 
-	if (previous_utility)
-		previous_utility(statement, query_string, read_only_tree, context, params,
-						 query_env, dest, qc);
-	else
-		standard_ProcessUtility(statement, query_string, read_only_tree, context, params,
-								query_env, dest, qc);
+	copying = loads_rows;
+	PG_TRY();
+	{
+		if (previous_utility)
+			previous_utility(statement, query_string, read_only_tree, context, params,
+							 query_env, dest, qc);
+		else
+			standard_ProcessUtility(statement, query_string, read_only_tree, context, params,
+									query_env, dest, qc);
+	}
+	PG_FINALLY();
+	{
+		copying = false;
+	}
+	PG_END_TRY();
 	if (loads_rows)
 		tsdb_direct_load_end_statement(mark);
 }

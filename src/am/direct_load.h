@@ -83,6 +83,14 @@ extern void tsdb_direct_load_init(void);
 extern bool tsdb_direct_load_take(Relation rel, TupleTableSlot **slots, int nslots,
 								  CommandId command, int options, bool bulk);
 
+/*
+ * What slots for rows of a table are.  COPY asks for those of the rows that it reads,
+ * and all that it wants of them is to stay until it has a thousand: nobody need form tuples of them if
+ * they are going to be gathered.  As soon as COPY has run anything else, a trigger's query
+ * say, slots are heap's, since they may be meant to be scanned into.
+ */
+extern const TupleTableSlotOps *tsdb_direct_load_slot_callbacks(Relation rel);
+
 /* Loads that begin between these two calls end with the second. */
 extern uint64 tsdb_direct_load_begin_statement(void);
 extern void tsdb_direct_load_end_statement(uint64 mark);

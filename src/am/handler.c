@@ -14,6 +14,7 @@
 #include "access/heapam.h"
 #include "am/build.h"
 #include "am/build_concurrently.h"
+#include "am/direct_load.h"
 #include "am/fetch.h"
 #include "am/insert.h"
 #include "am/maintain.h"
@@ -39,6 +40,7 @@ tsdb_table_routine(void)
 
 	*am = *GetHeapamTableAmRoutine();
 
+	am->slot_callbacks = tsdb_direct_load_slot_callbacks;
 	am->scan_begin = tsdb_scan_begin;
 	am->scan_end = tsdb_scan_end;
 	am->scan_rescan = tsdb_scan_rescan;

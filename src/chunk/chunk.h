@@ -71,6 +71,11 @@ extern TsdbChunkWriter *tsdb_chunk_writer_create(TupleDesc tupdesc,
  * writer copies what it keeps. */
 extern void tsdb_chunk_writer_add(TsdbChunkWriter *writer,
 								  const Datum *values, const bool *nulls);
+
+/* Add rows without nulls, of a table all of whose columns are passed by value;
+ * there must be room for them. */
+extern void tsdb_chunk_writer_add_datums(TsdbChunkWriter *writer, const Datum *const *rows,
+										 uint32 count);
 extern uint32 tsdb_chunk_writer_rows(const TsdbChunkWriter *writer);
 
 /* True if no further row may be added. */

@@ -19,6 +19,7 @@
 #include "catalog/pg_type_d.h"
 #include "chunk/chunk_decimal.h"
 #include "chunk/chunk_stats.h"
+#include "codec/dispatch.h"
 
 static inline bool
 is_null(const TsdbVector *vector, uint32 row)
@@ -40,6 +41,24 @@ find_ends(const TsdbVector *vector, uint32 *first, uint32 *last)
 
 /* ---- integers ---- */
 
+/* The range of integers, none of them null, as flipped. */
+static TSDB_CODEC_CLONES void
+flipped_range(const int64 *ints, uint32 count, uint64 flip, int64 *low, int64 *high)
+{
+	int64		min = PG_INT64_MAX;
+	int64		max = PG_INT64_MIN;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		int64		value = (int64) ((uint64) ints[i] ^ flip);
+
+		min = value < min ? value : min;
+		max = value > max ? value : max;
+	}
+	*low = min;
+	*high = max;
+}
+
 /*
  * Range of integers whose order becomes the signed one by flipping bits of
  * flip: 0 for signed integers, the sign bit of a carrier for unsigned ones
@@ -54,15 +73,7 @@ int_range(const TsdbVector *vector, bool any_null, uint32 first, uint64 flip,
 	int64		max = min;
 
 	if (!any_null)
-	{
-		for (uint32 i = 0; i < vector->nrows; i++)
-		{
-			int64		value = (int64) ((uint64) ints[i] ^ flip);
-
-			min = value < min ? value : min;
-			max = value > max ? value : max;
-		}
-	}
+		flipped_range(ints, vector->nrows, flip, &min, &max);
 	else
 	{
 		for (uint32 i = first; i < vector->nrows; i++)
@@ -149,6 +160,35 @@ float_order(const TsdbVector *vector, uint32 row)
 		float4_order(vector->float4s[row]);
 }
 
+/* The range of the orders of doubles, none of them null. */
+static TSDB_CODEC_CLONES void
+float8_order_range(const uint64 *bits, uint32 count, int64 *low, int64 *high)
+{
+	int64		min = PG_INT64_MAX;
+	int64		max = PG_INT64_MIN;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		int64		order = float8_order(bits[i]);
+
+		min = order < min ? order : min;
+		max = order > max ? order : max;
+	}
+	*low = min;
+	*high = max;
+}
+
+/* The first row of doubles, none of them null, that has that order. */
+static uint32
+float8_row_of_order(const uint64 *bits, int64 order)
+{
+	uint32		row = 0;
+
+	while (float8_order(bits[row]) != order)
+		row++;
+	return row;
+}
+
 /* The bits of a value of that order: of the first one in row order, since
  * zeros and NaNs have several. */
 static int64
@@ -169,6 +209,15 @@ float_range(const TsdbVector *vector, bool any_null, uint32 first,
 	int64		min = float_order(vector, first);
 	int64		max = min;
 
+	if (!any_null && vector->type == TSDB_VECTOR_FLOAT8)
+	{
+		const uint64 *bits = vector->float8s;
+
+		float8_order_range(bits, vector->nrows, &min, &max);
+		column->min.number = (int64) bits[float8_row_of_order(bits, min)];
+		column->max.number = (int64) bits[float8_row_of_order(bits, max)];
+		return;
+	}
 	if (any_null)
 	{
 		for (uint32 i = first; i < vector->nrows; i++)
@@ -177,16 +226,6 @@ float_range(const TsdbVector *vector, bool any_null, uint32 first,
 
 			if (is_null(vector, i))
 				continue;
-			min = order < min ? order : min;
-			max = order > max ? order : max;
-		}
-	}
-	else if (vector->type == TSDB_VECTOR_FLOAT8)
-	{
-		for (uint32 i = 0; i < vector->nrows; i++)
-		{
-			int64		order = float8_order(vector->float8s[i]);
-
 			min = order < min ? order : min;
 			max = order > max ? order : max;
 		}
@@ -221,6 +260,29 @@ float_at(const TsdbVector *vector, uint32 row)
 }
 
 /*
+ * Add doubles, none of them null, to four parts in turns, a multiple of four of them;
+ * returns whether all are small.
+ */
+static TSDB_CODEC_CLONES bool
+add_doubles(const uint64 *bits, uint32 count, double *parts)
+{
+	uint64		large = 0;
+
+	for (uint32 row = 0; row < count; row += 4)
+	{
+		for (int i = 0; i < 4; i++)
+		{
+			double		value;
+
+			memcpy(&value, &bits[row + i], sizeof(value));
+			parts[i] += value;
+			large |= !(fabs(value) < TSDB_BODY_SUMMABLE_MAX);
+		}
+	}
+	return large == 0;
+}
+
+/*
  * Sum in the order that chunk_format.h states, unless a finite value is too large.
  * -0 is what adds nothing to any number.
  */
@@ -234,17 +296,8 @@ float_sum(const TsdbVector *vector, bool any_null, TsdbBodyColumn *column)
 
 	if (!any_null && vector->type == TSDB_VECTOR_FLOAT8)
 	{
-		for (; row + 4 <= vector->nrows; row += 4)
-		{
-			for (int i = 0; i < 4; i++)
-			{
-				double		value;
-
-				memcpy(&value, &vector->float8s[row + i], sizeof(value));
-				parts[i] += value;
-				small &= fabs(value) < TSDB_BODY_SUMMABLE_MAX;
-			}
-		}
+		row = vector->nrows / 4 * 4;
+		small = add_doubles(vector->float8s, row, parts);
 	}
 	for (; row < vector->nrows; row++)
 	{

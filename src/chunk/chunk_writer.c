@@ -364,6 +364,53 @@ tsdb_chunk_writer_add(TsdbChunkWriter *writer, const Datum *values, const bool *
 	writer->nrows++;
 }
 
+void
+tsdb_chunk_writer_add_datums(TsdbChunkWriter *writer, const Datum *const *rows, uint32 count)
+{
+	uint32		first = writer->nrows;
+
+	if (first + count > TSDB_CHUNK_ROWS)
+		elog(ERROR, "rows added to a full chunk");
+	while (first + count > writer->capacity)
+		set_capacity(writer, Min(writer->capacity * 2, TSDB_CHUNK_ROWS));
+
+	for (int i = 0; i < writer->natts; i++)
+	{
+		TsdbVector *vector = &writer->columns[i].vector;
+
+		switch ((TsdbBodyKind) writer->columns[i].type.kind)
+		{
+			case TSDB_BODY_INT1:
+				for (uint32 row = 0; row < count; row++)
+					vector->ints[first + row] = (int8) DatumGetChar(rows[row][i]);
+				break;
+			case TSDB_BODY_INT2:
+				for (uint32 row = 0; row < count; row++)
+					vector->ints[first + row] = DatumGetInt16(rows[row][i]);
+				break;
+			case TSDB_BODY_INT4:
+				for (uint32 row = 0; row < count; row++)
+					vector->ints[first + row] = DatumGetInt32(rows[row][i]);
+				break;
+			case TSDB_BODY_INT8:
+				for (uint32 row = 0; row < count; row++)
+					vector->ints[first + row] = DatumGetInt64(rows[row][i]);
+				break;
+			case TSDB_BODY_FLOAT4:
+				for (uint32 row = 0; row < count; row++)
+					vector->float4s[first + row] = DatumGetUInt32(rows[row][i]);
+				break;
+			case TSDB_BODY_FLOAT8:
+				for (uint32 row = 0; row < count; row++)
+					vector->float8s[first + row] = DatumGetUInt64(rows[row][i]);
+				break;
+			default:
+				elog(ERROR, "column %d is not passed by value", i + 1);
+		}
+	}
+	writer->nrows += count;
+}
+
 /* True if two rows have the same bits in a key column. */
 static bool
 same_value(const WriterColumn *column, uint32 a, uint32 b)

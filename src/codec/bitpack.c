@@ -31,6 +31,20 @@ tsdb_bitpack_append(TsdbBitWriter *out, const uint64_t *values, size_t count,
 
 	if (width == 0)
 		return;
+	if (width <= 8 && fill == 0)
+	{
+		/* A group is a word; what it has too many is overwritten by the next one. */
+		for (; count >= 2 * GROUP && (count / GROUP - 1) * width >= 8;
+			 count -= GROUP, values += GROUP, at += width)
+		{
+			uint64_t	low = (values[0] & mask) | (values[1] & mask) << width |
+				(values[2] & mask) << 2 * width | (values[3] & mask) << 3 * width;
+			uint64_t	high = (values[4] & mask) | (values[5] & mask) << width |
+				(values[6] & mask) << 2 * width | (values[7] & mask) << 3 * width;
+
+			tsdb_store64(at, low | high << 4 * width);
+		}
+	}
 	for (size_t i = 0; i < count; i++)
 	{
 		uint64_t	value = values[i] & mask;

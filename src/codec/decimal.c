@@ -338,11 +338,13 @@ typedef struct Exceptions
 /* By how much a value misses, where it is out of the reach of any integer. */
 #define OUT_OF_REACH	INT64_MIN
 
-/* Nearest integers of float8 patterns over a divisor, and what they miss by. */
-static TSDB_CODEC_CLONES void
+/* Nearest integers of float8 patterns over a divisor, and what they miss by; false if they all hit. */
+static TSDB_CODEC_CLONES bool
 scale_doubles(const uint64_t *restrict bits, uint32_t count, double divisor,
 			  int64_t *restrict integers, int64_t *restrict misses)
 {
+	uint64_t	any = 0;
+
 	for (uint32_t i = 0; i < count; i++)
 	{
 		double		scaled = tsdb_double_of(bits[i]) * divisor;
@@ -352,7 +354,9 @@ scale_doubles(const uint64_t *restrict bits, uint32_t count, double divisor,
 
 		integers[i] = (int64_t) (tsdb_bits_of(magic) - TSDB_DECIMAL_MAGIC_BITS);
 		misses[i] = fabs(scaled) < TSDB_DECIMAL_NARROW ? (int64_t) missed : OUT_OF_REACH;
+		any |= (uint64_t) misses[i];
 	}
+	return any != 0;
 }
 
 /* The same for values that are single. */
@@ -377,20 +381,21 @@ scale_singles(TsdbKind kind, const uint64_t *bits, uint32_t count, double diviso
 /*
  * Convert all values: misses become corrections, or zero if the scale has
  * none.  A value that does not come back is an exception and takes the integer
- * of the one before.
+ * of the one before.  Returns whether there are corrections.
  */
-static void
+static bool
 convert(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *scale,
 		int64_t *integers, int64_t *misses, Exceptions *exceptions, bool *wide)
 {
 	int64_t		reach = scale->corrected ? CORRECTION_MAX : 0;
+	int64_t		any = 0;
 
 	*wide = false;
 	exceptions->count = 0;
 	if (scale->single)
 		scale_singles(kind, bits, count, scale->divisor, integers, misses);
-	else
-		scale_doubles(bits, count, scale->divisor, integers, misses);
+	else if (!scale_doubles(bits, count, scale->divisor, integers, misses))
+		return false;
 	for (uint32_t i = 0; i < count; i++)
 	{
 		if (misses[i] <= reach && misses[i] >= -reach)
@@ -413,6 +418,9 @@ convert(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *scale,
 		integers[i] = i > 0 ? integers[i - 1] : 0;
 		misses[i] = i > 0 ? misses[i - 1] : 0;
 	}
+	for (uint32_t i = 0; i < count; i++)
+		any |= misses[i];
+	return any != 0;
 }
 
 static void
@@ -448,13 +456,11 @@ write_scaled(TsdbKind kind, const uint64_t *bits, uint32_t count, const Scale *s
 	TsdbCodecStatus status;
 	uint8_t		flags = 0;
 	bool		wide;
-	bool		corrected = false;
+	bool		corrected;
 
 	if (exceptions == NULL)
 		return TSDB_CODEC_INVALID;
-	convert(kind, bits, count, scale, integers, corrections, exceptions, &wide);
-	for (uint32_t i = 0; i < count; i++)
-		corrected |= corrections[i] != 0;
+	corrected = convert(kind, bits, count, scale, integers, corrections, exceptions, &wide);
 
 	tsdb_write_byte(out, corrected ? TSDB_CODEC_DECIMAL_ULP : TSDB_CODEC_DECIMAL);
 	if (scale->single)

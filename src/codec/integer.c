@@ -300,14 +300,12 @@ tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbCodecLevel level,
 				  TsdbArena arena, TsdbIntegerPlan *plan)
 {
 	uint64_t   *x = tsdb_arena_rows(&arena, sizeof(uint64_t));
-	uint64_t   *residuals[3];
+	uint64_t   *residuals = tsdb_arena_rows(&arena, sizeof(uint64_t));
 	TsdbIntegerPlan common;
 	TsdbWindow		windows[3];
 	double		least = 1e9;
 
-	for (int p = 0; p < 3; p++)
-		residuals[p] = tsdb_arena_rows(&arena, sizeof(uint64_t));
-	if (residuals[2] == NULL)
+	if (residuals == NULL)
 		return TSDB_CODEC_INVALID;
 	memset(plan, 0, sizeof(*plan));
 	plan->count = count;
@@ -319,17 +317,11 @@ tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbCodecLevel level,
 	common.multiplier = common_multiplier(values, count);
 	common.flags = common.multiplier != 1 ? TSDB_INTEGER_MULTIPLIED : 0;
 	common.offset = (uint64_t) values[0];
-	for (uint32_t i = 0; i < count; i++)
-	{
-		x[i] = (uint64_t) values[i] - (uint64_t) values[0];
-		if (common.multiplier != 1)
-			x[i] = (uint64_t) ((int64_t) x[i] / (int64_t) common.multiplier);
-	}
+	tsdb_integer_relative(values, count, common.multiplier, x);
 
 	for (int p = 0; p < 3; p++)
 	{
-		tsdb_integer_residuals(x, count, (unsigned) p, residuals[p]);
-		windows[p] = tsdb_integer_window(residuals[p], count, (unsigned) p);
+		windows[p] = tsdb_integer_window(x, count, (unsigned) p);
 		if (windows[p].bits < least)
 			least = windows[p].bits;
 	}
@@ -344,17 +336,18 @@ tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbCodecLevel level,
 		if (windows[p].bits > least + SAMPLE_ERROR_BITS && level != TSDB_LEVEL_TRIED)
 			continue;
 		mine.slope = p == 2 ? x[1] - x[0] : 0;
-		low = tsdb_integer_least(residuals[p], count, (unsigned) p);
+		tsdb_integer_residuals(x, count, (unsigned) p, residuals);
+		low = tsdb_integer_least(residuals, count, (unsigned) p);
 		if (windows[p].low <= low || level == TSDB_LEVEL_TRIED ||
 			windows[p].bits + 2 * SAMPLE_ERROR_BITS >
 			tsdb_bit_length((uint64_t) windows[p].high - (uint64_t) low))
-			try_reference(x, residuals[p], count, predictions[p], (uint64_t) low, false,
+			try_reference(x, residuals, count, predictions[p], (uint64_t) low, false,
 						  &mine, plan);
 		if (windows[p].low > low)
-			try_reference(x, residuals[p], count, predictions[p],
+			try_reference(x, residuals, count, predictions[p],
 						  (uint64_t) windows[p].low, true, &mine, plan);
 		if (p == 0 && count > BLOCK)
-			try_block_references(residuals[p], count, &mine, plan);
+			try_block_references(residuals, count, &mine, plan);
 	}
 	return level == TSDB_LEVEL_COLD ? try_bins(x, count, windows, &common, arena,
 												plan) : TSDB_CODEC_OK;

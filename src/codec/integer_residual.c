@@ -13,24 +13,70 @@
 #define SAMPLE_ROWS	8
 #define SAMPLE_LANES	8
 #define SAMPLE_MAX	(SAMPLE_ROWS * SAMPLE_LANES)
+#define CLOSE		128			/* values that are sorted by counting */
 
 static TSDB_CODEC_CLONES void
-take_residuals(const uint64_t *x, uint32_t count, unsigned order, uint64_t *out)
+subtract(const uint64_t *from, uint32_t count, uint64_t reference, uint64_t *to)
 {
-	for (uint32_t k = 0; k < tsdb_integer_blocks(count); k++)
+	for (uint32_t i = 0; i < count; i++)
+		to[i] = from[i] - reference;
+}
+
+void
+tsdb_integer_subtract(uint64_t *numbers, uint32_t count, uint64_t reference)
+{
+	subtract(numbers, count, reference, numbers);
+}
+
+/*
+ * Divide signed multiples of a positive number by it: what is left of the number without its
+ * factors of two has an inverse modulo 2^64, found by Newton's method (Warren, Hacker's Delight,
+ * 10-16).
+ */
+static TSDB_CODEC_CLONES void
+divide(uint64_t *x, uint32_t count, uint64_t multiplier)
+{
+	unsigned	shift = (unsigned) __builtin_ctzll(multiplier);
+	uint64_t	odd = multiplier >> shift;
+	uint64_t	inverse = odd;	/* right in the lowest three bits */
+
+	for (int bits = 3; bits < 64; bits *= 2)
+		inverse *= 2 - odd * inverse;
+	for (uint32_t i = 0; i < count; i++)
+		x[i] = (uint64_t) ((int64_t) x[i] >> shift) * inverse;
+}
+
+void
+tsdb_integer_relative(const int64_t *values, uint32_t count, uint64_t multiplier, uint64_t *x)
+{
+	subtract((const uint64_t *) values, count, (uint64_t) values[0], x);
+	if (multiplier > INT64_MAX)
+		for (uint32_t i = 0; i < count; i++)
+			x[i] = (uint64_t) ((int64_t) x[i] / (int64_t) multiplier);
+	else if (multiplier != 1)
+		divide(x, count, multiplier);
+}
+
+static TSDB_CODEC_CLONES void
+take_residuals(const uint64_t *restrict x, uint32_t count, unsigned order,
+			   uint64_t *restrict out)
+{
+	uint32_t	nblocks = tsdb_integer_blocks(count);
+
+	for (uint32_t k = 0; k < nblocks; k++)
 	{
 		uint32_t	slots = tsdb_integer_slots(count, k, order);
-		const uint64_t *from = x + k * BLOCK + order;
+		const uint64_t *from = x + k * BLOCK;
 		uint64_t   *to = out + k * BLOCK;
 
 		if (order == 0)
 			memcpy(to, from, slots * sizeof(uint64_t));
 		else if (order == 1)
 			for (uint32_t i = 0; i < slots; i++)
-				to[i] = from[i] - from[(int) i - 1];
+				to[i] = from[i + 1] - from[i];
 		else
 			for (uint32_t i = 0; i < slots; i++)
-				to[i] = from[i] - 2 * from[(int) i - 1] + from[(int) i - 2];
+				to[i] = from[i + 2] - 2 * from[i + 1] + from[i];
 	}
 }
 
@@ -62,15 +108,17 @@ tsdb_integer_all_residuals(const uint64_t *x, uint32_t count, unsigned order,
 static TSDB_CODEC_CLONES int64_t
 least_residual(const uint64_t *residuals, uint32_t count, unsigned order)
 {
+	uint32_t	nblocks = tsdb_integer_blocks(count);
 	int64_t		low = INT64_MAX;
 
-	for (uint32_t k = 0; k < tsdb_integer_blocks(count); k++)
-		for (uint32_t i = 0; i < tsdb_integer_slots(count, k, order); i++)
-		{
-			int64_t		value = (int64_t) residuals[k * BLOCK + i];
+	for (uint32_t k = 0; k < nblocks; k++)
+	{
+		uint32_t	slots = tsdb_integer_slots(count, k, order);
+		const int64_t *block = (const int64_t *) residuals + k * BLOCK;
 
-			low = value < low ? value : low;
-		}
+		for (uint32_t i = 0; i < slots; i++)
+			low = block[i] < low ? block[i] : low;
+	}
 	return low == INT64_MAX ? 0 : low;
 }
 
@@ -164,22 +212,22 @@ best_window(const int64_t *sample, uint32_t count)
 		uint64_t	least = UINT64_MAX;
 		uint32_t	at = 0;
 		unsigned	width;
-		double		share;
+		double		share = (double) outside / count;
+		double		positions = share * 7 < 1 ? share * 7 : 1;
 		double		bits;
 
+		if (share * (full + 1) + positions >= best.bits)
+			break;				/* not even without a bit for those inside */
 		for (uint32_t i = 0; i + held <= count; i++)
 		{
 			uint64_t	spread = (uint64_t) sample[i + held - 1] - (uint64_t) sample[i];
+			bool		less = spread < least;
 
-			if (spread < least)
-			{
-				least = spread;
-				at = i;
-			}
+			least = less ? spread : least;
+			at = less ? i : at;
 		}
 		width = tsdb_bit_length(least);
-		share = (double) outside / count;
-		bits = width + share * (full - width + 1) + (share * 7 < 1 ? share * 7 : 1);
+		bits = width + share * (full - width + 1) + positions;
 		if (bits < best.bits)
 		{
 			uint64_t	reach = width < 64 ? (uint64_t) 1 << width : 0;
@@ -193,19 +241,57 @@ best_window(const int64_t *sample, uint32_t count)
 	return best;
 }
 
-/* Take an even sample of the residuals and find its best window. */
+/* The same of values that are close together, by counting them; false if they are not. */
+static bool
+count_sample(int64_t *sample, uint32_t count)
+{
+	uint8_t		places[CLOSE] = {0};
+	int64_t		copy[SAMPLE_MAX];
+	int64_t		low = INT64_MAX;
+	int64_t		high = INT64_MIN;
+	uint8_t		next = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+	{
+		copy[i] = sample[i];
+		low = sample[i] < low ? sample[i] : low;
+		high = sample[i] > high ? sample[i] : high;
+	}
+	if (count == 0 || (uint64_t) high - (uint64_t) low >= CLOSE)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		places[copy[i] - low]++;
+	for (uint32_t value = 0; value <= (uint64_t) high - (uint64_t) low; value++)
+	{
+		uint8_t		here = places[value];
+
+		places[value] = next;
+		next = (uint8_t) (next + here);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		sample[places[copy[i] - low]++] = copy[i];
+	return true;
+}
+
 TsdbWindow
-tsdb_integer_window(const uint64_t *residuals, uint32_t count, unsigned order)
+tsdb_integer_window(const uint64_t *x, uint32_t count, unsigned order)
 {
 	int64_t		sample[SAMPLE_MAX];
 	uint32_t	taken = 0;
 	uint32_t	step = count <= SAMPLE_MAX ? 1 : count / SAMPLE_MAX;
 
 	for (uint32_t i = 0; i < count && taken < SAMPLE_MAX; i += step)
-		if (i % BLOCK < tsdb_integer_slots(count, i / BLOCK, order))
-			sample[taken++] = (int64_t) residuals[i];
-	for (uint32_t i = taken; i < SAMPLE_MAX; i++)
-		sample[i] = INT64_MAX;
-	sort_sample(sample);
+	{
+		if (i % BLOCK >= tsdb_integer_slots(count, i / BLOCK, order))
+			continue;
+		sample[taken++] = (int64_t) (order == 0 ? x[i] : order == 1 ? x[i + 1] - x[i] :
+									 x[i + 2] - 2 * x[i + 1] + x[i]);
+	}
+	if (!count_sample(sample, taken))
+	{
+		for (uint32_t i = taken; i < SAMPLE_MAX; i++)
+			sample[i] = INT64_MAX;
+		sort_sample(sample);
+	}
 	return best_window(sample, taken);
 }

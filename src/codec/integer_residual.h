@@ -47,6 +47,13 @@ tsdb_integer_order(TsdbCodecId codec)
 	return codec == TSDB_CODEC_FRAME ? 0 : codec == TSDB_CODEC_DELTA ? 1 : 2;
 }
 
+/* Values less the first one, in multiples of a number that divides all of these. */
+extern void tsdb_integer_relative(const int64_t *values, uint32_t count,
+								  uint64_t multiplier, uint64_t *x);
+
+/* Numbers less a reference, in place. */
+extern void tsdb_integer_subtract(uint64_t *numbers, uint32_t count, uint64_t reference);
+
 /* Residuals by block, block k's at out + k * TSDB_VECTOR_BLOCK_ROWS. */
 extern void tsdb_integer_residuals(const uint64_t *x, uint32_t count, unsigned order,
 								   uint64_t *out);
@@ -62,8 +69,7 @@ extern uint64_t tsdb_integer_all_residuals(const uint64_t *x, uint32_t count,
 extern int64_t tsdb_integer_least(const uint64_t *residuals, uint32_t count,
 								  unsigned order);
 
-/* The best window by a sample of the residuals by block. */
-extern TsdbWindow tsdb_integer_window(const uint64_t *residuals, uint32_t count,
-									  unsigned order);
+/* The best window for the residuals by block, by an even sample of them. */
+extern TsdbWindow tsdb_integer_window(const uint64_t *x, uint32_t count, unsigned order);
 
 #endif							/* TSDB_CODEC_INTEGER_RESIDUAL_H */

@@ -4,42 +4,84 @@
  */
 #include "codec/integer_width.h"
 
+#include "codec/decimal_format.h"
 #include "codec/dispatch.h"
 #include "codec/integer_format.h"
 #include "codec/integer_residual.h"
 
 #define BLOCK				TSDB_VECTOR_BLOCK_ROWS
 #define NEGATIVE			65	/* in place of the length of a residual below the window */
-#define TABLES				4
+#define LANES				(BLOCK / 2)	/* bytes compared at a time */
 #define PATCHES_PER_BYTE	4	/* patches that must save more than a byte, for speed */
+
+/*
+ * Bit lengths of numbers below 2^52, without a branch: the exponents that they have as
+ * doubles.
+ */
+static inline void
+lengths_of_short(const uint64_t *values, uint8_t *marks)
+{
+	for (uint32_t i = 0; i < BLOCK; i++)
+	{
+		double		value = tsdb_double_of(values[i] | UINT64_C(0x4330000000000000)) - 0x1p52;
+		uint64_t	exponent = tsdb_bits_of(value) >> 52;
+
+		marks[i] = (uint8_t) (exponent != 0 ? exponent - 1022 : 0);
+	}
+}
+
+/* How many marks are this one. */
+static inline uint16_t
+count_marks(const uint8_t *marks, uint8_t mark)
+{
+	uint8_t		counts[LANES];
+	uint64_t	sum = 0;
+
+	for (uint32_t i = 0; i < LANES; i++)
+		counts[i] = (uint8_t) ((marks[i] == mark) + (marks[i + LANES] == mark));
+
+	/* Sums of bytes, up to BLOCK all together, end up in the highest one. */
+	for (uint32_t i = 0; i < LANES; i += 8)
+		sum += tsdb_load64(counts + i);
+	return (uint16_t) (sum * UINT64_C(0x0101010101010101) >> 56);
+}
 
 static TSDB_CODEC_CLONES void
 count_lengths(const uint64_t *residuals, uint32_t slots, uint64_t reference,
 			  bool is_signed, TsdbLengths *lengths)
 {
-	/* Lengths are mostly alike: several counters each keep increments apart. */
-	uint16_t	counts[TABLES][NEGATIVE + 1] = {{0}};
 	uint64_t	sign = is_signed ? ~(uint64_t) 0 : 0;
-	uint64_t	marked[BLOCK];
+	uint64_t	values[BLOCK];
+	uint64_t	below[BLOCK];
+	uint8_t		marks[BLOCK];
 	uint64_t	all = 0;
 
 	for (uint32_t i = 0; i < slots; i++)
 	{
 		uint64_t	residual = residuals[i] - reference;
-		uint64_t	below = (uint64_t) ((int64_t) residual >> 63) & sign;
 
-		residual ^= below;
-		all |= residual;
-		marked[i] = below != 0 ? NEGATIVE : tsdb_bit_length(residual);
+		below[i] = (uint64_t) ((int64_t) residual >> 63) & sign;
+		values[i] = residual ^ below[i];
+		all |= values[i];
 	}
-	for (uint32_t i = 0; i < slots; i++)
-		counts[i % TABLES][marked[i]]++;
-	for (unsigned length = 0; length <= 64; length++)
-		lengths->by_length[length] = (uint16_t) (counts[0][length] + counts[1][length] +
-												   counts[2][length] + counts[3][length]);
-	lengths->negative = (uint16_t) (counts[0][NEGATIVE] + counts[1][NEGATIVE] +
-									counts[2][NEGATIVE] + counts[3][NEGATIVE]);
+	for (uint32_t i = slots; i < BLOCK; i++)
+		values[i] = below[i] = 0;
+
+	if (all < UINT64_C(1) << 52)
+		lengths_of_short(values, marks);
+	else
+		for (uint32_t i = 0; i < BLOCK; i++)
+			marks[i] = (uint8_t) tsdb_bit_length(values[i]);
+	for (uint32_t i = 0; i < BLOCK; i++)
+		marks[i] = below[i] != 0 ? NEGATIVE : marks[i];
+
+	memset(lengths, 0, sizeof(*lengths));
 	lengths->longest = (uint8_t) tsdb_bit_length(all);
+	for (unsigned length = 0; length <= lengths->longest; length++)
+		lengths->by_length[length] = count_marks(marks, (uint8_t) length);
+	lengths->by_length[0] = (uint16_t) (lengths->by_length[0] - (BLOCK - slots));
+	if (is_signed)
+		lengths->negative = count_marks(marks, NEGATIVE);
 }
 
 void

@@ -168,12 +168,7 @@ tsdb_integer_write(const int64_t *values, const TsdbIntegerPlan *plan,
 		tsdb_write_signed(out, (int64_t) plan->reference);
 
 	/* As planned: relative to the first value, where the division is exact. */
-	for (uint32_t i = 0; i < count; i++)
-	{
-		x[i] = (uint64_t) values[i] - (uint64_t) values[0];
-		if (plan->multiplier != 1)
-			x[i] = (uint64_t) ((int64_t) x[i] / (int64_t) plan->multiplier);
-	}
+	tsdb_integer_relative(values, count, plan->multiplier, x);
 	if ((plan->flags & TSDB_INTEGER_LAYOUT_MASK) == TSDB_INTEGER_LAYOUT_BINS)
 		return write_bins(x, count, order, residuals, arena, out);
 
@@ -191,8 +186,7 @@ tsdb_integer_write(const int64_t *values, const TsdbIntegerPlan *plan,
 		uint64_t	reference = plan->reference + plan->block_references[k];
 		uint64_t   *block = residuals + k * BLOCK;
 
-		for (uint32_t i = 0; i < slots; i++)
-			block[i] -= reference;
+		tsdb_integer_subtract(block, slots, reference);
 		write_block(&plan->blocks[k], block, slots,
 					(plan->flags & TSDB_INTEGER_SIGNED) != 0, out);
 	}

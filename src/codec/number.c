@@ -10,6 +10,7 @@
 #include "codec/number.h"
 
 #include "codec/decimal.h"
+#include "codec/dispatch.h"
 #include "codec/gorilla.h"
 #include "codec/integer.h"
 #include "codec/number_format.h"
@@ -45,7 +46,7 @@ judge(Contest *contest, const TsdbWriter *trial)
 	}
 }
 
-static uint32_t
+static TSDB_CODEC_CLONES uint32_t
 count_runs(const uint64_t *values, uint32_t count)
 {
 	uint32_t	runs = 1;
@@ -169,6 +170,18 @@ dictionary_may_win(uint32_t count, uint32_t distinct, size_t best_bits)
 	return count * (code_bits - 1) + distinct * entry_bits < best_bits;
 }
 
+/* From more distinct values on, codes alone are longer than so many bits. */
+static uint32_t
+most_entries(uint32_t count, size_t best_bits)
+{
+	uint32_t	most = count - count / 8;
+	unsigned	code_bits = 0;
+
+	while (code_bits < 16 && count * (size_t) code_bits < best_bits)
+		code_bits++;
+	return (uint32_t) 1 << code_bits < most ? (uint32_t) 1 << code_bits : most;
+}
+
 /* Runs and dictionaries, where values repeat enough to pay for them. */
 static TsdbCodecStatus
 try_repeats(TsdbKind kind, const uint64_t *values, uint32_t count, uint32_t runs,
@@ -189,7 +202,8 @@ try_repeats(TsdbKind kind, const uint64_t *values, uint32_t count, uint32_t runs
 	}
 	if (contest->best_bytes * 8 > (size_t) count * 2 || level == TSDB_LEVEL_TRIED)
 	{
-		uint32_t	limit = level == TSDB_LEVEL_TRIED ? count : count - count / 8;
+		uint32_t	limit = level == TSDB_LEVEL_TRIED ? count :
+			most_entries(count, contest->best_bytes * 8);
 		uint32_t	distinct = tsdb_dictionary_count(values, count, limit, arena);
 
 		if (distinct <= limit &&

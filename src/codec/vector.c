@@ -180,7 +180,7 @@ tsdb_codec_encode(const TsdbVector *vector, TsdbCodecLevel level, void *scratch,
 	uint32_t	nnulls;
 	uint8_t		first;
 	TsdbByteValues values;
-	uint64_t   *dense = NULL;
+	const uint64_t *dense = NULL;
 	uint32_t	count;
 	TsdbCodecStatus status = TSDB_CODEC_OK;
 
@@ -200,12 +200,19 @@ tsdb_codec_encode(const TsdbVector *vector, TsdbCodecLevel level, void *scratch,
 			return TSDB_CODEC_INVALID;
 		count = values.count;
 	}
+	else if (vector->nulls == NULL && (kind == TSDB_KIND_INT8 || kind == TSDB_KIND_FLOAT8))
+	{
+		dense = vector->float8s;
+		count = vector->nrows;
+	}
 	else
 	{
-		dense = tsdb_arena_rows(&arena, sizeof(uint64_t));
-		if (dense == NULL)
+		uint64_t   *gathered = tsdb_arena_rows(&arena, sizeof(uint64_t));
+
+		if (gathered == NULL)
 			return TSDB_CODEC_INVALID;
-		count = tsdb_vector_gather(vector, (TsdbKind) kind, dense);
+		count = tsdb_vector_gather(vector, (TsdbKind) kind, gathered);
+		dense = gathered;
 	}
 	nnulls = vector->nrows - count;
 

@@ -6,10 +6,16 @@
 
 #include "store/row_arena.h"
 
+#include <sys/mman.h>
+
 #include "access/htup_details.h"
 #include "utils/memutils.h"
 
-#define BLOCK_BYTES		(1024 * 1024)
+/* The first block, and all others; pages of 2 MB need blocks that are not much smaller. */
+#define FIRST_BLOCK_BYTES	(1024 * 1024)
+#define BLOCK_BYTES			(8 * 1024 * 1024)
+
+#define PAGE_BYTES			4096	/* the least that advice can be given for */
 
 void
 tsdb_row_arena_init(TsdbRowArena *arena, MemoryContext memory)
@@ -17,6 +23,20 @@ tsdb_row_arena_init(TsdbRowArena *arena, MemoryContext memory)
 	memset(arena, 0, sizeof(*arena));
 	arena->memory = memory;
 	arena->current = -1;
+}
+
+void
+tsdb_row_arena_advise(void *memory, Size bytes)
+{
+#ifdef MADV_HUGEPAGE
+	if (bytes >= BLOCK_BYTES)
+	{
+		uintptr_t	first = TYPEALIGN(PAGE_BYTES, memory);
+		uintptr_t	end = TYPEALIGN_DOWN(PAGE_BYTES, (uintptr_t) memory + bytes);
+
+		(void) madvise((void *) first, end - first, MADV_HUGEPAGE);
+	}
+#endif
 }
 
 /* Go to the next block that has room for so many bytes. */
@@ -43,69 +63,36 @@ next_block(TsdbRowArena *arena, Size bytes)
 			repalloc(arena->sizes, arena->allocated * sizeof(Size));
 		MemoryContextSwitchTo(old);
 	}
-	arena->sizes[arena->nblocks] = Max(bytes, BLOCK_BYTES);
+	arena->sizes[arena->nblocks] = Max(bytes, arena->nblocks == 0 ? FIRST_BLOCK_BYTES :
+									   BLOCK_BYTES);
 	arena->blocks[arena->nblocks] =
 		MemoryContextAllocHuge(arena->memory, arena->sizes[arena->nblocks]);
+	tsdb_row_arena_advise(arena->blocks[arena->nblocks], arena->sizes[arena->nblocks]);
 	arena->nblocks++;
 }
 
-/* Room for a tuple that is so long, header and all. */
-static HeapTuple
-allocate(TsdbRowArena *arena, Size length)
+char *
+tsdb_row_arena_allocate(TsdbRowArena *arena, Size bytes)
 {
-	Size		bytes = MAXALIGN(HEAPTUPLESIZE + length);
-	HeapTuple	tuple;
+	char	   *room;
 
+	bytes = MAXALIGN(bytes);
 	if (arena->current < 0 || arena->sizes[arena->current] - arena->used < bytes)
 		next_block(arena, bytes);
-	tuple = (HeapTuple) (arena->blocks[arena->current] + arena->used);
+	room = arena->blocks[arena->current] + arena->used;
 	arena->used += bytes;
-	return tuple;
+	return room;
 }
 
 HeapTuple
 tsdb_row_arena_copy(TsdbRowArena *arena, const HeapTupleData *tuple)
 {
-	HeapTuple	copy = allocate(arena, tuple->t_len);
+	HeapTuple	copy = (HeapTuple) tsdb_row_arena_allocate(arena, HEAPTUPLESIZE + tuple->t_len);
 
 	*copy = *tuple;
 	copy->t_data = (HeapTupleHeader) ((char *) copy + HEAPTUPLESIZE);
 	memcpy(copy->t_data, tuple->t_data, tuple->t_len);
 	return copy;
-}
-
-HeapTuple
-tsdb_row_arena_form(TsdbRowArena *arena, TupleDesc tupdesc, Datum *values, bool *nulls)
-{
-	Size		header = SizeofHeapTupleHeader;
-	bool		any_null = false;
-	Size		data;
-	HeapTuple	tuple;
-
-	for (int i = 0; i < tupdesc->natts && !any_null; i++)
-		any_null = nulls[i];
-	if (any_null)
-		header += BITMAPLEN(tupdesc->natts);
-	header = MAXALIGN(header);
-	data = heap_compute_data_size(tupdesc, values, nulls);
-
-	tuple = allocate(arena, header + data);
-	tuple->t_len = header + data;
-	ItemPointerSetInvalid(&tuple->t_self);
-	tuple->t_tableOid = InvalidOid;
-	tuple->t_data = (HeapTupleHeader) ((char *) tuple + HEAPTUPLESIZE);
-	memset(tuple->t_data, 0, header);
-	HeapTupleHeaderSetDatumLength(tuple->t_data, tuple->t_len);
-	HeapTupleHeaderSetTypeId(tuple->t_data, tupdesc->tdtypeid);
-	HeapTupleHeaderSetTypMod(tuple->t_data, tupdesc->tdtypmod);
-	ItemPointerSetInvalid(&tuple->t_data->t_ctid);
-	HeapTupleHeaderSetNatts(tuple->t_data, tupdesc->natts);
-	tuple->t_data->t_hoff = header;
-	/* heap_fill_tuple leaves gaps for alignment as they are */
-	memset((char *) tuple->t_data + header, 0, data);
-	heap_fill_tuple(tupdesc, values, nulls, (char *) tuple->t_data + header, data,
-					&tuple->t_data->t_infomask, any_null ? tuple->t_data->t_bits : NULL);
-	return tuple;
 }
 
 void

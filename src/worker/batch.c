@@ -12,6 +12,7 @@
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "catalog/pg_type.h"
+#include "chunk/packed_row.h"
 #include "common/pg_prng.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -21,50 +22,37 @@
 #include "store/directory.h"
 #include "store/key_note.h"
 #include "store/moves.h"
+#include "store/row_arena.h"
 #include "store/table_cold.h"
 #include "store/table_key.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/sortsupport.h"
-#include "utils/typcache.h"
+#include "worker/batch_series.h"
 #include "worker/batch_sort.h"
 #include "worker/pace.h"
 
 /* From this many rows on, a chunk ends where a series ends. */
 #define CHUNK_ROWS_AT_BOUNDARY	(TSDB_CHUNK_ROWS * 3 / 4)
 
-/*
- * A row's prefix holds its shard (16 bits) and, if that is a number, the first
- * series column (48 bits), so that most of sorting is of integers.
- */
-#define PREFIX_KEY_BITS		48
-#define PREFIX_KEY_MAX		((UINT64CONST(1) << PREFIX_KEY_BITS) - 1)
+/* Memory that a row takes beside what it consists of. */
+#define ROW_OVERHEAD			(sizeof(TsdbBatchItem) + sizeof(uintptr_t) + sizeof(uint32))
+
+/* Rows that a new batch has room for. */
+#define FIRST_ROWS			8192
 
 /* How far ahead rows are fetched into the cache, and how much of each. */
 #define PREFETCH_ROWS		8
-#define PREFETCH_LINES		4
+#define PREFETCH_LINES_MAX	4
 #define CACHE_LINE			64
+
+/* Rows turned into columns at a time: they stay in the cache for all columns. */
+#define PENDING_ROWS		32
 
 #if defined(__GNUC__)
 #define prefetch_line(address)	__builtin_prefetch(address)
 #else
 #define prefetch_line(address)	((void) 0)
 #endif
-
-typedef struct BatchRow
-{
-	HeapTuple	tuple;
-	Datum		key;			/* the first series column */
-	bool		key_null;
-} BatchRow;
-
-/* What the prefix says about the first series column. */
-typedef enum KeyPrefix
-{
-	KEY_PREFIX_NONE,			/* nothing */
-	KEY_PREFIX_ORDER,			/* its order, but for equal prefixes */
-	KEY_PREFIX_EXACT			/* all there is to know of the series key */
-} KeyPrefix;
 
 /* The open indexes of the table that have entries of chunk rows and what evaluating their columns needs. */
 typedef struct BatchIndexes
@@ -84,17 +72,19 @@ struct TsdbBatch
 	Relation	rel;
 	TsdbStorage **storage;
 	TsdbSortKey key;
-	int			nshards;
+	int			nshards;		/* that its rows are spread over */
 	TsdbColdRule cold;
 	Oid			time_type;
-	SortSupportData *sort;		/* per series column */
-	KeyPrefix	key_prefix;
-	Oid			key_type;		/* of the first series column */
-	TsdbBatchItem *items;
-	TsdbBatchItem *spare;
-	BatchRow   *rows;
+	TsdbBatchSeries *series;
+	TsdbPackedLayout *layout;	/* of packed rows; NULL if rows are heap tuples */
+	TsdbRowArena arena;			/* of packed rows */
+	TsdbBatchItem *items;		/* in order of arrival */
+	uintptr_t  *rows;			/* the same: HeapTuple or TsdbPackedRow */
+	uint32	   *order;			/* once they are sorted */
 	uint32		count;
 	uint32		allocated;
+	bool		in_time;		/* rows came in order of time */
+	int64		last_time;		/* of the row that came last */
 	Size		bytes;			/* of rows, about */
 	TsdbChunkWriter *writer;
 	BatchIndexes indexes;
@@ -146,8 +136,37 @@ open_indexes(TsdbBatch *batch)
 	}
 }
 
-TsdbBatch *
-tsdb_batch_create(Relation rel, TsdbStorage **storage)
+static void
+allocate_rows(TsdbBatch *batch, uint32 rows)
+{
+	if (batch->items == NULL)
+	{
+		batch->items = palloc(rows * sizeof(TsdbBatchItem));
+		batch->rows = palloc(rows * sizeof(uintptr_t));
+		batch->order = palloc(rows * sizeof(uint32));
+	}
+	else
+	{
+		batch->items = repalloc_huge(batch->items, rows * sizeof(TsdbBatchItem));
+		batch->rows = repalloc_huge(batch->rows, rows * sizeof(uintptr_t));
+		batch->order = repalloc_huge(batch->order, rows * sizeof(uint32));
+	}
+	tsdb_row_arena_advise(batch->items, rows * sizeof(TsdbBatchItem));
+	tsdb_row_arena_advise(batch->rows, rows * sizeof(uintptr_t));
+	tsdb_row_arena_advise(batch->order, rows * sizeof(uint32));
+	batch->allocated = rows;
+}
+
+/* The setting counts for all rows that a batch has at a time. */
+static void
+set_shards(TsdbBatch *batch)
+{
+	batch->nshards = batch->key.nseries == 0 ? 1 : tsdb_shards;
+}
+
+/* A batch in a memory context of its own, without what depends on the rows. */
+static TsdbBatch *
+create_batch(Relation rel)
 {
 	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb batch",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -161,43 +180,42 @@ tsdb_batch_create(Relation rel, TsdbStorage **storage)
 	batch->index_memory = AllocSetContextCreate(memory, "tsdb batch index entries",
 												ALLOCSET_DEFAULT_SIZES);
 	batch->rel = rel;
-	batch->storage = storage;
 	batch->command = InvalidCommandId;
 	tsdb_table_key(rel, &batch->key);
-	batch->nshards = batch->key.nseries == 0 ? 1 : tsdb_shards;
+	set_shards(batch);
 	tsdb_table_cold_rule(rel, &batch->key, &batch->cold);
 	if (batch->key.time != 0)
 		batch->time_type = getBaseType(TupleDescAttr(tupdesc, batch->key.time - 1)->atttypid);
 
-	if (batch->key.nseries > 0)
-	{
-		batch->key_type = getBaseType(TupleDescAttr(tupdesc,
-													batch->key.series[0] - 1)->atttypid);
-		if (batch->key_type == INT2OID || batch->key_type == INT4OID)
-			batch->key_prefix = batch->key.nseries == 1 ? KEY_PREFIX_EXACT : KEY_PREFIX_ORDER;
-		else if (batch->key_type == INT8OID)
-			batch->key_prefix = KEY_PREFIX_ORDER;
-	}
-	batch->sort = palloc0(Max(batch->key.nseries, 1) * sizeof(SortSupportData));
-	for (int i = 0; i < batch->key.nseries; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(tupdesc, batch->key.series[i] - 1);
-		TypeCacheEntry *type = lookup_type_cache(att->atttypid, TYPECACHE_LT_OPR);
-
-		batch->sort[i].ssup_cxt = memory;
-		batch->sort[i].ssup_collation = att->attcollation;
-		batch->sort[i].ssup_attno = batch->key.series[i];
-		PrepareSortSupportFromOrderingOp(type->lt_opr, &batch->sort[i]);
-	}
-
-	batch->allocated = 8192;
-	batch->items = palloc(batch->allocated * sizeof(TsdbBatchItem));
-	batch->spare = palloc(batch->allocated * sizeof(TsdbBatchItem));
-	batch->rows = palloc(batch->allocated * sizeof(BatchRow));
+	batch->series = tsdb_batch_series_create(tupdesc, &batch->key);
+	allocate_rows(batch, FIRST_ROWS);
 	batch->writer = tsdb_chunk_writer_create(tupdesc, &batch->key);
 	batch->values = palloc(Max(tupdesc->natts, 1) * sizeof(Datum));
 	batch->nulls = palloc(Max(tupdesc->natts, 1) * sizeof(bool));
+	MemoryContextSwitchTo(old);
+	return batch;
+}
+
+TsdbBatch *
+tsdb_batch_create(Relation rel, TsdbStorage **storage)
+{
+	TsdbBatch  *batch = create_batch(rel);
+	MemoryContext old = MemoryContextSwitchTo(batch->memory);
+
+	batch->storage = storage;
 	open_indexes(batch);
+	MemoryContextSwitchTo(old);
+	return batch;
+}
+
+TsdbBatch *
+tsdb_batch_create_packed(Relation rel)
+{
+	TsdbBatch  *batch = create_batch(rel);
+	MemoryContext old = MemoryContextSwitchTo(batch->memory);
+
+	batch->layout = tsdb_packed_layout(RelationGetDescr(rel));
+	tsdb_row_arena_init(&batch->arena, batch->memory);
 	MemoryContextSwitchTo(old);
 	return batch;
 }
@@ -216,22 +234,24 @@ tsdb_batch_free(TsdbBatch *batch)
 	MemoryContextDelete(batch->memory);
 }
 
-static uint32
-item_shard(const TsdbBatchItem *item)
+void
+tsdb_batch_clear(TsdbBatch *batch)
 {
-	return item->prefix >> PREFIX_KEY_BITS;
+	batch->count = 0;
+	batch->bytes = 0;
+	set_shards(batch);
+	tsdb_batch_series_clear(batch->series);
+	if (batch->layout != NULL)
+		tsdb_row_arena_empty(&batch->arena);
 }
 
 void
-tsdb_batch_begin_new(TsdbBatch *batch, Relation rel, TsdbStorage **storage,
-					 CommandId command, bool frozen)
+tsdb_batch_set_target(TsdbBatch *batch, Relation rel, TsdbStorage **storage,
+					  CommandId command, bool frozen)
 {
 	Assert(batch->indexes.count == 0);
 	batch->rel = rel;
 	batch->storage = storage;
-	batch->nshards = batch->key.nseries == 0 ? 1 : tsdb_shards;
-	batch->count = 0;
-	batch->bytes = 0;
 	tsdb_chunk_writer_reset(batch->writer);
 	MemoryContextReset(batch->chunk_memory);
 	batch->is_new = true;
@@ -240,11 +260,22 @@ tsdb_batch_begin_new(TsdbBatch *batch, Relation rel, TsdbStorage **storage,
 }
 
 void
+tsdb_batch_begin_new(TsdbBatch *batch, Relation rel, TsdbStorage **storage,
+					 CommandId command, bool frozen)
+{
+	tsdb_batch_clear(batch);
+	tsdb_batch_set_target(batch, rel, storage, command, frozen);
+}
+
+void
 tsdb_batch_shards(TsdbBatch *batch, bool *shards)
 {
+	uint32		count;
+	const TsdbBatchSeriesEntry *entries = tsdb_batch_series_entries(batch->series, &count);
+
 	memset(shards, 0, TSDB_SHARDS_MAX * sizeof(bool));
-	for (uint32 i = 0; i < batch->count; i++)
-		shards[item_shard(&batch->items[i])] = true;
+	for (uint32 i = 0; i < count; i++)
+		shards[entries[i].shard] = true;
 }
 
 bool
@@ -260,18 +291,40 @@ tsdb_batch_rows(TsdbBatch *batch)
 	return batch->count;
 }
 
+/* ---- adding ---- */
+
+/* A column of a row. */
+static Datum
+row_value(const TsdbBatch *batch, uintptr_t row, AttrNumber attno, bool *isnull)
+{
+	if (batch->layout != NULL)
+		return tsdb_packed_row_value(row, batch->layout->natts, attno - 1, isnull);
+	return heap_getattr((HeapTuple) row, attno, RelationGetDescr(batch->rel), isnull);
+}
+
+/* All columns of a row. */
+static void
+row_values(const TsdbBatch *batch, uintptr_t row, Datum *values, bool *nulls)
+{
+	if (batch->layout != NULL)
+		tsdb_packed_row_read(row, batch->layout->natts, values, nulls);
+	else
+		heap_deform_tuple((HeapTuple) row, RelationGetDescr(batch->rel), values, nulls);
+}
+
 /* The time column as an integer that sorts; null and absent times last. */
-static int64
-row_time(TsdbBatch *batch, HeapTuple row, bool *isnull)
+static inline int64
+row_time(const TsdbBatch *batch, const Datum *values, const bool *nulls, bool *isnull)
 {
 	Datum		value;
 
 	*isnull = false;
 	if (batch->key.time == 0)
 		return 0;
-	value = heap_getattr(row, batch->key.time, RelationGetDescr(batch->rel), isnull);
+	*isnull = nulls[batch->key.time - 1];
 	if (*isnull)
 		return PG_INT64_MAX;
+	value = values[batch->key.time - 1];
 	switch (batch->time_type)
 	{
 		case INT2OID:
@@ -284,120 +337,129 @@ row_time(TsdbBatch *batch, HeapTuple row, bool *isnull)
 	}
 }
 
-/* The first series column in the prefix; nulls last. */
-static uint64
-abbreviated_key(TsdbBatch *batch, const BatchRow *row)
+/* What adding needs to know of a row before it is changed in any way. */
+typedef struct Arrival
 {
-	if (batch->key_prefix == KEY_PREFIX_NONE)
-		return 0;
-	if (row->key_null)
-		return PREFIX_KEY_MAX;
-	switch (batch->key_type)
+	TsdbBatchItem item;			/* series: TSDB_BATCH_SERIES_NEW, or one that is known */
+	uint32		hash;
+	uint32		shard;			/* of a new one */
+} Arrival;
+
+/* Find out about a row, given its key and time.  A type's hash function may do anything. */
+static inline void
+receive_row(const TsdbBatch *batch, const Datum *values, const bool *nulls, Arrival *arrival)
+{
+	arrival->item.series = tsdb_batch_series_find(batch->series, values, nulls,
+												  &arrival->hash);
+	arrival->item.time = row_time(batch, values, nulls, &arrival->item.time_null);
+	arrival->shard = 0;
+	if (arrival->item.series == TSDB_BATCH_SERIES_NEW && batch->nshards > 1)
 	{
-		case INT2OID:
-			return (uint64) ((int64) DatumGetInt16(row->key) - PG_INT16_MIN);
-		case INT4OID:
-			return (uint64) ((int64) DatumGetInt32(row->key) - PG_INT32_MIN);
-		default:
-			return ((uint64) DatumGetInt64(row->key) ^ (UINT64CONST(1) << 63)) >>
-				(64 - PREFIX_KEY_BITS);
+		uint32		hash = tsdb_series_hash(RelationGetDescr(batch->rel), &batch->key, values,
+											nulls);
+
+		/* which may have written and emptied the batch, or filled it */
+		arrival->shard = hash % batch->nshards;
+		arrival->item.series = tsdb_batch_series_find(batch->series, values, nulls,
+													  &arrival->hash);
 	}
 }
 
-static uint32
-row_shard(TsdbBatch *batch, HeapTuple tuple)
+static void
+add_series(TsdbBatch *batch, uintptr_t row, Arrival *arrival)
 {
-	TupleDesc	tupdesc = RelationGetDescr(batch->rel);
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
 
-	if (batch->nshards == 1)
-		return 0;
 	for (int i = 0; i < batch->key.nseries; i++)
-	{
-		AttrNumber	attno = batch->key.series[i];
+		values[i] = row_value(batch, row, batch->key.series[i], &nulls[i]);
+	arrival->item.series = tsdb_batch_series_add(batch->series, arrival->hash, arrival->shard,
+												 values, nulls);
+}
 
-		batch->values[attno - 1] = heap_getattr(tuple, attno, tupdesc,
-												&batch->nulls[attno - 1]);
-	}
-	return tsdb_series_hash(tupdesc, &batch->key, batch->values, batch->nulls) % batch->nshards;
+/* Add a row that has been copied to where it stays. */
+static inline void
+add_row(TsdbBatch *batch, uintptr_t row, Arrival *arrival)
+{
+	TsdbBatchItem *item = &arrival->item;
+	uint32		nseries;
+
+	if (item->series == TSDB_BATCH_SERIES_NEW)
+		add_series(batch, row, arrival);
+	tsdb_batch_series_entries(batch->series, &nseries)[item->series].rows++;
+
+	if (batch->count == batch->allocated)
+		allocate_rows(batch, batch->allocated * 2);
+	if (batch->count == 0)
+		batch->in_time = true;
+	else if (item->time_null || item->time < batch->last_time)
+		batch->in_time = false;
+	batch->last_time = item->time;
+	batch->items[batch->count] = *item;
+	batch->rows[batch->count++] = row;
 }
 
 void
 tsdb_batch_add(TsdbBatch *batch, HeapTuple tuple)
 {
-	TsdbBatchItem  *item;
-	BatchRow   *row;
-
-	if (batch->count == batch->allocated)
-	{
-		batch->allocated *= 2;
-		batch->items = repalloc_huge(batch->items, batch->allocated * sizeof(TsdbBatchItem));
-		batch->spare = repalloc_huge(batch->spare, batch->allocated * sizeof(TsdbBatchItem));
-		batch->rows = repalloc_huge(batch->rows, batch->allocated * sizeof(BatchRow));
-	}
-	item = &batch->items[batch->count];
-	row = &batch->rows[batch->count];
-	row->tuple = tuple;
-	row->key = (Datum) 0;
-	row->key_null = true;
-	if (batch->key.nseries > 0)
-		row->key = heap_getattr(tuple, batch->key.series[0], RelationGetDescr(batch->rel),
-								&row->key_null);
-	item->index = batch->count++;
-	item->time = row_time(batch, tuple, &item->time_null);
-	item->prefix = (uint64) row_shard(batch, tuple) << PREFIX_KEY_BITS |
-		abbreviated_key(batch, row);
-	batch->bytes += tuple->t_len + HEAPTUPLESIZE + 2 * sizeof(TsdbBatchItem) + sizeof(BatchRow);
-}
-
-/* Order of two rows by shard and series key. */
-static int
-compare_keys(const TsdbBatchItem *a, const TsdbBatchItem *b, TsdbBatch *batch)
-{
 	TupleDesc	tupdesc = RelationGetDescr(batch->rel);
-	const BatchRow *a_row;
-	const BatchRow *b_row;
-	int			order;
+	Arrival		arrival;
 
-	if (a->prefix != b->prefix)
-		return a->prefix < b->prefix ? -1 : 1;
-	if (batch->key_prefix == KEY_PREFIX_EXACT || batch->key.nseries == 0)
-		return 0;
-
-	a_row = &batch->rows[a->index];
-	b_row = &batch->rows[b->index];
-	order = ApplySortComparator(a_row->key, a_row->key_null, b_row->key, b_row->key_null,
-								&batch->sort[0]);
-	for (int i = 1; order == 0 && i < batch->key.nseries; i++)
+	for (int i = 0; i < batch->key.nseries + (batch->key.time > 0); i++)
 	{
-		bool		a_null;
-		bool		b_null;
-		Datum		a_value = heap_getattr(a_row->tuple, batch->key.series[i], tupdesc, &a_null);
-		Datum		b_value = heap_getattr(b_row->tuple, batch->key.series[i], tupdesc, &b_null);
+		AttrNumber	attno = i < batch->key.nseries ? batch->key.series[i] : batch->key.time;
 
-		order = ApplySortComparator(a_value, a_null, b_value, b_null, &batch->sort[i]);
+		batch->values[attno - 1] = heap_getattr(tuple, attno, tupdesc,
+												&batch->nulls[attno - 1]);
 	}
-	return order;
+	receive_row(batch, batch->values, batch->nulls, &arrival);
+	add_row(batch, (uintptr_t) tuple, &arrival);
+	batch->bytes += tuple->t_len + HEAPTUPLESIZE + ROW_OVERHEAD;
 }
 
-static int
-compare_items(const void *left, const void *right, void *arg)
+Size
+tsdb_batch_pack(TsdbBatch *batch, Relation rel, const Datum *values, const bool *nulls)
 {
-	const TsdbBatchItem *a = left;
-	const TsdbBatchItem *b = right;
-	int			order = compare_keys(a, b, arg);
+	Size		bytes;
+	Arrival		arrival;
+	TsdbPackedRow row;
 
-	if (order != 0)
-		return order;
-	if (a->time != b->time)
-		return a->time < b->time ? -1 : 1;
-	if (a->time_null != b->time_null)	/* a null comes after infinity */
-		return a->time_null ? 1 : -1;
-	return a->index < b->index ? -1 : 1;
+	batch->rel = rel;
+	receive_row(batch, values, nulls, &arrival);
+
+	if (tsdb_packed_row_is_plain(batch->layout, nulls))
+	{
+		Datum	   *datums;
+
+		bytes = batch->layout->natts * sizeof(Datum);
+		datums = (Datum *) tsdb_row_arena_allocate(&batch->arena, bytes);
+		for (int i = 0; i < batch->layout->natts; i++)
+			datums[i] = values[i];
+		row = (TsdbPackedRow) datums;
+	}
+	else
+	{
+		bytes = tsdb_packed_row_bytes(batch->layout, values, nulls);
+		row = tsdb_packed_row_write(batch->layout, values, nulls,
+									tsdb_row_arena_allocate(&batch->arena, bytes));
+	}
+	add_row(batch, row, &arrival);
+	bytes += ROW_OVERHEAD;
+	batch->bytes += bytes;
+	return bytes;
 }
+
+void
+tsdb_batch_unpack(const TsdbBatch *batch, uint32 row, Datum *values, bool *nulls)
+{
+	row_values(batch, batch->rows[row], values, nulls);
+}
+
+/* ---- writing ---- */
 
 /* Enter the rows of a new chunk into all indexes, under their new TIDs. */
 static void
-insert_index_entries(TsdbBatch *batch, uint32 chunk, const TsdbBatchItem *first, uint32 nrows)
+insert_index_entries(TsdbBatch *batch, uint32 chunk, const uint32 *first, uint32 nrows)
 {
 	BatchIndexes *indexes = &batch->indexes;
 	TupleTableSlot *slot = indexes->slot;
@@ -414,8 +476,7 @@ insert_index_entries(TsdbBatch *batch, uint32 chunk, const TsdbBatchItem *first,
 		ResetPerTupleExprContext(indexes->estate);
 		MemoryContextReset(batch->index_memory);
 		ExecClearTuple(slot);
-		heap_deform_tuple(batch->rows[first[row].index].tuple, RelationGetDescr(batch->rel),
-						  slot->tts_values, slot->tts_isnull);
+		row_values(batch, batch->rows[first[row]], slot->tts_values, slot->tts_isnull);
 		ExecStoreVirtualTuple(slot);
 		tsdb_tid_set(&tid, chunk, row);
 		slot->tts_tid = tid;
@@ -449,15 +510,15 @@ insert_index_entries(TsdbBatch *batch, uint32 chunk, const TsdbBatchItem *first,
 	MemoryContextSwitchTo(old);
 }
 
-/* Write what the writer holds as one chunk: items first .. first + nrows. */
+/* Write what the writer holds as one chunk: the rows whose places are from first on. */
 static void
-write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int level,
+write_chunk(TsdbBatch *batch, const uint32 *first, uint32 shard, uint32 nsegments, int level,
 			uint64 run, int64 *bytes)
 {
 	uint32		nrows = tsdb_chunk_writer_rows(batch->writer);
 	const TsdbChunkImage *image = tsdb_chunk_writer_finish(batch->writer, batch->cold.before);
 	TsdbNewChunk new_chunk = {
-		.shard = item_shard(first),
+		.shard = shard,
 		.nshards = tsdb_series_hash_is_exact(RelationGetDescr(batch->rel), &batch->key) ?
 			batch->nshards : 1,
 		.level = level,.run = run,.nsegments = nsegments,
@@ -477,7 +538,7 @@ write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int 
 	else
 	{
 		for (uint32 row = 0; row < nrows; row++)
-			batch->origins[row] = batch->rows[first[row].index].tuple->t_self;
+			batch->origins[row] = ((HeapTuple) batch->rows[first[row]])->t_self;
 		tsdb_moves_record(*batch->storage, chunk, batch->origins, nrows);
 		tsdb_stop_point("compact_after_write");
 		insert_index_entries(batch, chunk, first, nrows);
@@ -495,17 +556,49 @@ write_chunk(TsdbBatch *batch, const TsdbBatchItem *first, uint32 nsegments, int 
  * function that only does this may leave it out.)
  */
 static pg_attribute_always_inline void
-prefetch_rows(const TsdbBatch *batch, uint32 i)
+prefetch_rows(const TsdbBatch *batch, uint32 i, int lines)
 {
 	if (i + 2 * PREFETCH_ROWS < batch->count)
-		prefetch_line(&batch->rows[batch->items[i + 2 * PREFETCH_ROWS].index]);
+			prefetch_line(&batch->rows[batch->order[i + 2 * PREFETCH_ROWS]]);
 	if (i + PREFETCH_ROWS < batch->count)
 	{
-		const char *tuple = (const char *)
-			batch->rows[batch->items[i + PREFETCH_ROWS].index].tuple;
+		const char *row = (const char *) batch->rows[batch->order[i + PREFETCH_ROWS]];
 
-		for (int line = 0; line < PREFETCH_LINES; line++)
-			prefetch_line(tuple + line * CACHE_LINE);
+		for (int line = 0; line < lines; line++)
+			prefetch_line(row + line * CACHE_LINE);
+	}
+}
+
+/* Rows that the writer gets next, by column. */
+typedef struct Pending
+{
+	const Datum *rows[PENDING_ROWS];
+	uint32		count;
+} Pending;
+
+static void
+flush_pending(TsdbBatch *batch, Pending *pending)
+{
+	if (pending->count > 0)
+		tsdb_chunk_writer_add_datums(batch->writer, pending->rows, pending->count);
+	pending->count = 0;
+}
+
+/* Give a row to the writer, now or with the next ones. */
+static void
+write_row(TsdbBatch *batch, uintptr_t row, Pending *pending)
+{
+	const Datum *datums = batch->layout != NULL && batch->layout->by_value ?
+		tsdb_packed_row_datums(row) : NULL;
+
+	if (datums != NULL)
+		pending->rows[pending->count++] = datums;
+	if (datums == NULL || pending->count == PENDING_ROWS)
+		flush_pending(batch, pending);
+	if (datums == NULL)
+	{
+		row_values(batch, row, batch->values, batch->nulls);
+		tsdb_chunk_writer_add(batch->writer, batch->values, batch->nulls);
 	}
 }
 
@@ -513,30 +606,35 @@ int64
 tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes)
 {
 	TsdbChunkWriter *writer = batch->writer;
+	Pending		pending = {.count = 0};
+	int			lines = PREFETCH_LINES_MAX;
 	uint32		first = 0;
 	uint32		nsegments = 0;
 	int64		chunks = 0;
+	TsdbBatchRank *ranks;
+	const TsdbBatchRank *rank;
 
 	if (run == 0)
 		run = pg_prng_uint64(&pg_global_prng_state);
 	tsdb_progress_phase(TSDB_PROGRESS_SORTING);
-	if (batch->key.time != 0 || batch->key.nseries > 0)
-		tsdb_batch_sort(batch->items, batch->spare, batch->count, compare_items, batch);
+	rank = ranks = tsdb_batch_sort(batch->items, batch->count, batch->series, batch->in_time,
+								   batch->order);
+	if (batch->layout != NULL && batch->layout->by_value)
+		lines = Min(lines, 1 + batch->layout->natts * sizeof(Datum) / CACHE_LINE);
 
 	tsdb_progress_phase(TSDB_PROGRESS_ENCODING);
 	for (uint32 i = 0; i < batch->count; i++)
 	{
-		TsdbBatchItem  *item = &batch->items[i];
-		bool		new_shard = i > first &&
-		item_shard(item) != item_shard(&batch->items[first]);
-		bool		new_series = i > first &&
-		compare_keys(&batch->items[i - 1], item, batch) != 0;
+		bool		new_series = i == rank->end;
+		bool		new_shard = new_series && rank[1].shard != rank->shard;
 
 		if (i > first &&
-			(new_shard || tsdb_chunk_writer_full(writer) ||
+			(new_shard || i - first >= TSDB_CHUNK_ROWS || tsdb_chunk_writer_full(writer) ||
 			 (new_series && i - first >= CHUNK_ROWS_AT_BOUNDARY)))
 		{
-			write_chunk(batch, &batch->items[first], nsegments, level, run, bytes);
+			flush_pending(batch, &pending);
+			write_chunk(batch, &batch->order[first], rank->shard, nsegments, level, run,
+						bytes);
 			tsdb_progress_phase(TSDB_PROGRESS_ENCODING);
 			chunks++;
 			first = i;
@@ -545,21 +643,22 @@ tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes)
 			nsegments = 1;
 		else if (new_series)
 			nsegments++;
+		rank += new_series;
 
-		prefetch_rows(batch, i);
-		heap_deform_tuple(batch->rows[item->index].tuple, RelationGetDescr(batch->rel),
-						  batch->values, batch->nulls);
-		tsdb_chunk_writer_add(writer, batch->values, batch->nulls);
+		prefetch_rows(batch, i, lines);
+		write_row(batch, batch->rows[batch->order[i]], &pending);
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
 	}
 	if (batch->count > first)
 	{
-		write_chunk(batch, &batch->items[first], nsegments, level, run, bytes);
+		flush_pending(batch, &pending);
+		write_chunk(batch, &batch->order[first], rank->shard, nsegments, level, run, bytes);
 		chunks++;
 	}
+	pfree(ranks);
 
-	batch->count = 0;
-	batch->bytes = 0;
+	if (batch->layout == NULL)
+		tsdb_batch_clear(batch);
 	return chunks;
 }

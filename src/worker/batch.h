@@ -28,11 +28,28 @@ extern void tsdb_batch_add(TsdbBatch *batch, HeapTuple tuple);
 
 /*
  * Use the batch for rows that are new, of a table without indexes: inserted by this
- * command, visible to all if frozen.  It starts empty, and keeps its memory: it may
- * outlive both relation and storage, and begin again with others of the same table.
+ * command, visible to all if frozen.  It keeps its memory: it may
+ * outlive both relation and storage, and go on with others of the same table.  begin_new
+ * empties it, too.
  */
+extern void tsdb_batch_set_target(TsdbBatch *batch, Relation rel, TsdbStorage **storage,
+								  CommandId command, bool frozen);
 extern void tsdb_batch_begin_new(TsdbBatch *batch, Relation rel, TsdbStorage **storage,
 								 CommandId command, bool frozen);
+
+/*
+ * A batch for new rows that come as values and are kept in its own memory, in a form
+ * that is cheap to make and to turn into columns (chunk/packed_row.h).  It stays full when it is written,
+ * until tsdb_batch_clear(), so that it can be written again to another target, or its rows,
+ * counted from 0 in order of arrival, can be had back.
+ */
+extern TsdbBatch *tsdb_batch_create_packed(Relation rel);
+
+/* Add a row without out-of-line and expanded values; returns the memory it takes. */
+extern Size tsdb_batch_pack(TsdbBatch *batch, Relation rel, const Datum *values,
+							const bool *nulls);
+extern void tsdb_batch_unpack(const TsdbBatch *batch, uint32 row, Datum *values, bool *nulls);
+extern void tsdb_batch_clear(TsdbBatch *batch);
 
 /* Set shards[n] (of TSDB_SHARDS_MAX) for each shard that rows belong to. */
 extern void tsdb_batch_shards(TsdbBatch *batch, bool *shards);

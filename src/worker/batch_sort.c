@@ -8,71 +8,70 @@
 
 #include "miscadmin.h"
 
-#define RADIX_BITS		8
-#define RADIX_SIZE		(1 << RADIX_BITS)
-#define RADIX_PASSES	(64 / RADIX_BITS)
-
-/* Least significant digit first, leaving out digits that all items share. */
-static void
-radix_sort(TsdbBatchItem *items, TsdbBatchItem *spare, uint32 count)
+/* Order of two rows of one rank: by time, nulls last, and arrival. */
+static inline int
+compare_rows(const TsdbBatchItem *items, uint32 a, uint32 b)
 {
-	static uint32 counts[RADIX_PASSES][RADIX_SIZE];
-	TsdbBatchItem *from = items;
-	TsdbBatchItem *to = spare;
-
-	memset(counts, 0, sizeof(counts));
-	for (uint32 i = 0; i < count; i++)
-	{
-		for (int pass = 0; pass < RADIX_PASSES; pass++)
-			counts[pass][(items[i].prefix >> (pass * RADIX_BITS)) % RADIX_SIZE]++;
-	}
-
-	for (int pass = 0; pass < RADIX_PASSES; pass++)
-	{
-		int			shift = pass * RADIX_BITS;
-		uint32	   *place = counts[pass];
-		uint32		next = 0;
-		TsdbBatchItem *swap;
-
-		if (place[(items[0].prefix >> shift) % RADIX_SIZE] == count)
-			continue;
-		for (int digit = 0; digit < RADIX_SIZE; digit++)
-		{
-			uint32		here = place[digit];
-
-			place[digit] = next;
-			next += here;
-		}
-		for (uint32 i = 0; i < count; i++)
-			to[place[(from[i].prefix >> shift) % RADIX_SIZE]++] = from[i];
-		swap = from;
-		from = to;
-		to = swap;
-	}
-	if (from != items)
-		memcpy(items, from, count * sizeof(TsdbBatchItem));
+	if (items[a].time != items[b].time)
+		return items[a].time < items[b].time ? -1 : 1;
+	if (items[a].time_null != items[b].time_null)	/* a null comes after infinity */
+		return items[a].time_null ? 1 : -1;
+	return a < b ? -1 : a > b;
 }
 
-void
-tsdb_batch_sort(TsdbBatchItem *items, TsdbBatchItem *spare, uint32 count,
-				int (*compare) (const void *, const void *, void *), void *arg)
+static int
+compare_places(const void *left, const void *right, void *items)
 {
-	uint32		first = 0;
+	return compare_rows(items, *(const uint32 *) left, *(const uint32 *) right);
+}
 
-	if (count < 2)
-		return;
-	radix_sort(items, spare, count);
-
-	while (first < count)
+/* Sort the rows of one rank, unless they are in order. */
+static void
+sort_rank(const TsdbBatchItem *items, uint32 *order, uint32 count)
+{
+	for (uint32 i = 1; i < count; i++)
 	{
-		uint32		end = first + 1;
-		bool		in_order = true;
-
-		for (; end < count && items[end].prefix == items[first].prefix; end++)
-			in_order = in_order && compare(&items[end - 1], &items[end], arg) <= 0;
-		if (!in_order)
-			qsort_arg(&items[first], end - first, sizeof(TsdbBatchItem), compare, arg);
-		first = end;
-		CHECK_FOR_INTERRUPTS();
+		if (compare_rows(items, order[i - 1], order[i]) > 0)
+		{
+			qsort_arg(order, count, sizeof(uint32), compare_places,
+					  unconstify(TsdbBatchItem *, items));
+			return;
+		}
 	}
+}
+
+TsdbBatchRank *
+tsdb_batch_sort(const TsdbBatchItem *items, uint32 count, TsdbBatchSeries *series,
+				bool in_time, uint32 *order)
+{
+	uint32		nranks = tsdb_batch_series_rank(series);
+	TsdbBatchRank *ranks = palloc0((nranks + 1) * sizeof(TsdbBatchRank));
+	uint32		nentries;
+	const TsdbBatchSeriesEntry *entries = tsdb_batch_series_entries(series, &nentries);
+	uint32		next = 0;
+
+	/* Until rows are dealt out, end is where the next row of a rank goes. */
+	for (uint32 i = 0; i < nentries; i++)
+	{
+		ranks[entries[i].rank].end += entries[i].rows;
+		ranks[entries[i].rank].shard = entries[i].shard;
+	}
+	for (uint32 rank = 0; rank < nranks; rank++)
+	{
+		uint32		rows = ranks[rank].end;
+
+		ranks[rank].end = next;
+		next += rows;
+	}
+	for (uint32 i = 0; i < count; i++)
+		order[ranks[entries[items[i].series].rank].end++] = i;
+
+	for (uint32 rank = 0, first = 0; rank < nranks && !in_time; rank++)
+	{
+		sort_rank(items, order + first, ranks[rank].end - first);
+		first = ranks[rank].end;
+		if (rank % 64 == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	return ranks;
 }

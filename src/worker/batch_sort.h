@@ -2,29 +2,36 @@
  * batch_sort.h
  *		Ordering the rows of a batch.
  *
- * Rows mostly arrive in order of time, all series mixed.  So they are first
- * dealt out by a radix sort on the prefix, which is stable and touches only
- * bytes that differ, and then each run of equal prefixes is left alone if it
- * turns out to be in order.
+ * Rows mostly arrive in order of time, all series mixed.  So they are dealt out
+ * by series, in order of arrival, and where they did not arrive in order of time, each series is
+ * sorted on its own unless it turns out to be in order.
  */
 #ifndef TSDB_WORKER_BATCH_SORT_H
 #define TSDB_WORKER_BATCH_SORT_H
 
+#include "worker/batch_series.h"
+
 /* One row, as the sort sees it. */
 typedef struct TsdbBatchItem
 {
-	uint64		prefix;			/* what comes first in the order, as a number */
 	int64		time;
-	uint32		index;			/* order of arrival */
+	uint32		series;			/* number of its entry */
 	bool		time_null;
 } TsdbBatchItem;
 
+/* The rows of one rank, in order. */
+typedef struct TsdbBatchRank
+{
+	uint32		end;			/* place behind its last row, which the next rank begins at */
+	uint32		shard;
+} TsdbBatchRank;
+
 /*
- * Sort items by prefix, then by compare, which is called for items of equal
- * prefix only and must order all of them.  spare has room for as many items.
+ * Set order to the places in items of count rows by (rank of series, time, nulls last, place),
+ * given the series that they belong to.  in_time says that all times ascend.  Returns the
+ * ranks, palloc'd.
  */
-extern void tsdb_batch_sort(TsdbBatchItem *items, TsdbBatchItem *spare, uint32 count,
-							int (*compare) (const void *, const void *, void *),
-							void *arg);
+extern TsdbBatchRank *tsdb_batch_sort(const TsdbBatchItem *items, uint32 count,
+									  TsdbBatchSeries *series, bool in_time, uint32 *order);
 
 #endif							/* TSDB_WORKER_BATCH_SORT_H */

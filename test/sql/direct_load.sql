@@ -108,6 +108,61 @@ RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
 RESET min_parallel_table_scan_size;
 
+-- rows wait in memory as values of all kinds, with and without nulls, and go on to chunks or to the row store
+CREATE TABLE kinds (i1 "char", i2 int2, b bool, i4 int, d date, f4 float4, f8 float8, gone int, ts timestamptz, u uuid, iv interval,
+	n name, t text, tt text, num numeric, a int[], ov oidvector, iv2 int2vector, by bytea, bp char(5), c text COMPRESSION pglz);
+ALTER TABLE kinds DROP gone;
+INSERT INTO kinds SELECT chr(65 + i % 26)::"char", i % 300, i % 2 = 0, i, '2024-01-01'::date + i, i / 4.0, CASE WHEN i % 3 > 0 THEN i / 8.0 END,
+	'2024-01-01'::timestamptz + i * interval '1 s', md5(i::text)::uuid, i * interval '1 min', 'n' || i, repeat('x', i % 200), repeat('y', i % 400),
+	i / 10.0, ARRAY[i, NULL, i], (i || ' 7')::oidvector, (i % 100 || ' 8 9')::int2vector, decode(md5(i::text), 'hex'), 'c' || i % 9,
+	CASE WHEN i % 4 > 0 THEN repeat('long ', 1000) END
+	FROM generate_series(1, 800) i;
+UPDATE kinds SET t = NULL, u = NULL, i1 = NULL WHERE i4 % 5 = 0;
+INSERT INTO kinds (i4) SELECT i FROM generate_series(1, 50) i;
+CREATE TABLE kinds_loaded (LIKE kinds) USING tsdb;
+\set file_of_kinds '/tmp/tsdb_direct_load_kinds_' :pid
+COPY kinds TO :'file_of_kinds' (FORMAT binary);
+COPY kinds_loaded FROM :'file_of_kinds' (FORMAT binary);
+SELECT in_chunks FROM stores('kinds_loaded');
+SELECT count(*) FROM (SELECT kinds::text FROM kinds EXCEPT ALL SELECT k::text FROM kinds_loaded k) a;
+TRUNCATE kinds_loaded;
+INSERT INTO kinds_loaded SELECT * FROM kinds;
+SELECT in_chunks FROM stores('kinds_loaded');
+SELECT count(*) FROM (SELECT kinds::text FROM kinds EXCEPT ALL SELECT k::text FROM kinds_loaded k) a;
+SET tsdb.direct_load_rows = 1000;
+TRUNCATE kinds_loaded;
+COPY kinds_loaded FROM :'file_of_kinds' (FORMAT binary);
+SELECT in_chunks, row_store FROM stores('kinds_loaded');
+SELECT count(*) FROM (SELECT kinds::text FROM kinds EXCEPT ALL SELECT k::text FROM kinds_loaded k) a;
+SET tsdb.direct_load_rows = 500;
+
+-- more columns than there are bits in a word, a few of them not null
+SELECT 'CREATE TABLE wide (' || string_agg(format('c%s int', i), ', ') || ')' FROM generate_series(1, 150) i \gexec
+INSERT INTO wide (c1, c64, c65, c128, c150) SELECT i, i % 3, nullif(i % 5, 0), nullif(i % 7, 1), -i FROM generate_series(1, 1500) i;
+CREATE TABLE wide_loaded USING tsdb AS TABLE wide;
+SELECT in_chunks FROM stores('wide_loaded');
+SELECT count(*) FROM (TABLE wide EXCEPT ALL TABLE wide_loaded) a;
+
+-- COPY's rows are not tuples, but what runs in the middle of it scans and updates as ever
+\set file_of_text '/tmp/tsdb_direct_load_text_' :pid
+COPY h TO :'file_of_text';
+CREATE TABLE busy (LIKE h) USING tsdb;
+CREATE FUNCTION touch(int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE direct_load.busy SET note = 'touched' WHERE device = 1 AND v < 10;
+	INSERT INTO direct_load.busy SELECT ts, device, -v, note FROM direct_load.busy WHERE device = 2 AND v < 10;
+	RETURN true;
+END $$;
+CREATE FUNCTION told_of_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER u AFTER UPDATE ON busy FOR EACH ROW EXECUTE FUNCTION told_of_update();
+COPY busy FROM :'file_of_text' WHERE v <> 300 OR touch(device);
+SELECT count(*), count(*) FILTER (WHERE note = 'touched') AS touched, count(*) FILTER (WHERE v < 0) AS again FROM busy;
+DROP TABLE busy;
+CREATE TABLE busy (LIKE h);
+CREATE TRIGGER u AFTER UPDATE ON busy FOR EACH ROW EXECUTE FUNCTION told_of_update();
+COPY busy FROM :'file_of_text' WHERE v <> 300 OR touch(device);
+SELECT count(*), count(*) FILTER (WHERE note = 'touched') AS touched, count(*) FILTER (WHERE v < 0) AS again FROM busy;
+
 -- the same transaction: seen at once, gone with a savepoint, changed
 TRUNCATE m;
 BEGIN;
