@@ -58,10 +58,10 @@ tsdb_running_query(void)
 	return innermost;
 }
 
-bool
-tsdb_running_query_has_target(const TsdbRunningQuery *running, Relation rel)
+ResultRelInfo *
+tsdb_running_query_target(const TsdbRunningQuery *running, Relation rel)
 {
-	return running->query->estate != NULL && target_of(running->query->estate, rel) != NULL;
+	return running->query->estate != NULL ? target_of(running->query->estate, rel) : NULL;
 }
 
 Bitmapset *

@@ -12,6 +12,7 @@
 
 #include "executor/execdesc.h"
 #include "nodes/bitmapset.h"
+#include "nodes/execnodes.h"
 #include "utils/rel.h"
 
 typedef struct TsdbRunningQuery
@@ -25,9 +26,9 @@ typedef struct TsdbRunningQuery
 extern void tsdb_assigned_columns_enter(TsdbRunningQuery *running, QueryDesc *query);
 extern void tsdb_assigned_columns_leave(TsdbRunningQuery *running);
 
-/* The innermost running query, or NULL; and whether rel is among its targets. */
+/* The innermost running query, or NULL; and rel among its targets, or NULL. */
 extern TsdbRunningQuery *tsdb_running_query(void);
-extern bool tsdb_running_query_has_target(const TsdbRunningQuery *running, Relation rel);
+extern ResultRelInfo *tsdb_running_query_target(const TsdbRunningQuery *running, Relation rel);
 
 /*
  * The columns of rel that the innermost query assigns to, offset by

@@ -33,8 +33,8 @@
 /* Tables that one session gathers rows for at a time; others' rows are not gathered. */
 #define LOADS_MAX		64
 
-/* Rows given to heap at a time. */
-#define ROW_STORE_BATCH	1000
+/* Rows given to heap at a time: some pages full. */
+#define ROW_STORE_BATCH	256
 
 /* Rows of one command on their way into one table. */
 typedef struct Load
@@ -74,14 +74,16 @@ write_to_row_store(Load *load, Relation rel)
 	TupleTableSlot *slots[ROW_STORE_BATCH];
 	uint32		count = tsdb_batch_rows(load->rows);
 	uint32		nslots = Min(count, ROW_STORE_BATCH);
+	TupleDesc	tupdesc = CreateTupleDescCopy(RelationGetDescr(rel));
 	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext,
 												 "tsdb direct load tuples",
 												 ALLOCSET_DEFAULT_SIZES);
 	BulkInsertState bulk = GetBulkInsertState();
 	uint32		done = 0;
 
+	/* The copy is not counted: a resource owner would take longer over slots than heap over rows. */
 	for (uint32 i = 0; i < nslots; i++)
-		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+		slots[i] = MakeSingleTupleTableSlot(tupdesc, &TTSOpsVirtual);
 	while (done < count)
 	{
 		uint32		n = Min(count - done, ROW_STORE_BATCH);
@@ -260,7 +262,7 @@ asks_no_tids(Relation rel, CommandId command)
 	modify = (ModifyTable *) statement->planTree;
 	return modify->onConflictAction == ONCONFLICT_NONE && modify->returningLists == NIL &&
 		modify->withCheckOptionLists == NIL &&
-		tsdb_running_query_has_target(running, rel) &&
+		tsdb_running_query_target(running, rel) != NULL &&
 		running->query->estate->es_output_cid == command;
 }
 
@@ -292,6 +294,22 @@ find_load(Relation rel, CommandId command, int options)
 			return load;
 	}
 	return NULL;
+}
+
+/*
+ * An INSERT that has nothing to project copies each row to a slot of the table's kind, which
+ * forms a tuple of it.  With a slot of the plan's kind we are given the plan's own.
+ */
+static void
+ask_for_values(Relation rel)
+{
+	TsdbRunningQuery *running = tsdb_running_query();
+	ResultRelInfo *target = running != NULL ? tsdb_running_query_target(running, rel) : NULL;
+
+	if (target != NULL && target->ri_projectNewInfoValid && target->ri_projectNew == NULL &&
+		target->ri_newTupleSlot != NULL && target->ri_newTupleSlot->tts_ops != &TTSOpsVirtual)
+		target->ri_newTupleSlot = ExecAllocTableSlot(&running->query->estate->es_tupleTable,
+													 RelationGetDescr(rel), &TTSOpsVirtual);
 }
 
 static bool
@@ -329,6 +347,8 @@ create_load(Relation rel, CommandId command, int options, bool bulk)
 		load->by_value = has_only_values(RelationGetDescr(rel));
 		MemoryContextSwitchTo(old);
 	}
+	if (!load->refused && !bulk)
+		ask_for_values(rel);
 	load->serial = ++last_serial;
 	load->next = loads;
 	loads = load;

@@ -11,9 +11,9 @@
 #include "access/htup_details.h"
 #include "utils/memutils.h"
 
-/* The first block, and all others; pages of 2 MB need blocks that are not much smaller. */
-#define FIRST_BLOCK_BYTES	(1024 * 1024)
-#define BLOCK_BYTES			(8 * 1024 * 1024)
+/* Each block is four times as large as the one before; pages of 2 MB need large ones. */
+#define FIRST_BLOCK_BYTES	((Size) 64 * 1024)
+#define BLOCK_BYTES			((Size) 8 * 1024 * 1024)
 
 #define PAGE_BYTES			4096	/* the least that advice can be given for */
 
@@ -63,7 +63,8 @@ next_block(TsdbRowArena *arena, Size bytes)
 			repalloc(arena->sizes, arena->allocated * sizeof(Size));
 		MemoryContextSwitchTo(old);
 	}
-	arena->sizes[arena->nblocks] = Max(bytes, arena->nblocks == 0 ? FIRST_BLOCK_BYTES :
+	arena->sizes[arena->nblocks] = Max(bytes, arena->nblocks < 4 ?
+									   FIRST_BLOCK_BYTES << (2 * arena->nblocks) :
 									   BLOCK_BYTES);
 	arena->blocks[arena->nblocks] =
 		MemoryContextAllocHuge(arena->memory, arena->sizes[arena->nblocks]);

@@ -38,7 +38,7 @@
 #define ROW_OVERHEAD			(sizeof(TsdbBatchItem) + sizeof(uintptr_t) + sizeof(uint32))
 
 /* Rows that a new batch has room for. */
-#define FIRST_ROWS			8192
+#define FIRST_ROWS			1024
 
 /* How far ahead rows are fetched into the cache, and how much of each. */
 #define PREFETCH_ROWS		8
@@ -86,7 +86,7 @@ struct TsdbBatch
 	bool		in_time;		/* rows came in order of time */
 	int64		last_time;		/* of the row that came last */
 	Size		bytes;			/* of rows, about */
-	TsdbChunkWriter *writer;
+	TsdbChunkWriter *writer;	/* NULL until there is a target */
 	BatchIndexes indexes;
 	Datum	   *values;
 	bool	   *nulls;
@@ -189,7 +189,6 @@ create_batch(Relation rel)
 
 	batch->series = tsdb_batch_series_create(tupdesc, &batch->key);
 	allocate_rows(batch, FIRST_ROWS);
-	batch->writer = tsdb_chunk_writer_create(tupdesc, &batch->key);
 	batch->values = palloc(Max(tupdesc->natts, 1) * sizeof(Datum));
 	batch->nulls = palloc(Max(tupdesc->natts, 1) * sizeof(bool));
 	MemoryContextSwitchTo(old);
@@ -203,6 +202,7 @@ tsdb_batch_create(Relation rel, TsdbStorage **storage)
 	MemoryContext old = MemoryContextSwitchTo(batch->memory);
 
 	batch->storage = storage;
+	batch->writer = tsdb_chunk_writer_create(RelationGetDescr(rel), &batch->key);
 	open_indexes(batch);
 	MemoryContextSwitchTo(old);
 	return batch;
@@ -252,6 +252,13 @@ tsdb_batch_set_target(TsdbBatch *batch, Relation rel, TsdbStorage **storage,
 	Assert(batch->indexes.count == 0);
 	batch->rel = rel;
 	batch->storage = storage;
+	if (batch->writer == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(batch->memory);
+
+		batch->writer = tsdb_chunk_writer_create(RelationGetDescr(rel), &batch->key);
+		MemoryContextSwitchTo(old);
+	}
 	tsdb_chunk_writer_reset(batch->writer);
 	MemoryContextReset(batch->chunk_memory);
 	batch->is_new = true;

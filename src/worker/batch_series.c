@@ -10,7 +10,7 @@
 #include "utils/sortsupport.h"
 #include "utils/typcache.h"
 
-#define FIRST_SERIES	1024
+#define FIRST_SERIES	256
 #define EMPTY_SLOT		PG_UINT32_MAX
 
 /* A column of the key. */
