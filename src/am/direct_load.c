@@ -10,6 +10,7 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "am/assigned_columns.h"
+#include "am/copy_input.h"
 #include "am/insert.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
@@ -566,7 +567,10 @@ const TupleTableSlotOps *
 tsdb_direct_load_slot_callbacks(Relation rel)
 {
 	if (copying && tsdb_direct_load_rows > 0 && is_suitable(rel, InvalidCommandId, true))
+	{
+		tsdb_copy_input_install();
 		return &TTSOpsVirtual;
+	}
 	return GetHeapamTableAmRoutine()->slot_callbacks(rel);
 }
 

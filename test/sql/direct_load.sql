@@ -163,6 +163,65 @@ CREATE TRIGGER u AFTER UPDATE ON busy FOR EACH ROW EXECUTE FUNCTION told_of_upda
 COPY busy FROM :'file_of_text' WHERE v <> 300 OR touch(device);
 SELECT count(*), count(*) FILTER (WHERE note = 'touched') AS touched, count(*) FILTER (WHERE v < 0) AS again FROM busy;
 
+-- COPY's own reading of floats and times, as it is gathered, is that of their input functions
+CREATE TABLE fields (f float8, z timestamptz, z3 timestamptz(3), l timestamp);
+CREATE TABLE fields_loaded (LIKE fields) USING tsdb;
+CREATE TABLE field_texts AS
+	SELECT f.f, z.z, z.z AS z3, l.l FROM
+	(SELECT f, row_number() OVER () AS i FROM (
+		SELECT unnest('{0,-0,1,-1,1.,.5,+3,1e5,1E-7,007,0.1,-0.30,123456789012345,1234567890123456,12345678901234567890123,0.000000000000001,0.0000000000000001,
+			9007199254740993,99999.9999999999,1.7976931348623157e308,nan,-inf,Infinity,1234.5678901234567, 5 ,0x1p3,4.9e-324,000000000000000000001.5,-.5,3.14159265358979}'::text[])
+		UNION ALL SELECT round((random() * 10 ^ (i % 14))::numeric, i % 9)::text FROM generate_series(1, 2000) i
+		UNION ALL SELECT (random() * 10 ^ (i % 30 - 15))::text FROM generate_series(1, 1000) i) f(f)) f,
+	(SELECT z, row_number() OVER () AS i FROM (
+		SELECT unnest('{2024-01-01 00:00:00+00,2024-02-29T23:59:59Z,2024-02-29 23:59:59.5,2023-12-31 23:59:60+01,2024-01-01 24:00:00+00,2024-06-01 12:30:45.123456-03:30,
+			2024-06-01 12:30:45.1234567+02,2024-06-01,1899-12-31 00:00:00+00,1900-01-01 00:00:00+00,2200-12-31 23:59:59.999999+14:59,2201-01-01 00:00:00+00,2024-06-01 12:30:45+0530,
+			2024-06-01 12:30:45 Europe/Berlin,2024-06-01 12:30:45 PST,infinity,-infinity,epoch,0044-03-15 12:00:00 BC,2024-06-01 12:30,06/07/2024 1:2:3 PM,20240601T123045Z,
+			2024-06-01 12:30:45+15:30,2024-06-01 12:30:45-00:30,2024-06-01 12:30:45.+00,2024-06-01t12:30:45z,2024-06-01 12:30:45+5,2024-06-01  12:30:45+00,12024-06-01 12:30:45+00,
+			2024-03-31 02:30:00,2024-10-27 02:30:00}'::text[])
+		UNION ALL SELECT (timestamptz '1890-01-01' + i * interval '37 days 11:13:17.123457')::text FROM generate_series(1, 2999) i) z(z)) z,
+	(SELECT l, row_number() OVER () AS i FROM (
+		SELECT unnest('{2024-01-01 00:00:00,2024-02-29T23:59:59.25,2024-06-01 12:30:45+05,2024-06-01 12:30:45Z,infinity}'::text[])) l(l)
+		UNION ALL SELECT (timestamp '1890-01-01' + i * interval '37 days 11:13:17.12')::text, i + 5 FROM generate_series(1, 3025) i) l
+	WHERE f.i = z.i AND z.i = l.i;
+SELECT count(*) FROM field_texts;
+CREATE FUNCTION loads_fields() RETURNS TABLE (zone text, rows bigint, other_rows bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('COPY direct_load.field_texts TO %L', '/tmp/tsdb_direct_load_fields_' || pg_backend_pid());
+	FOREACH zone IN ARRAY '{UTC,Europe/Berlin,Asia/Kathmandu,<-02>+2}'::text[] LOOP
+		PERFORM set_config('TimeZone', zone, false);
+		TRUNCATE direct_load.fields, direct_load.fields_loaded;
+		EXECUTE format('COPY direct_load.fields FROM %L', '/tmp/tsdb_direct_load_fields_' || pg_backend_pid());
+		EXECUTE format('COPY direct_load.fields_loaded FROM %L', '/tmp/tsdb_direct_load_fields_' || pg_backend_pid());
+		SELECT count(*) INTO rows FROM direct_load.fields_loaded;
+		SELECT count(*) INTO other_rows FROM (SELECT float8send(f), timestamptz_send(z), timestamptz_send(z3), timestamp_send(l) FROM direct_load.fields
+			EXCEPT ALL SELECT float8send(f), timestamptz_send(z), timestamptz_send(z3), timestamp_send(l) FROM direct_load.fields_loaded) a;
+		RETURN NEXT;
+	END LOOP;
+	SET TIME ZONE 'UTC';
+	EXECUTE format('COPY direct_load.fields TO %L (FORMAT binary)', '/tmp/tsdb_direct_load_fields_' || pg_backend_pid());
+	TRUNCATE direct_load.fields_loaded;
+	EXECUTE format('COPY direct_load.fields_loaded FROM %L (FORMAT binary)', '/tmp/tsdb_direct_load_fields_' || pg_backend_pid());
+	zone := 'binary';
+	SELECT count(*) INTO rows FROM direct_load.fields_loaded;
+	SELECT count(*) INTO other_rows FROM (SELECT float8send(f), timestamptz_send(z), timestamptz_send(z3), timestamp_send(l) FROM direct_load.fields
+		EXCEPT ALL SELECT float8send(f), timestamptz_send(z), timestamptz_send(z3), timestamp_send(l) FROM direct_load.fields_loaded) a;
+	RETURN NEXT;
+END $$;
+SELECT * FROM loads_fields();
+COPY fields_loaded (f) FROM stdin;
+1.5
+1.5.5
+\.
+COPY fields_loaded (z) FROM stdin;
+2024-02-29 00:00:00+00
+2023-02-29 00:00:00+00
+\.
+COPY fields_loaded (z, l) FROM stdin;
+2024-02-29 00:00:00+00	2024-02-29 00:00:00
+2024-02-29 00:00:00+00x	2024-02-29 00:00:00
+\.
+
 -- the same transaction: seen at once, gone with a savepoint, changed
 TRUNCATE m;
 BEGIN;
