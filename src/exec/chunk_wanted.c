@@ -73,6 +73,61 @@ compare_ranks(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
+/* A value of a key of one column. */
+typedef struct WantedValue
+{
+	uint64		rank;			/* must be first */
+	uint32		hash;
+} WantedValue;
+
+/*
+ * Ranks and hashes of the values of a key of one column, in order of ranks: a chunk is wanted for one of them, not for
+ * the range of one and the shard of another.  False if they are not known.
+ */
+static bool
+find_pairs(TsdbScanWanted *state)
+{
+	TsdbChunkWanted *wanted = &state->wanted;
+	TsdbFilterValues values;
+	WantedValue *found;
+	uint64	   *ranks;
+	uint32	   *hashes;
+	int			count = 0;
+
+	if (state->series == 0 || state->key.nseries != 1 || state->column.rank == TSDB_RANK_NONE ||
+		!tsdb_chunk_filter_values(state->filter, state->column.attno, &values) ||
+		!is_comparable(&state->column, values.type) || values.count > HASHES_MAX)
+		return false;
+	found = palloc(Max(values.count, 1) * sizeof(WantedValue));
+	for (int i = 0; i < values.count; i++)
+	{
+		Datum		value = values.values[i];
+
+		if (!convert(&state->column, values.type, &value))
+			continue;
+		state->values[state->column.attno - 1] = value;
+		found[count].rank = tsdb_key_rank(&state->column, value);
+		found[count++].hash = tsdb_series_hash(state->tupdesc, &state->key, state->values,
+											   state->nulls);
+	}
+	if (count > 1)
+		qsort(found, count, sizeof(WantedValue), compare_ranks);
+	ranks = palloc(Max(count, 1) * sizeof(uint64));
+	hashes = palloc(Max(count, 1) * sizeof(uint32));
+	for (int i = 0; i < count; i++)
+	{
+		ranks[i] = found[i].rank;
+		hashes[i] = found[i].hash;
+	}
+	wanted->column = state->column.attno;
+	wanted->ranks = ranks;
+	wanted->series = state->series;
+	wanted->hashes = hashes;
+	wanted->nranks = wanted->nhashes = count;
+	wanted->paired = true;
+	return true;
+}
+
 /* Ranks of the values that the first column of the key must have. */
 static void
 find_ranks(TsdbScanWanted *state)
@@ -165,8 +220,12 @@ tsdb_scan_wanted_get(TsdbScanWanted *state)
 	if (state->time == 0 ||
 		!tsdb_chunk_filter_times(state->filter, state->time, &wanted->times))
 		wanted->times.attno = 0;
-	find_ranks(state);
-	find_hashes(state);
+	wanted->paired = false;
+	if (!find_pairs(state))
+	{
+		find_ranks(state);
+		find_hashes(state);
+	}
 	state->any = wanted->times.attno != 0 || wanted->nranks > 0 || wanted->nhashes > 0;
 	state->version = version;
 	MemoryContextSwitchTo(old);

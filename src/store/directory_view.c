@@ -345,7 +345,7 @@ is_other_shard(const TsdbChunkGist *gist, TsdbChunkWanted *wanted)
 	return !wanted->shards[gist->shard];
 }
 
-/* Is there no rank in the chunk's range? */
+/* Is there no rank in the chunk's range, or none of a series of its shard? */
 static bool
 is_other_rank(const TsdbChunkGist *gist, const TsdbChunkWanted *wanted)
 {
@@ -361,7 +361,14 @@ is_other_rank(const TsdbChunkGist *gist, const TsdbChunkWanted *wanted)
 		else
 			high = middle;
 	}
-	return low == wanted->nranks || wanted->ranks[low] > gist->max_rank;
+	if (!wanted->paired || gist->other_shards == 0 || gist->series != wanted->series)
+		return low == wanted->nranks || wanted->ranks[low] > gist->max_rank;
+	for (; low < wanted->nranks && wanted->ranks[low] <= gist->max_rank; low++)
+	{
+		if (wanted->hashes[low] % (gist->other_shards + 1) == gist->shard)
+			return false;
+	}
+	return true;
 }
 
 bool

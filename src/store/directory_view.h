@@ -84,6 +84,7 @@ typedef struct TsdbChunkWanted
 	uint64		series;			/* of that key, a series of one of these hashes */
 	int			nhashes;
 	const uint32 *hashes;
+	bool		paired;			/* hashes[i] is that of the series of ranks[i] */
 	int			other_shards;	/* shards[] is for that many + 1; 0: for none yet */
 	bool		shards[1 << 8];	/* in which one of the hashes belongs */
 } TsdbChunkWanted;
