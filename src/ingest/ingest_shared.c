@@ -158,6 +158,7 @@ init_set(TsdbIngestSet *set)
 	set->attempts = 0;
 	pg_atomic_init_u32(&set->urgent, 0);
 	pg_atomic_init_u64(&set->bytes, 0);
+	pg_atomic_init_u32(&set->crowded, 0);
 	pg_atomic_init_u64(&set->flush_wanted, 0);
 	pg_atomic_init_u64(&set->flush_seen, 0);
 	pg_atomic_init_u64(&set->flush_done, 0);

@@ -156,7 +156,8 @@ typedef struct TsdbIngestSet
 	ConditionVariable changed;	/* the worker has come or gone */
 
 	pg_atomic_uint32 urgent;	/* statements in the rings that somebody waits for */
-	pg_atomic_uint64 bytes;		/* in the rings */
+	pg_atomic_uint64 bytes;		/* of slab in the rings */
+	pg_atomic_uint32 crowded;	/* room is getting scarce */
 
 	pg_atomic_uint64 flush_wanted;	/* number of the last call for a flush */
 	pg_atomic_uint64 flush_seen;	/* all pushed before it was drained or kept back */

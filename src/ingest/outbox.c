@@ -401,15 +401,19 @@ take_blocks(void)
 	{
 		TsdbIngestShard *shard = &set->shards[parcel->shard];
 		uint32		capacity = tsdb_ingest_ring(shard)->mask + 1;
+		uint32		reserved = pg_atomic_fetch_add_u32(&shard->reserved, 1);
 		uint64		block = 0;
 		TsdbIngestBlock *memory;
 
-		if (pg_atomic_fetch_add_u32(&shard->reserved, 1) < capacity)
+		if (reserved == capacity / 2)
+			pg_atomic_write_u32(&set->crowded, 1);
+		if (reserved < capacity)
 			block = tsdb_ring_slab_take(slab, TSDB_INGEST_BLOCK_HEADER + parcel->rows->used);
 		if (block == 0)
 		{
 			pg_atomic_fetch_sub_u32(&shard->reserved, 1);
 			pg_atomic_fetch_add_u64(&shard->full_waits, 1);
+			pg_atomic_write_u32(&set->crowded, 1);
 			while (first != 0)
 			{
 				block = first;
@@ -446,7 +450,7 @@ push_blocks(uint64 first, bool waiting, TimestampTz begin)
 	for (uint64 block = first; block != 0; block = tsdb_ingest_block(block)->next)
 	{
 		tsdb_ingest_block(block)->first = first;
-		bytes += tsdb_ingest_rows(tsdb_ingest_block(block))->used;
+		bytes += tsdb_ring_slab_size(tsdb_ingest_slab(), block);
 		head->nblocks++;
 	}
 	before = pg_atomic_fetch_add_u64(&set->bytes, bytes);
@@ -476,8 +480,9 @@ push_blocks(uint64 first, bool waiting, TimestampTz begin)
 			elog(PANIC, "tsdb ring is full that a place was reserved in");
 		block = next;
 	}
-	if (waiting || before == 0 ||
-		(before < tsdb_ingest_drain_bytes() && before + bytes >= tsdb_ingest_drain_bytes()))
+	if (before < tsdb_ingest_drain_bytes() && before + bytes >= tsdb_ingest_drain_bytes())
+		pg_atomic_write_u32(&set->crowded, 1);
+	if (waiting || before == 0 || pg_atomic_read_u32(&set->crowded) != 0)
 		tsdb_ingest_wake(set);
 }
 

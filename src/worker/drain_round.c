@@ -114,7 +114,7 @@ take_block(uint64 block)
 	uint64		first = memory->first;
 	int			kept = 0;
 
-	pg_atomic_fetch_sub_u64(&set->bytes, tsdb_ingest_rows(memory)->used);
+	pg_atomic_fetch_sub_u64(&set->bytes, tsdb_ring_slab_size(tsdb_ingest_slab(), block));
 	if (++head->arrived < head->nblocks)
 	{
 		if (npartial == partial_allocated)
@@ -569,6 +569,7 @@ tsdb_drain_round(void)
 	TimestampTz next;
 	bool		all;
 
+	pg_atomic_write_u32(&set->crowded, 0);
 	pg_memory_barrier();		/* what was pushed before is there, who asked for a flush */
 	MemoryContextSwitchTo(round_memory);
 	all = take_blocks();
@@ -611,7 +612,7 @@ push_back(uint64 block)
 {
 	TsdbIngestBlock *memory = tsdb_ingest_block(block);
 
-	pg_atomic_fetch_add_u64(&set->bytes, tsdb_ingest_rows(memory)->used);
+	pg_atomic_fetch_add_u64(&set->bytes, tsdb_ring_slab_size(tsdb_ingest_slab(), block));
 	if (!tsdb_ring_push(tsdb_ingest_ring(&set->shards[memory->shard]), &block, sizeof(block)))
 		elog(PANIC, "tsdb ring is full that a place was reserved in");
 }
