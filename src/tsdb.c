@@ -187,7 +187,7 @@ at_xact_event(XactEvent event, void *arg)
 			if (event == XACT_EVENT_ABORT)
 				tsdb_storage_at_abort();
 			tsdb_direct_load_at_xact_end();
-			tsdb_outbox_at_xact_end();
+			tsdb_outbox_at_xact_end(event != XACT_EVENT_ABORT);
 			executor_depth = 0;
 			/* FALLTHROUGH */
 		case XACT_EVENT_PARALLEL_COMMIT:

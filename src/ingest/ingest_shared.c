@@ -112,7 +112,7 @@ header_bytes(void)
 static Size
 rings_bytes(void)
 {
-	return mul_size(ingest_databases * TSDB_INGEST_SHARDS,
+	return mul_size(ingest_databases * (TSDB_INGEST_SHARDS + 1),
 					aligned(tsdb_ring_bytes(ring_capacity(), sizeof(uint64))));
 }
 
@@ -156,7 +156,6 @@ init_set(TsdbIngestSet *set)
 	set->pid = 0;
 	set->procno = -1;
 	set->attempts = 0;
-	pg_atomic_init_u32(&set->urgent, 0);
 	pg_atomic_init_u64(&set->bytes, 0);
 	pg_atomic_init_u32(&set->crowded, 0);
 	pg_atomic_init_u64(&set->flush_wanted, 0);
@@ -170,6 +169,18 @@ init_set(TsdbIngestSet *set)
 	set->last_error[0] = '\0';
 	for (int i = 0; i < TSDB_INGEST_SHARDS; i++)
 		init_shard(&set->shards[i]);
+}
+
+/* Make a ring; returns where it is, and moves on. */
+static uint64
+init_ring(Shared *area, char **at)
+{
+	uint64		offset = *at - (char *) area;
+
+	if (tsdb_ring_init(*at, ring_capacity(), sizeof(uint64)) == NULL)
+		elog(ERROR, "could not lay out the rings of tsdb");
+	*at += aligned(tsdb_ring_bytes(ring_capacity(), sizeof(uint64)));
+	return offset;
 }
 
 static void
@@ -202,13 +213,13 @@ init_shared(Shared *area)
 		ConditionVariableInit(&set->changed);
 		ConditionVariableInit(&set->flushed);
 		init_set(set);
+		pg_atomic_init_u32(&set->busy, 0);
+		pg_atomic_init_u32(&set->commit_reserved, 0);
+		set->commit_ring = init_ring(area, &at);
 		for (int shard = 0; shard < TSDB_INGEST_SHARDS; shard++)
 		{
-			if (tsdb_ring_init(at, ring_capacity(), sizeof(uint64)) == NULL)
-				elog(ERROR, "could not lay out the rings of tsdb");
 			pg_atomic_init_u32(&set->shards[shard].reserved, 0);
-			set->shards[shard].ring = at - (char *) area;
-			at += aligned(tsdb_ring_bytes(ring_capacity(), sizeof(uint64)));
+			set->shards[shard].ring = init_ring(area, &at);
 		}
 	}
 	slab_classes(classes);
@@ -353,8 +364,31 @@ tsdb_ingest_ring(const TsdbIngestShard *shard)
 	return (TsdbRing *) ((char *) shared + shard->ring);
 }
 
+TsdbRing *
+tsdb_ingest_commit_ring(const TsdbIngestSet *set)
+{
+	return (TsdbRing *) ((char *) shared + set->commit_ring);
+}
+
 void
-tsdb_ingest_free(TsdbIngestSet *set, uint64 first)
+tsdb_ingest_count_settled(TsdbIngestSet *set, uint64 first, bool drained)
+{
+	for (uint64 block = first; block != 0; block = tsdb_ingest_block(block)->next)
+	{
+		TsdbIngestBlock *memory = tsdb_ingest_block(block);
+		TsdbIngestShard *shard = &set->shards[memory->shard];
+		TsdbRowBlock *rows = tsdb_ingest_rows(memory);
+		TsdbIngestTable *table = tsdb_ingest_table(rows->relid);
+
+		pg_atomic_fetch_add_u64(drained ? &shard->rows_drained : &shard->handed_back, rows->rows);
+		if (drained && table != NULL)
+			pg_atomic_fetch_add_u64(&table->rows_drained, rows->rows);
+	}
+}
+
+/* Give back the blocks of a statement. */
+static void
+free_blocks(TsdbIngestSet *set, uint64 first, bool in_shards)
 {
 	for (uint64 block = first; block != 0;)
 	{
@@ -363,11 +397,25 @@ tsdb_ingest_free(TsdbIngestSet *set, uint64 first)
 		TsdbIngestShard *shard = &set->shards[memory->shard];
 
 		pg_atomic_fetch_add_u64(&shard->rows_settled, tsdb_ingest_rows(memory)->rows);
-		pg_atomic_fetch_sub_u32(&shard->reserved, 1);
+		if (in_shards)
+			pg_atomic_fetch_sub_u32(&shard->reserved, 1);
 		tsdb_ring_slab_give(tsdb_ingest_slab(), block);
 		block = next;
 	}
 	ConditionVariableBroadcast(&shared->room);
+}
+
+void
+tsdb_ingest_free(TsdbIngestSet *set, uint64 first)
+{
+	free_blocks(set, first, true);
+}
+
+void
+tsdb_ingest_free_statement(TsdbIngestSet *set, uint64 first)
+{
+	free_blocks(set, first, false);
+	pg_atomic_fetch_sub_u32(&set->commit_reserved, 1);
 }
 
 void
@@ -422,7 +470,9 @@ static bool
 is_idle(TsdbIngestSet *set)
 {
 	if (pg_atomic_read_u32(&set->drain) != TSDB_DRAIN_STOPPED ||
-		pg_atomic_read_u32(&set->producers) != 0)
+		pg_atomic_read_u32(&set->producers) != 0 ||
+		pg_atomic_read_u32(&set->commit_reserved) != 0 ||
+		pg_atomic_read_u32(&set->busy) != 0)
 		return false;
 	for (int i = 0; i < TSDB_INGEST_SHARDS; i++)
 	{
@@ -483,6 +533,20 @@ start_worker(TsdbIngestSet *set)
 }
 
 TsdbIngestSet *
+tsdb_ingest_claim_set(void)
+{
+	TsdbIngestSet *set = tsdb_ingest_set_of_database();
+
+	if (set == NULL && shared != NULL)
+	{
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		set = claim_set();
+		LWLockRelease(shared->lock);
+	}
+	return set;
+}
+
+TsdbIngestSet *
 tsdb_ingest_set_with_worker(void)
 {
 	TsdbIngestSet *set = tsdb_ingest_set_of_database();
@@ -527,11 +591,11 @@ tsdb_ingest_set_with_worker(void)
 }
 
 bool
-tsdb_ingest_enter(TsdbIngestSet *set)
+tsdb_ingest_enter(TsdbIngestSet *set, bool needs_worker)
 {
 	/* a full barrier, as the worker has one between what it says and what it reads */
 	pg_atomic_fetch_add_u32(&set->producers, 1);
-	if (pg_atomic_read_u32(&set->drain) == TSDB_DRAIN_RUNNING &&
+	if ((!needs_worker || pg_atomic_read_u32(&set->drain) == TSDB_DRAIN_RUNNING) &&
 		pg_atomic_read_u32(&set->dboid) == MyDatabaseId)
 		return true;
 	pg_atomic_fetch_sub_u32(&set->producers, 1);

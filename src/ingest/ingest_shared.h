@@ -2,19 +2,13 @@
  * ingest_shared.h
  *		The rings of each database, what lies in them, and who drains them.
  *
- * A database that ingests has a set: a ring for each of 16 shards, and one worker that
- * drains them all.  A ring's item is a block of the slab, which all databases share; a
- * block holds rows of one table and one shard (ingest/row_block.h).  A statement is all blocks
- * that one transaction pushes.  Its first block carries its state:
+ * A database that ingests has a set.  Rows that nobody waits for (durability async) go to a ring for each of
+ * 16 shards, which one worker drains (worker/drain.h).  A ring's item is a block of the slab, which all databases
+ * share; a block holds rows of one table and one shard (ingest/row_block.h).  A statement is all blocks
+ * that one transaction pushes; they are linked, and know the first of them.
  *
- *		pushed ──► taken ──► done			its rows are committed
- *		   │         ├────► handed back		the client is to write them itself
- *		   │         └────► abandoned		the client has gone; the worker frees the blocks
- *		   └─────► withdrawn				by the client; the worker frees the blocks
- *
- * The client moves it from pushed and from taken, the worker does, each by compare-and-swap.
- * If nobody waits (waiter < 0), the worker frees the blocks when it is done; else who moved the
- * state last leaves that to the other.
+ * Statements whose client waits go, as one item, to a ring of their own, from which another client
+ * takes them (ingest/group_commit.h).
  *
  * Room.  Before anything is pushed, a place in each ring is reserved and each block is
  * taken: all, or none are kept.  A place is free again when the statement is settled, so a push
@@ -93,12 +87,12 @@ typedef struct TsdbIngestBlock
 	uint32		shard;
 
 	/* in the first block only */
-	pg_atomic_uint32 state;
-	uint32		nblocks;
-	int			waiter;			/* pgprocno; -1: nobody waits */
-	uint32		arrived;		/* the worker's: blocks that it has popped */
 	Oid			sent_by;		/* role */
-	TimestampTz pushed_at;
+	uint32		nblocks;
+	uint32		arrived;		/* the worker's: blocks that it has popped */
+	pg_atomic_uint32 state;		/* for group_commit.h, as what follows */
+	int			waiter;			/* pgprocno */
+	int			synchronous_commit;
 } TsdbIngestBlock;
 
 #define TSDB_INGEST_BLOCK_HEADER	MAXALIGN(sizeof(TsdbIngestBlock))
@@ -108,6 +102,9 @@ tsdb_ingest_rows(TsdbIngestBlock *block)
 {
 	return (TsdbRowBlock *) ((char *) block + TSDB_INGEST_BLOCK_HEADER);
 }
+
+/* A client is taking others' rows to write them (ingest/group_commit.h). */
+#define TSDB_GROUP_LEADING		0x10000
 
 typedef enum TsdbDrainState
 {
@@ -155,7 +152,10 @@ typedef struct TsdbIngestSet
 	int			procno;
 	ConditionVariable changed;	/* the worker has come or gone */
 
-	pg_atomic_uint32 urgent;	/* statements in the rings that somebody waits for */
+	pg_atomic_uint32 busy;		/* groups that commit, plus TSDB_GROUP_LEADING if one is being written */
+	pg_atomic_uint32 commit_reserved;	/* places in the ring of statements */
+	uint64		commit_ring;	/* offset in shared memory */
+
 	pg_atomic_uint64 bytes;		/* of slab in the rings */
 	pg_atomic_uint32 crowded;	/* room is getting scarce */
 
@@ -193,9 +193,14 @@ extern uint64 tsdb_ingest_drain_bytes(void);
 extern uint64 tsdb_ingest_statement_bytes(void);
 extern TsdbIngestBlock *tsdb_ingest_block(uint64 block);
 extern TsdbRing *tsdb_ingest_ring(const TsdbIngestShard *shard);
+extern TsdbRing *tsdb_ingest_commit_ring(const TsdbIngestSet *set);
 
-/* Give back all blocks of a statement, and their places in the rings. */
+/* Give back all blocks of a statement, and their places in the rings; or its place in the other ring. */
 extern void tsdb_ingest_free(TsdbIngestSet *set, uint64 first);
+extern void tsdb_ingest_free_statement(TsdbIngestSet *set, uint64 first);
+
+/* Count its rows as drained, or as handed back. */
+extern void tsdb_ingest_count_settled(TsdbIngestSet *set, uint64 first, bool drained);
 
 /* Sleep until there may be more room; false if it timed out. */
 extern void tsdb_ingest_prepare_wait_for_room(void);
@@ -212,13 +217,16 @@ extern TsdbIngestSet *tsdb_ingest_set(int number);
  */
 extern TsdbIngestSet *tsdb_ingest_set_with_worker(void);
 
+/* The same without a worker. */
+extern TsdbIngestSet *tsdb_ingest_claim_set(void);
+
 /* The set of this database, if it has one. */
 extern TsdbIngestSet *tsdb_ingest_set_of_database(void);
 
 extern LWLock *tsdb_ingest_lock(void);
 
-/* Between these a producer pushes.  False: there is no worker. */
-extern bool tsdb_ingest_enter(TsdbIngestSet *set);
+/* Between these a producer pushes.  False: there is no worker, if it needs one. */
+extern bool tsdb_ingest_enter(TsdbIngestSet *set, bool needs_worker);
 extern void tsdb_ingest_leave(TsdbIngestSet *set);
 
 extern void tsdb_ingest_wake(TsdbIngestSet *set);

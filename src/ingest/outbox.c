@@ -7,22 +7,21 @@
 #include "ingest/outbox.h"
 
 #include "access/table.h"
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "commands/async.h"
+#include "ingest/group_commit.h"
 #include "ingest/ingest_shared.h"
 #include "ingest/row_writer.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/pg_bitutils.h"
-#include "storage/latch.h"
-#include "storage/proc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
-
-/* Milliseconds that a cancelled statement waits for rows that are being written. */
-#define CANCEL_GRACE		1000
 
 /* Memory for parcels: powers of two, kept for the next transaction up to a bound. */
 #define POOL_SMALLEST		10
@@ -54,16 +53,15 @@ typedef struct Addressee
 static PoolBlock *pool[POOL_CLASSES];
 static Size pool_bytes = 0;
 
-static Parcel *parcels = NULL;	/* newest first; in TopTransactionContext, but for rows */
+static Parcel *parcels = NULL;	/* oldest first; in TopTransactionContext, but for rows */
 static Addressee *addressees = NULL;
 static Size gathered = 0;		/* bytes */
 static bool oversized = false;	/* a row is larger than a block of the slab */
+static Parcel **parcels_end = &parcels;
 static int	nparcels = 0;
 static bool written_here = false;	/* some rows of this transaction, as they were too many */
 static TsdbIngestSet *set = NULL;	/* that was running when the first row came */
 
-/* what has been pushed, until it is known what became of it */
-static uint64 in_flight = 0;
 
 /* ---- memory ---- */
 
@@ -114,6 +112,7 @@ empty_outbox(void)
 	for (Parcel *parcel = parcels; parcel != NULL; parcel = parcel->next)
 		pool_give(parcel->rows, parcel->bytes);
 	parcels = NULL;
+	parcels_end = &parcels;
 	addressees = NULL;
 	nparcels = 0;
 	gathered = 0;
@@ -134,26 +133,15 @@ too_much(void)
 
 /* Put all rows into their tables, as part of this transaction. */
 static void
-write_here(void)
+write_rows(void)
 {
 	const bool	pushed = !ActiveSnapshotSet();
-	Parcel	   *in_order = NULL;
 
 	if (pushed)
 		PushActiveSnapshot(GetTransactionSnapshot());
-	for (Parcel *parcel = parcels; parcel != NULL;)
-	{
-		Parcel	   *next = parcel->next;
-
-		parcel->next = in_order;
-		in_order = parcel;
-		parcel = next;
-	}
-	parcels = in_order;
 	for (Addressee *addressee = addressees; addressee != NULL; addressee = addressee->next)
 	{
 		Relation	rel = try_table_open(addressee->relid, NoLock);
-		TsdbIngestTable *table = tsdb_ingest_table(addressee->relid);
 		TsdbRowWriter *writer;
 
 		if (rel == NULL)
@@ -161,17 +149,28 @@ write_here(void)
 		writer = tsdb_row_writer_begin(rel);
 		for (Parcel *parcel = parcels; parcel != NULL; parcel = parcel->next)
 		{
-			if (parcel->rows->relid != addressee->relid)
-				continue;
-			tsdb_row_writer_add(writer, parcel->rows, false);
-			if (table != NULL)
-				pg_atomic_fetch_add_u64(&table->rows_direct, parcel->rows->rows);
+			if (parcel->rows->relid == addressee->relid)
+				tsdb_row_writer_add(writer, parcel->rows, false);
 		}
 		tsdb_row_writer_end(writer);
 		table_close(rel, NoLock);
 	}
 	if (pushed)
 		PopActiveSnapshot();
+}
+
+/* The same, past the ring. */
+static void
+write_here(void)
+{
+	write_rows();
+	for (Parcel *parcel = parcels; parcel != NULL; parcel = parcel->next)
+	{
+		TsdbIngestTable *table = tsdb_ingest_table(parcel->rows->relid);
+
+		if (table != NULL)
+			pg_atomic_fetch_add_u64(&table->rows_direct, parcel->rows->rows);
+	}
 	empty_outbox();
 }
 
@@ -208,7 +207,8 @@ tsdb_outbox_open(void)
 		tsdb_ingest_batch == 0)
 		return false;
 	if (set == NULL && !written_here)
-		set = tsdb_ingest_set_with_worker();
+		set = tsdb_ingest_durability == TSDB_INGEST_COMMIT ? tsdb_ingest_claim_set() :
+			tsdb_ingest_set_with_worker();
 	return set != NULL || written_here;
 }
 
@@ -236,9 +236,11 @@ new_parcel(Oid relid, TupleDesc tupdesc, uint32 shard, Size bytes)
 	parcel->shard = shard;
 	parcel->rows = pool_take(bytes, &parcel->bytes);
 	tsdb_row_block_init(parcel->rows, relid, tupdesc);
-	parcel->next = parcels;
+	parcel->next = NULL;
+	*parcels_end = parcel;
+	parcels_end = &parcel->next;
 	nparcels++;
-	return parcels = parcel;
+	return parcel;
 }
 
 /* Add rows of one shard. */
@@ -390,88 +392,116 @@ typedef enum PushResult
 	NO_WORKER
 } PushResult;
 
-/* Take a place and a block for each parcel; all or none. */
+/* Reserve a place in a ring. */
+static bool
+reserve(pg_atomic_uint32 *reserved, const TsdbRing *ring)
+{
+	uint32		capacity = ring->mask + 1;
+	uint32		before = pg_atomic_fetch_add_u32(reserved, 1);
+
+	if (before == capacity / 2)
+		pg_atomic_write_u32(&set->crowded, 1);
+	if (before < capacity)
+		return true;
+	pg_atomic_fetch_sub_u32(reserved, 1);
+	return false;
+}
+
+/* Give back what was taken in vain. */
+static void
+give_back(uint64 first, bool in_shards)
+{
+	while (first != 0)
+	{
+		TsdbIngestBlock *memory = tsdb_ingest_block(first);
+		uint64		block = first;
+
+		if (in_shards)
+			pg_atomic_fetch_sub_u32(&set->shards[memory->shard].reserved, 1);
+		first = memory->next;
+		tsdb_ring_slab_give(tsdb_ingest_slab(), block);
+	}
+}
+
+/*
+ * Take a block for each parcel, and for each a place in the ring of its shard if it goes there;
+ * all or none.  Returns the first block, or 0.
+ */
 static uint64
-take_blocks(void)
+take_blocks(bool in_shards)
 {
 	TsdbRingSlab *slab = tsdb_ingest_slab();
 	uint64		first = 0;
+	TsdbIngestBlock *last = NULL;
+	int			count = 0;
 
 	for (Parcel *parcel = parcels; parcel != NULL; parcel = parcel->next)
 	{
 		TsdbIngestShard *shard = &set->shards[parcel->shard];
-		uint32		capacity = tsdb_ingest_ring(shard)->mask + 1;
-		uint32		reserved = pg_atomic_fetch_add_u32(&shard->reserved, 1);
 		uint64		block = 0;
 		TsdbIngestBlock *memory;
 
-		if (reserved == capacity / 2)
-			pg_atomic_write_u32(&set->crowded, 1);
-		if (reserved < capacity)
+		if (!in_shards || reserve(&shard->reserved, tsdb_ingest_ring(shard)))
+		{
 			block = tsdb_ring_slab_take(slab, TSDB_INGEST_BLOCK_HEADER + parcel->rows->used);
+			if (block == 0 && in_shards)
+				pg_atomic_fetch_sub_u32(&shard->reserved, 1);
+		}
 		if (block == 0)
 		{
-			pg_atomic_fetch_sub_u32(&shard->reserved, 1);
 			pg_atomic_fetch_add_u64(&shard->full_waits, 1);
 			pg_atomic_write_u32(&set->crowded, 1);
-			while (first != 0)
-			{
-				block = first;
-				memory = tsdb_ingest_block(block);
-				first = memory->next;
-				pg_atomic_fetch_sub_u32(&set->shards[memory->shard].reserved, 1);
-				tsdb_ring_slab_give(slab, block);
-			}
+			give_back(first, in_shards);
 			return 0;
 		}
 		memory = tsdb_ingest_block(block);
-		memory->next = first;
+		memory->next = 0;
 		memory->shard = parcel->shard;
 		memcpy(tsdb_ingest_rows(memory), parcel->rows, parcel->rows->used);
-		first = block;
+		if (last != NULL)
+			last->next = block;
+		else
+			first = block;
+		memory->first = first;
+		last = memory;
+		count++;
 	}
+	tsdb_ingest_block(first)->nblocks = count;
+	tsdb_ingest_block(first)->arrived = 0;
+	tsdb_ingest_block(first)->sent_by = GetUserId();
 	return first;
 }
 
-/* Put what was taken into the rings. */
 static void
-push_blocks(uint64 first, bool waiting, TimestampTz begin)
+count_pushed(uint32 shard_number, const TsdbRowBlock *rows)
 {
-	TsdbIngestBlock *head = tsdb_ingest_block(first);
+	TsdbIngestShard *shard = &set->shards[shard_number];
+	TsdbIngestTable *table = tsdb_ingest_table(rows->relid);
+
+	pg_atomic_fetch_add_u64(&shard->batches_pushed, 1);
+	pg_atomic_fetch_add_u64(&shard->rows_pushed, rows->rows);
+	tsdb_latency_add(&shard->batch_rows, rows->rows);
+	if (table != NULL)
+		pg_atomic_fetch_add_u64(&table->rows_pushed, rows->rows);
+}
+
+/* Put what was taken into the rings of its shards. */
+static void
+push_blocks(uint64 first, TimestampTz begin)
+{
 	uint64		bytes = 0;
 	uint64		before;
 
-	pg_atomic_init_u32(&head->state, TSDB_STATEMENT_PUSHED);
-	head->waiter = waiting ? MyProc->pgprocno : -1;
-	head->arrived = 0;
-	head->sent_by = GetUserId();
-	head->pushed_at = begin;
-	head->nblocks = 0;
 	for (uint64 block = first; block != 0; block = tsdb_ingest_block(block)->next)
-	{
-		tsdb_ingest_block(block)->first = first;
 		bytes += tsdb_ring_slab_size(tsdb_ingest_slab(), block);
-		head->nblocks++;
-	}
 	before = pg_atomic_fetch_add_u64(&set->bytes, bytes);
-	if (waiting)
-	{
-		in_flight = first;
-		pg_atomic_fetch_add_u32(&set->urgent, 1);
-	}
 	for (uint64 block = first; block != 0;)
 	{
 		TsdbIngestBlock *memory = tsdb_ingest_block(block);
 		TsdbIngestShard *shard = &set->shards[memory->shard];
-		TsdbRowBlock *rows = tsdb_ingest_rows(memory);
-		TsdbIngestTable *table = tsdb_ingest_table(rows->relid);
 		uint64		next = memory->next;
 
-		pg_atomic_fetch_add_u64(&shard->batches_pushed, 1);
-		pg_atomic_fetch_add_u64(&shard->rows_pushed, rows->rows);
-		tsdb_latency_add(&shard->batch_rows, rows->rows);
-		if (table != NULL)
-			pg_atomic_fetch_add_u64(&table->rows_pushed, rows->rows);
+		count_pushed(memory->shard, tsdb_ingest_rows(memory));
 		if (next == 0)
 			tsdb_latency_add(&shard->push_us, GetCurrentTimestamp() - begin);
 
@@ -482,23 +512,40 @@ push_blocks(uint64 first, bool waiting, TimestampTz begin)
 	}
 	if (before < tsdb_ingest_drain_bytes() && before + bytes >= tsdb_ingest_drain_bytes())
 		pg_atomic_write_u32(&set->crowded, 1);
-	if (waiting || before == 0 || pg_atomic_read_u32(&set->crowded) != 0)
+	if (before == 0 || pg_atomic_read_u32(&set->crowded) != 0)
 		tsdb_ingest_wake(set);
 }
 
 /* Push all, or nothing.  No interrupts in here, nothing that waits or fails. */
 static PushResult
-push_all(bool waiting, TimestampTz begin)
+push_all(TimestampTz begin)
 {
 	uint64		first;
 
-	if (!tsdb_ingest_enter(set))
+	if (!tsdb_ingest_enter(set, true))
 		return NO_WORKER;
-	first = take_blocks();
+	first = take_blocks(true);
 	if (first != 0)
-		push_blocks(first, waiting, begin);
+		push_blocks(first, begin);
 	tsdb_ingest_leave(set);
 	return first != 0 ? PUSHED : NO_ROOM;
+}
+
+/* Take blocks, and a place in the ring of statements that somebody waits for: *statement. */
+static PushResult
+take_statement(uint64 *statement)
+{
+	if (!tsdb_ingest_enter(set, false))
+		return NO_WORKER;
+	*statement = 0;
+	if (reserve(&set->commit_reserved, tsdb_ingest_commit_ring(set)))
+	{
+		*statement = take_blocks(false);
+		if (*statement == 0)
+			pg_atomic_fetch_sub_u32(&set->commit_reserved, 1);
+	}
+	tsdb_ingest_leave(set);
+	return *statement != 0 ? PUSHED : NO_ROOM;
 }
 
 static long
@@ -518,35 +565,35 @@ no_room(void)
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			 errmsg("there is no room in the ring for rows of tsdb.ingest()"),
 			 errdetail(tsdb_ingest_full == TSDB_INGEST_FULL_ERROR ?
-					   "The background worker that empties the ring lags behind." :
-					   "The background worker that empties the ring did not come to it within tsdb.ingest_wait_timeout."),
+					   "Rows come faster than they are written." :
+					   "Nobody came to write them within tsdb.ingest_wait_timeout."),
 			 errhint("Try again, set tsdb.ingest_full to \"direct\", or increase tsdb.ingest_memory or tsdb.ingest_capacity.")));
 }
 
-/* Push, as soon as there is room; false if the rows are to be written here. */
-static bool
-push_when_room(bool waiting, TimestampTz begin)
+/* Try until there is room, as long as tsdb.ingest_full and its timeout say. */
+static PushResult
+when_room(bool waiting, uint64 *statement, TimestampTz begin)
 {
 	for (;;)
 	{
-		PushResult	result = push_all(waiting, begin);
+		PushResult	result = waiting ? take_statement(statement) : push_all(begin);
 		bool		more;
 
 		if (result != NO_ROOM)
-			return result == PUSHED;
+			return result;
 		tsdb_ingest_wake(set);
 		if (tsdb_ingest_full == TSDB_INGEST_FULL_DIRECT)
-			return false;
+			return NO_ROOM;
 		if (tsdb_ingest_full == TSDB_INGEST_FULL_ERROR)
 			no_room();
 
 		/* Look once more after it is sure that we will be told. */
 		tsdb_ingest_prepare_wait_for_room();
-		result = push_all(waiting, begin);
+		result = waiting ? take_statement(statement) : push_all(begin);
 		if (result != NO_ROOM)
 		{
 			ConditionVariableCancelSleep();
-			return result == PUSHED;
+			return result;
 		}
 		more = time_left(begin) > 0 && tsdb_ingest_wait_for_room(time_left(begin));
 		ConditionVariableCancelSleep();
@@ -556,112 +603,112 @@ push_when_room(bool waiting, TimestampTz begin)
 	}
 }
 
+/* Might a row have to wait for another's transaction, for its key? */
 static bool
-move_state(TsdbIngestBlock *head, uint32 from, uint32 to)
+has_index(void)
 {
-	return pg_atomic_compare_exchange_u32(&head->state, &from, to);
-}
-
-/* Has the worker come to the end with it? */
-static bool
-is_settled(uint32 state)
-{
-	return state == TSDB_STATEMENT_DONE || state == TSDB_STATEMENT_HANDED_BACK;
-}
-
-/*
- * Wait until the rows are committed.  False if they are to be written here: the worker has
- * handed them back, or has not come to them in time and tsdb.ingest_full says so.
- */
-static bool
-wait_for_drain(TimestampTz begin)
-{
-	TsdbIngestBlock *head = tsdb_ingest_block(in_flight);
-	TsdbIngestShard *shard = &set->shards[head->shard];
-	TimestampTz cancelled_at = 0;
-	uint32		state;
-	uint64		first = in_flight;
-
-	while (!is_settled(state = pg_atomic_read_u32(&head->state)))
+	for (Addressee *addressee = addressees; addressee != NULL; addressee = addressee->next)
 	{
-		long		left = state == TSDB_STATEMENT_PUSHED ? time_left(begin) : CANCEL_GRACE;
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(addressee->relid));
+		bool		has = HeapTupleIsValid(tuple) &&
+			((Form_pg_class) GETSTRUCT(tuple))->relhasindex;
 
-		if (left <= 0)
-		{
-			if (!move_state(head, TSDB_STATEMENT_PUSHED, TSDB_STATEMENT_WITHDRAWN))
-				continue;
-			in_flight = 0;
-			if (tsdb_ingest_full == TSDB_INGEST_FULL_DIRECT)
-				return false;
-			no_room();
-		}
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Min(left, CANCEL_GRACE), PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-
-		if (!QueryCancelPending && !ProcDiePending)
-			CHECK_FOR_INTERRUPTS();
-		else if (move_state(head, TSDB_STATEMENT_PUSHED, TSDB_STATEMENT_WITHDRAWN))
-		{
-			in_flight = 0;
-			CHECK_FOR_INTERRUPTS();
-			return false;		/* the cancel was not meant for us */
-		}
-		else if (ProcDiePending)
-			CHECK_FOR_INTERRUPTS();
-		else if (cancelled_at == 0)
-			cancelled_at = GetCurrentTimestamp();
-		else if (TimestampDifferenceExceeds(cancelled_at, GetCurrentTimestamp(), CANCEL_GRACE) &&
-				 move_state(head, TSDB_STATEMENT_TAKEN, TSDB_STATEMENT_ABANDONED))
-		{
-			in_flight = 0;
-			QueryCancelPending = false;
-			ereport(ERROR,
-					(errcode(ERRCODE_QUERY_CANCELED),
-					 errmsg("canceling statement due to user request"),
-					 errdetail("A background worker is writing the rows, and may still commit them.")));
-		}
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+		if (has)
+			return true;
 	}
-	tsdb_latency_add(&shard->ack_us, GetCurrentTimestamp() - begin);
-	in_flight = 0;
-	tsdb_ingest_free(set, first);
-	return state == TSDB_STATEMENT_DONE;
+	return false;
+}
+
+/* Our rows and others', in this transaction; counted: ours have been pushed before. */
+static void
+lead(bool counted)
+{
+	tsdb_group_write(write_rows, has_index());
+	for (Parcel *parcel = parcels; parcel != NULL; parcel = parcel->next)
+	{
+		TsdbIngestTable *table = tsdb_ingest_table(parcel->rows->relid);
+		TsdbIngestShard *shard = &set->shards[parcel->shard];
+
+		if (!counted)
+		{
+			count_pushed(parcel->shard, parcel->rows);
+			pg_atomic_fetch_add_u64(&shard->rows_settled, parcel->rows->rows);
+		}
+		pg_atomic_fetch_add_u64(&shard->rows_drained, parcel->rows->rows);
+		if (table != NULL)
+			pg_atomic_fetch_add_u64(&table->rows_drained, parcel->rows->rows);
+	}
+	empty_outbox();
+}
+
+/* Commit together with other clients: in this transaction, or in another's. */
+static void
+commit_with_others(TimestampTz begin)
+{
+	TsdbIngestShard *shard = &set->shards[parcels->shard];
+	uint64		statement;
+
+	if (tsdb_group_try_lead(set))
+	{
+		lead(false);
+		return;
+	}
+	if (when_room(true, &statement, begin) != PUSHED)
+	{
+		write_here();
+		return;
+	}
+	for (Parcel *parcel = parcels; parcel != NULL; parcel = parcel->next)
+		count_pushed(parcel->shard, parcel->rows);
+	tsdb_latency_add(&shard->push_us, GetCurrentTimestamp() - begin);
+	switch (tsdb_group_join(set, statement, begin, tsdb_ingest_wait_timeout))
+	{
+		case TSDB_GROUP_COMMITTED:
+			tsdb_latency_add(&shard->ack_us, GetCurrentTimestamp() - begin);
+			empty_outbox();
+			break;
+		case TSDB_GROUP_LEADS:
+			lead(true);
+			break;
+		case TSDB_GROUP_TIMEOUT:
+			if (tsdb_ingest_full != TSDB_INGEST_FULL_DIRECT)
+				no_room();
+			/* FALLTHROUGH */
+		case TSDB_GROUP_ALONE:
+			write_here();
+			break;
+	}
 }
 
 void
 tsdb_outbox_before_commit(void)
 {
-	const bool	waiting = tsdb_ingest_durability == TSDB_INGEST_COMMIT;
 	TimestampTz begin;
+	uint64		statement;
 
 	if (parcels == NULL)
 		return;
-	if (TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+	if (set == NULL || TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
 		(MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE) != 0 || has_notifications())
 	{
 		write_here();
 		return;
 	}
 	begin = GetCurrentTimestamp();
-	if (!push_when_room(waiting, begin) || (waiting && !wait_for_drain(begin)))
-		write_here();
-	else
+	if (tsdb_ingest_durability == TSDB_INGEST_COMMIT)
+		commit_with_others(begin);
+	else if (when_room(false, &statement, begin) == PUSHED)
 		empty_outbox();
+	else
+		write_here();
 }
 
 void
-tsdb_outbox_at_xact_end(void)
+tsdb_outbox_at_xact_end(bool committed)
 {
-	if (in_flight != 0)
-	{
-		/* An error while we waited: it is the worker's, unless the worker is done with it. */
-		TsdbIngestBlock *head = tsdb_ingest_block(in_flight);
-
-		if (!move_state(head, TSDB_STATEMENT_PUSHED, TSDB_STATEMENT_WITHDRAWN) &&
-			!move_state(head, TSDB_STATEMENT_TAKEN, TSDB_STATEMENT_ABANDONED))
-			tsdb_ingest_free(set, in_flight);
-		in_flight = 0;
-	}
+	tsdb_group_at_xact_end(committed);
 	if (parcels != NULL)
 		empty_outbox();
 	set = NULL;

@@ -3,8 +3,8 @@
  *		Rows that the running transaction is going to push into the ring.
  *
  * Rows wait here, in the backend's own memory, until the transaction commits.  If it
- * fails they are gone with it.  Before it commits they are pushed, and, with durability commit, the
- * worker's commit is waited for: this is the last thing that can fail for the statement.
+ * fails they are gone with it.  Before it commits they are pushed; or, with durability commit, written together with
+ * other clients' (ingest/group_commit.h).  This is the last thing that can fail for the statement.
  * The caller holds its lock of the table all the while.
  *
  * Should the transaction commit something of its own (it has got a transaction ID by then, or a
@@ -29,6 +29,6 @@ extern void tsdb_outbox_add(Oid relid, TupleDesc tupdesc, const TsdbSortKey *key
 
 /* Before the transaction commits; when it has ended. */
 extern void tsdb_outbox_before_commit(void);
-extern void tsdb_outbox_at_xact_end(void);
+extern void tsdb_outbox_at_xact_end(bool committed);
 
 #endif							/* TSDB_INGEST_OUTBOX_H */

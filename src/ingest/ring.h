@@ -260,6 +260,22 @@ tsdb_ring_push(TsdbRing *ring, const void *item, size_t item_size)
 	}
 }
 
+/*
+ * Copy the oldest item and leave it there.  False if the ring is empty.  Only for who knows that nobody
+ * pops meanwhile.
+ */
+TSDB_RING_INLINE bool
+tsdb_ring_peek(TsdbRing *ring, void *item, size_t item_size)
+{
+	uint64_t	position = atomic_load_explicit(&ring->head, memory_order_relaxed);
+
+	if (tsdb_ring_mark_read(ring->marks + (position & ring->mask)) !=
+		(uint8_t) (tsdb_ring_round(ring, position) + TSDB_RING_FULL))
+		return false;
+	memcpy(item, tsdb_ring_item(ring, position, item_size), item_size);
+	return true;
+}
+
 /* Pop one item.  False if the ring is empty. */
 TSDB_RING_INLINE bool
 tsdb_ring_pop(TsdbRing *ring, void *item, size_t item_size)

@@ -169,8 +169,7 @@ is_wanted(void)
 static bool
 is_urgent(void)
 {
-	return pg_atomic_read_u32(&set->urgent) > 0 ||
-		pg_atomic_read_u32(&set->crowded) != 0 ||
+	return pg_atomic_read_u32(&set->crowded) != 0 ||
 		pg_atomic_read_u64(&set->flush_wanted) > pg_atomic_read_u64(&set->flush_seen);
 }
 

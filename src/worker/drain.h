@@ -2,10 +2,9 @@
  * drain.h
  *		The background worker that empties the rings of one database.
  *
- * The first client that ingests starts it (ingest/ingest_shared.h), and it goes when there was nothing to
- * do for tsdb.worker_idle_timeout.  It has a round (worker/drain_round.h) as soon as somebody waits for his rows,
- * wants a flush, or the rings fill up, and else tsdb.ingest_flush_interval after rows came.  While a round
- * commits, the next clients' rows gather: that is what makes one commit of many.
+ * The first client that ingests with durability async starts it (ingest/ingest_shared.h), and it goes when there was nothing to
+ * do for tsdb.worker_idle_timeout.  It has a round (worker/drain_round.h) tsdb.ingest_flush_interval after rows came, and
+ * before that when somebody wants a flush or room gets scarce.
  *
  * It leaves its database, with everything written, when somebody wants that for himself (DROP DATABASE, CREATE
  * DATABASE ... TEMPLATE), and when the server stops.  What cannot be written then is tried

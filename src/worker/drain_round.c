@@ -14,7 +14,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
-#include "storage/proc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -110,7 +109,6 @@ take_block(uint64 block)
 {
 	TsdbIngestBlock *memory = tsdb_ingest_block(block);
 	TsdbIngestBlock *head = tsdb_ingest_block(memory->first);
-	uint32		state = TSDB_STATEMENT_PUSHED;
 	uint64		first = memory->first;
 	int			kept = 0;
 
@@ -134,12 +132,7 @@ take_block(uint64 block)
 		}
 		npartial = kept;
 	}
-	if (head->waiter >= 0)
-		pg_atomic_fetch_sub_u32(&set->urgent, 1);
-	if (pg_atomic_compare_exchange_u32(&head->state, &state, TSDB_STATEMENT_TAKEN))
-		add_ready(first);
-	else
-		tsdb_ingest_free(set, first);	/* its client has thought better of it */
+	add_ready(first);
 }
 
 /* Pop what is there; true if that is all that was pushed when we came. */
@@ -174,26 +167,18 @@ take_blocks(void)
 
 /* ---- the end of a statement ---- */
 
-/* The statement is settled: it is the client's now, or nobody's. */
+/* Nothing is left to be done for it. */
 static void
-settle(Statement *statement, TsdbStatementState outcome)
+settle(Statement *statement)
 {
-	TsdbIngestBlock *head = tsdb_ingest_block(statement->first);
-	int			waiter = head->waiter;
-	uint32		state = TSDB_STATEMENT_TAKEN;
-
 	for (uint64 block = statement->first; block != 0; block = tsdb_ingest_block(block)->next)
 	{
 		TsdbIngestBlock *memory = tsdb_ingest_block(block);
-		TsdbIngestShard *shard = &set->shards[memory->shard];
 
-		pg_atomic_fetch_add_u64(outcome == TSDB_STATEMENT_DONE ? &shard->rows_drained :
-								&shard->handed_back, tsdb_ingest_rows(memory)->rows);
+		pg_atomic_fetch_add_u64(&set->shards[memory->shard].rows_drained,
+								tsdb_ingest_rows(memory)->rows);
 	}
-	if (waiter >= 0 && pg_atomic_compare_exchange_u32(&head->state, &state, outcome))
-		SetLatch(&ProcGlobal->allProcs[waiter].procLatch);
-	else
-		tsdb_ingest_free(set, statement->first);
+	tsdb_ingest_free(set, statement->first);
 	statement->first = 0;
 }
 
@@ -342,8 +327,7 @@ write_to_target(Target *target, Statement *statements, int count, bool row_by_ro
 				write_row_by_row(target, head, rows);
 			else
 			{
-				/* Who waits has kept the table as it was when he checked the rows. */
-				tsdb_row_writer_add(writer, rows, head->waiter < 0);
+				tsdb_row_writer_add(writer, rows, true);
 				target->rows += rows->rows;
 			}
 		}
@@ -428,14 +412,10 @@ write_statements(Statement *statements, int count, bool row_by_row, ErrorData **
 
 /* ---- a round ---- */
 
-/* Somebody waits for it: it goes back to him.  Else it is kept. */
 static void
 postpone(Statement *statement, int ms)
 {
-	if (tsdb_ingest_block(statement->first)->waiter >= 0)
-		settle(statement, TSDB_STATEMENT_HANDED_BACK);
-	else
-		statement->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+	statement->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
 }
 
 /* A statement that cannot be written with others, nor alone. */
@@ -444,20 +424,19 @@ settle_failed(Statement *statement, WriteResult result, ErrorData *error)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (tsdb_ingest_block(statement->first)->waiter < 0 && result == ROW_FAILED)
+	if (result == ROW_FAILED)
 	{
 		result = write_statements(statement, 1, true, &error);
 		if (result == WRITTEN && !statement->busy)
 		{
-			settle(statement, TSDB_STATEMENT_DONE);
+			settle(statement);
 			return;
 		}
 	}
 	if (error != NULL)
 	{
 		remember_error(error);
-		if (tsdb_ingest_block(statement->first)->waiter < 0 &&
-			error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
 			(statement->reported_at == 0 ||
 			 TimestampDifferenceExceeds(statement->reported_at, now, REPORT_INTERVAL)))
 		{
@@ -489,7 +468,7 @@ settle_all(Statement *statements, int count)
 			if (statements[i].busy)
 				postpone(&statements[i], BUSY_WAIT);
 			else
-				settle(&statements[i], TSDB_STATEMENT_DONE);
+				settle(&statements[i]);
 		}
 	}
 	else if (count > 1)
@@ -633,13 +612,7 @@ tsdb_drain_put_back(void)
 		if (ready[i].first == 0)
 			continue;
 		head = tsdb_ingest_block(ready[i].first);
-		if (head->waiter >= 0)
-		{
-			settle(&ready[i], TSDB_STATEMENT_HANDED_BACK);
-			continue;
-		}
 		head->arrived = 0;
-		pg_atomic_write_u32(&head->state, TSDB_STATEMENT_PUSHED);
 		for (uint64 block = ready[i].first, next; block != 0; block = next)
 		{
 			next = tsdb_ingest_block(block)->next;
@@ -659,11 +632,6 @@ tsdb_drain_discard(void)
 	{
 		if (ready[i].first == 0)
 			continue;
-		if (tsdb_ingest_block(ready[i].first)->waiter >= 0)
-		{
-			settle(&ready[i], TSDB_STATEMENT_HANDED_BACK);
-			continue;
-		}
 		for (uint64 block = ready[i].first; block != 0; block = tsdb_ingest_block(block)->next)
 			rows += tsdb_ingest_rows(tsdb_ingest_block(block))->rows;
 		tsdb_ingest_free(set, ready[i].first);

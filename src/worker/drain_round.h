@@ -4,10 +4,8 @@
  *
  * A round pops all blocks, puts statements together, and writes those that are whole in one
  * transaction.  If that fails it is done again by halves, down to a single statement, so that what is wrong
- * with one does not harm the others.  A statement that fails alone, or whose table somebody has locked, goes
- * back to the client that waits for it, who writes it himself and gets the error, or waits for the lock where
- * the server can see it.  If nobody waits, rows that cannot be written go to tsdb.dead_letters, one by one,
- * and what may pass (locks, a full disk) is kept for later rounds.
+ * with one does not harm the others.  Rows that can never be written go to tsdb.dead_letters, one by one;
+ * what may pass (a lock, a full disk) is kept for later rounds.
  */
 #ifndef TSDB_WORKER_DRAIN_ROUND_H
 #define TSDB_WORKER_DRAIN_ROUND_H
@@ -26,7 +24,7 @@ extern TimestampTz tsdb_drain_round(void);
 /* Is there anything left, in the rings or in hand? */
 extern bool tsdb_drain_is_empty(void);
 
-/* Put what is in hand back into the rings, for the next worker; what somebody waits for goes back to him. */
+/* Put what is in hand back into the rings, for the next worker. */
 extern void tsdb_drain_put_back(void);
 
 /* Throw away all there is; returns how many rows. */
