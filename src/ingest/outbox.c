@@ -7,9 +7,7 @@
 #include "ingest/outbox.h"
 
 #include "access/table.h"
-#include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "commands/async.h"
 #include "ingest/group_commit.h"
 #include "ingest/ingest_shared.h"
@@ -20,7 +18,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* Memory for parcels: powers of two, kept for the next transaction up to a bound. */
@@ -47,6 +44,7 @@ typedef struct Addressee
 {
 	struct Addressee *next;
 	Oid			relid;
+	bool		has_index;
 	Parcel	   *open[TSDB_INGEST_SHARDS];
 } Addressee;
 
@@ -349,15 +347,16 @@ find_shards(TupleDesc tupdesc, const TsdbSortKey *key, const TsdbRowColumn *colu
 }
 
 void
-tsdb_outbox_add(Oid relid, TupleDesc tupdesc, const TsdbSortKey *key,
-				const TsdbRowColumn *columns, uint32 nrows)
+tsdb_outbox_add(Relation rel, const TsdbSortKey *key, const TsdbRowColumn *columns, uint32 nrows)
 {
-	Addressee  *addressee = find_addressee(relid);
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	Addressee  *addressee = find_addressee(RelationGetRelid(rel));
 	uint8	   *shards = palloc(nrows);
 	uint32	   *rows = palloc(nrows * sizeof(uint32));
 	uint32		starts[TSDB_INGEST_SHARDS + 1] = {0};
 	uint32		place[TSDB_INGEST_SHARDS];
 
+	addressee->has_index = rel->rd_rel->relhasindex;
 	find_shards(tupdesc, key, columns, nrows, shards);
 	for (uint32 row = 0; row < nrows; row++)
 		starts[shards[row] + 1]++;
@@ -609,13 +608,7 @@ has_index(void)
 {
 	for (Addressee *addressee = addressees; addressee != NULL; addressee = addressee->next)
 	{
-		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(addressee->relid));
-		bool		has = HeapTupleIsValid(tuple) &&
-			((Form_pg_class) GETSTRUCT(tuple))->relhasindex;
-
-		if (HeapTupleIsValid(tuple))
-			ReleaseSysCache(tuple);
-		if (has)
+		if (addressee->has_index)
 			return true;
 	}
 	return false;

@@ -16,6 +16,7 @@
 
 #include "chunk/chunk.h"
 #include "ingest/row_block.h"
+#include "utils/rel.h"
 
 /* May rows of this transaction travel by the ring, as of now? */
 extern bool tsdb_outbox_open(void);
@@ -24,8 +25,8 @@ extern bool tsdb_outbox_open(void);
  * Add rows for a table, which is locked for writing: nrows of them, in columns as a row
  * block's.  They are copied.
  */
-extern void tsdb_outbox_add(Oid relid, TupleDesc tupdesc, const TsdbSortKey *key,
-							const TsdbRowColumn *columns, uint32 nrows);
+extern void tsdb_outbox_add(Relation rel, const TsdbSortKey *key, const TsdbRowColumn *columns,
+							uint32 nrows);
 
 /* Before the transaction commits; when it has ended. */
 extern void tsdb_outbox_before_commit(void);

@@ -89,6 +89,22 @@ tsdb_column_cast(TsdbColumnCast *cast, Datum value, bool *isnull)
 	return ExecEvalExprSwitchContext(cast->state, cast->context, isnull);
 }
 
+/* What is needed for expressions; most tables have none. */
+static EState *
+executor_state(TsdbRowWriter *writer)
+{
+	if (writer->estate == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(writer->memory);
+
+		writer->estate = CreateExecutorState();
+		writer->batch_memory = AllocSetContextCreate(writer->memory, "tsdb row writer values",
+													 ALLOCSET_DEFAULT_SIZES);
+		MemoryContextSwitchTo(old);
+	}
+	return writer->estate;
+}
+
 TsdbRowWriter *
 tsdb_row_writer_begin(Relation rel)
 {
@@ -98,18 +114,14 @@ tsdb_row_writer_begin(Relation rel)
 	TsdbRowWriter *writer = palloc0(sizeof(TsdbRowWriter));
 
 	writer->memory = memory;
-	writer->batch_memory = AllocSetContextCreate(memory, "tsdb row writer values",
-												 ALLOCSET_DEFAULT_SIZES);
 	writer->rel = rel;
 	writer->by_insert = rel->trigdesc != NULL || rel->rd_rules != NULL ||
 		rel->rd_rel->relispartition;
-	writer->estate = CreateExecutorState();
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, rel, 0, NULL, 0);
 	ExecOpenIndices(writer->result, false);
 	writer->command = GetCurrentCommandId(true);
 	writer->slot_desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	writer->slots = palloc(SLOTS * sizeof(TupleTableSlot *));
 	MemoryContextSwitchTo(old);
 	return writer;
 }
@@ -125,14 +137,15 @@ flush(TsdbRowWriter *writer)
 	table_multi_insert(writer->rel, writer->slots, writer->nslots, writer->command, 0, NULL);
 	for (int i = 0; i < writer->nslots && result->ri_NumIndices > 0; i++)
 	{
-		ResetPerTupleExprContext(writer->estate);
-		list_free(ExecInsertIndexTuples(result, writer->slots[i], writer->estate, false, false,
+		ResetPerTupleExprContext(executor_state(writer));
+		list_free(ExecInsertIndexTuples(result, writer->slots[i], executor_state(writer), false, false,
 										NULL, NIL));
 	}
 	for (int i = 0; i < writer->nslots; i++)
 		ExecClearTuple(writer->slots[i]);
 	writer->nslots = 0;
-	MemoryContextReset(writer->batch_memory);
+	if (writer->batch_memory != NULL)
+		MemoryContextReset(writer->batch_memory);
 	CHECK_FOR_INTERRUPTS();
 }
 
@@ -222,7 +235,7 @@ map_columns(TsdbRowWriter *writer, const TsdbRowBlock *block)
 			continue;
 		if (!(att->atttypid == column->type && att->atttypmod == column->typmod) &&
 			!tsdb_column_cast_init(&mapping->casts[c], column->type, column->typmod, att,
-								   GetPerTupleExprContext(writer->estate)))
+								   GetPerTupleExprContext(executor_state(writer))))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" of relation \"%s\" is of type %s but the row's value is of type %s",
@@ -244,6 +257,10 @@ next_slot(TsdbRowWriter *writer)
 	{
 		MemoryContext old = MemoryContextSwitchTo(writer->memory);
 
+		if (writer->slots == NULL)
+			writer->slots = palloc(sizeof(TupleTableSlot *));
+		else if (writer->allocated == 1)
+			writer->slots = repalloc(writer->slots, SLOTS * sizeof(TupleTableSlot *));
 		writer->slots[writer->allocated++] =
 			MakeSingleTupleTableSlot(writer->slot_desc, table_slot_callbacks(writer->rel));
 		MemoryContextSwitchTo(old);
@@ -315,9 +332,9 @@ put_row(TsdbRowWriter *writer, const TsdbRowBlock *block, bool check)
 			bool		isnull;
 			Datum		value;
 
-			ResetPerTupleExprContext(writer->estate);
+			ResetPerTupleExprContext(executor_state(writer));
 			value = ExecEvalExprSwitchContext(mapping->defaults[i],
-											  GetPerTupleExprContext(writer->estate), &isnull);
+											  GetPerTupleExprContext(executor_state(writer)), &isnull);
 			store_value(writer, slot, TupleDescAttr(tupdesc, i), value, isnull);
 		}
 		else if (i >= block->natts)
@@ -333,7 +350,7 @@ put_row(TsdbRowWriter *writer, const TsdbRowBlock *block, bool check)
 			continue;
 		if (mapping->casts[c].state != NULL)
 		{
-			ResetPerTupleExprContext(writer->estate);
+			ResetPerTupleExprContext(executor_state(writer));
 			value = tsdb_column_cast(&mapping->casts[c], value, &isnull);
 			store_value(writer, slot, TupleDescAttr(tupdesc, attno - 1), value, isnull);
 			continue;
@@ -347,13 +364,13 @@ put_row(TsdbRowWriter *writer, const TsdbRowBlock *block, bool check)
 	{
 		if (tupdesc->constr->has_generated_stored)
 		{
-			ResetPerTupleExprContext(writer->estate);
-			ExecComputeStoredGenerated(writer->result, writer->estate, slot, CMD_INSERT);
+			ResetPerTupleExprContext(executor_state(writer));
+			ExecComputeStoredGenerated(writer->result, executor_state(writer), slot, CMD_INSERT);
 		}
 		if (check)
 		{
-			ResetPerTupleExprContext(writer->estate);
-			ExecConstraints(writer->result, slot, writer->estate);
+			ResetPerTupleExprContext(executor_state(writer));
+			ExecConstraints(writer->result, slot, executor_state(writer));
 		}
 	}
 	if (writer->nslots == SLOTS)
@@ -396,6 +413,7 @@ tsdb_row_writer_end(TsdbRowWriter *writer)
 	for (int i = 0; i < writer->allocated; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
 	ExecCloseIndices(writer->result);
-	FreeExecutorState(writer->estate);
+	if (writer->estate != NULL)
+		FreeExecutorState(writer->estate);
 	MemoryContextDelete(writer->memory);
 }

@@ -357,7 +357,7 @@ add_to_outbox(IngestTable *table, Relation rel, const TsdbIngestRows *rows)
 			default_column(table, i + 1);
 	}
 	check_constraints(table, rel, columns, rows->nrows);
-	tsdb_outbox_add(RelationGetRelid(rel), tupdesc, &table->key, columns, rows->nrows);
+	tsdb_outbox_add(rel, &table->key, columns, rows->nrows);
 }
 
 /* ---- by INSERT ---- */

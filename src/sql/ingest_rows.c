@@ -70,11 +70,12 @@ tsdb_ingest_set_values(TsdbIngestColumn *column, const Datum *values, const bool
 }
 
 static void
-set_type(TsdbIngestColumn *column, Oid type, int32 typmod)
+set_type(TsdbIngestColumn *column, Form_pg_attribute att)
 {
-	column->type = type;
-	column->typmod = typmod;
-	get_typlenbyval(type, &column->length, &column->byval);
+	column->type = att->atttypid;
+	column->typmod = att->atttypmod;
+	column->length = att->attlen;
+	column->byval = att->attbyval;
 }
 
 /* The table's columns that positions stand for. */
@@ -148,7 +149,7 @@ rows_of_record(Relation rel, Datum record)
 			att = TupleDescAttr(RelationGetDescr(rel), column->attno - 1);
 			values[i] = read_literal(att, values[i], nulls[i]);
 		}
-		set_type(column, att->atttypid, att->atttypmod);
+		set_type(column, att);
 		tsdb_ingest_set_values(column, &values[i], &nulls[i], 1);
 	}
 	ReleaseTupleDesc(tupdesc);
@@ -232,7 +233,7 @@ rows_of_object(Relation rel, Jsonb *object, ExprState *populate, ExprContext *co
 		TsdbIngestColumn *column = &rows->columns[rows->ncolumns++];
 
 		column->attno = attno;
-		set_type(column, att->atttypid, att->atttypmod);
+		set_type(column, att);
 		tsdb_ingest_set_values(column, &values[attno - 1], &nulls[attno - 1], 1);
 	}
 	return rows;
