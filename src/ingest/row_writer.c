@@ -134,7 +134,10 @@ flush(TsdbRowWriter *writer)
 
 	if (writer->nslots == 0)
 		return;
-	table_multi_insert(writer->rel, writer->slots, writer->nslots, writer->command, 0, NULL);
+	if (writer->nslots == 1)
+		table_tuple_insert(writer->rel, writer->slots[0], writer->command, 0, NULL);
+	else
+		table_multi_insert(writer->rel, writer->slots, writer->nslots, writer->command, 0, NULL);
 	for (int i = 0; i < writer->nslots && result->ri_NumIndices > 0; i++)
 	{
 		ResetPerTupleExprContext(executor_state(writer));
