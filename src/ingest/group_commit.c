@@ -75,9 +75,17 @@ bool
 tsdb_group_try_lead(TsdbIngestSet *own_set)
 {
 	set = own_set;
-	if (try_lead())
-		phase = LEADING;
-	return phase == LEADING;
+	if (!try_lead())
+		return false;
+
+	/* It may have gone to another database since we found it. */
+	if (pg_atomic_read_u32(&set->dboid) != MyDatabaseId)
+	{
+		(void) pg_atomic_fetch_sub_u32(&set->busy, TSDB_GROUP_LEADING);
+		return false;
+	}
+	phase = LEADING;
+	return true;
 }
 
 /*

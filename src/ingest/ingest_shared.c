@@ -482,6 +482,23 @@ is_idle(TsdbIngestSet *set)
 	return true;
 }
 
+/*
+ * Make a set ours that was another database's.  A client of that one may be coming to it just now: it says so
+ * in what is_idle() looks at, then looks whose the set is.  So we say first, then look.
+ */
+static bool
+take_set(TsdbIngestSet *set, Oid owner)
+{
+	(void) pg_atomic_exchange_u32(&set->dboid, MyDatabaseId);
+	if (!is_idle(set))
+	{
+		pg_atomic_write_u32(&set->dboid, owner);
+		return false;
+	}
+	init_set(set);
+	return true;
+}
+
 /* The set of this database, made of one that nobody has or needs.  Under the lock. */
 static TsdbIngestSet *
 claim_set(void)
@@ -490,17 +507,13 @@ claim_set(void)
 
 	for (int want_free = 1; set == NULL && want_free >= 0; want_free--)
 	{
-		for (int i = 0; i < ingest_databases; i++)
+		for (int i = 0; i < ingest_databases && set == NULL; i++)
 		{
 			TsdbIngestSet *other = &shared->sets[i];
+			uint32		owner = pg_atomic_read_u32(&other->dboid);
 
-			if ((want_free ? pg_atomic_read_u32(&other->dboid) == InvalidOid : is_idle(other)))
-			{
-				set = other;
-				init_set(set);
-				pg_atomic_write_u32(&set->dboid, MyDatabaseId);
-				break;
-			}
+			if (want_free ? owner == InvalidOid : is_idle(other))
+				set = take_set(other, owner) ? other : NULL;
 		}
 	}
 	return my_set = set;
