@@ -35,7 +35,7 @@ use TsdbClients;
 plan skip_all => 'the stand-in has no tsdb.ingest' if tsdb_stand_in();
 
 my $long = $ENV{TEST_LONG} // 0;
-my $rounds = $long ? 40 : 2;
+my $rounds = $ENV{TSDB_TEST_ROUNDS} // ($long ? 40 : 2);
 my $seconds = $long ? 5 : 1;
 my $interval = 300;	# milliseconds
 my $seed = $ENV{TSDB_TEST_SEED} // int(time);

@@ -23,9 +23,11 @@ my $seed = $ENV{TSDB_TEST_SEED} // int(time);
 srand $seed;
 note "TSDB_TEST_SEED=$seed";
 
+my ($capacity, $memory) = @{ ([ 8, '1MB' ], [ 1024, '1MB' ], [ 8, '16MB' ], [ 1024, '16MB' ])[ rand 4 ] };
+note "tsdb.ingest_capacity = $capacity, tsdb.ingest_memory = $memory";
 my $node = tsdb_node('main');
 $node->append_conf(
-	'postgresql.conf', q(
+	'postgresql.conf', qq(
 log_error_verbosity = verbose
 max_wal_size = 4GB
 deadlock_timeout = 200ms
@@ -34,6 +36,9 @@ tsdb.compact_age = 1s
 tsdb.compact_rows = 500
 tsdb.ingest_flush_interval = 50ms
 tsdb.direct_load_rows = 50
+tsdb.ingest_capacity = $capacity
+tsdb.ingest_memory = $memory
+tsdb.worker_idle_timeout = 1s
 ));
 tsdb_start($node);
 
@@ -141,7 +146,8 @@ ingest_idle($node, 'all of it');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal|deadlock detected/, 'no crash, no deadlock');
 
 # the drain does not grow with what it writes
-sql("ALTER SYSTEM SET tsdb.workers = 0; SELECT pg_reload_conf(); SELECT tsdb.ingest('t', ROW(now()))");
+sql("ALTER SYSTEM SET tsdb.workers = 0");
+sql("ALTER SYSTEM SET tsdb.worker_idle_timeout = '1min'; SELECT pg_reload_conf(); SELECT tsdb.ingest('t', ROW(now()))");
 my $drain = client_drain($node);
 my $file = PostgreSQL::Test::Utils::tempdir() . '/async.sql';
 append_to_file($file, q(SELECT tsdb.ingest('t', array_agg(clock_timestamp()), array_agg('d' || i), array_agg(i::int8), array_agg(1.5)) FROM generate_series(1, 200) i;));
