@@ -512,11 +512,15 @@ tsdb_relation_copy_for_cluster(Relation old_table, Relation new_table, Relation 
 		tsdb_merge_short_chunks(old_table, natts);
 	storage = tsdb_storage_open(old_table, AccessExclusiveLock);
 
-	/* An index scan would find chunk rows too: sort, if that can be done. */
-	if (storage != NULL && old_index != NULL)
+	/*
+	 * An index scan would find chunk rows too: sort, if that can be done. Entries of chunk rows may also be
+	 * left of a first compaction that was rolled back, storage and all.
+	 */
+	if (old_index != NULL)
 	{
-		use_sort = old_index->rd_rel->relam == BTREE_AM_OID;
-		if (!use_sort)
+		if (old_index->rd_rel->relam == BTREE_AM_OID)
+			use_sort = true;
+		else if (storage != NULL)
 			old_index = NULL;
 	}
 	rewrite_row_store(old_table, new_table, old_index, use_sort, oldest_xmin, xid_cutoff,

@@ -203,8 +203,17 @@ write_table(Oid relid)
 static void
 write_taken(void)
 {
+	int			nestlevel;
 	List	   *relids = NIL;
 	ListCell   *lc;
+
+	if (ntaken == 0)
+		return;
+	nestlevel = NewGUCNestLevel();
+
+	/* Names in functions of others must not be looked up where our user wants. */
+	(void) set_config_option("search_path", "", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
 
 	for (int i = 0; i < ntaken; i++)
 	{
@@ -217,6 +226,7 @@ write_taken(void)
 		write_table(lfirst_oid(lc));
 	PopActiveSnapshot();
 	list_free(relids);
+	AtEOXact_GUC(true, nestlevel);
 }
 
 /* Is that an end that somebody wants of us, not a failure of the rows? */

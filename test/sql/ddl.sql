@@ -104,6 +104,20 @@ VACUUM (PARALLEL 0, SKIP_LOCKED) m;
 SELECT summary('m') = summary('h') AS same;
 SELECT age(relfrozenxid) < 1000 AS frozen FROM pg_class WHERE oid = 'm'::regclass;
 
+-- entries of a first compaction that was rolled back are left in the index
+CREATE TABLE clustered (ts timestamptz NOT NULL, id int, v float8) USING tsdb;
+CREATE INDEX clustered_ts ON clustered (ts);
+SET tsdb.direct_load_rows = 0;
+INSERT INTO clustered SELECT timestamptz '2024-01-01' + i * interval '1 s', i, i FROM generate_series(1, 20000) i;
+RESET tsdb.direct_load_rows;
+BEGIN;
+SELECT tsdb.compact('clustered') > 0 AS compacted;
+ROLLBACK;
+ANALYZE clustered;
+CLUSTER clustered USING clustered_ts;
+SELECT count(*), sum(v) FROM clustered;
+DROP TABLE clustered;
+
 -- other tablespace, logged or not, other schema and owner
 SET allow_in_place_tablespaces = true;
 CREATE TABLESPACE regress_tsdb_space LOCATION '';

@@ -19,7 +19,7 @@ use TsdbClients;
 plan skip_all => 'the stand-in has no tsdb.ingest' if tsdb_stand_in();
 
 my $long = $ENV{TEST_LONG} // 0;
-my $node = tsdb_node('main');
+my $node = tsdb_node('main', allows_streaming => 1);
 $node->append_conf(
 	'postgresql.conf', q(
 log_error_verbosity = verbose
@@ -95,42 +95,65 @@ sub wait_for
 	return;
 }
 
-sql(row('first'));
+sql('SET tsdb.ingest_durability = async; ' . row('first'));
 $acked++;
 my $drain = client_drain($node);
-kill 'STOP', $drain;
 
-# commit: a row cannot be written; it is withdrawn
+# commit: one client's transaction has the rows of all. It waits for a standby that does not come, another one
+# has written its rows and waits behind it, and nobody writes those of the others.
+sub standby_wanted
 {
+	my ($name) = @_;
+	sql("ALTER SYSTEM SET synchronous_standby_names = '$name'");
+	sql('SELECT pg_reload_conf()');
+	$node->poll_query_until('postgres', "SELECT current_setting('synchronous_standby_names') = '$name'") or die;
+	sleep 0.3;
+	return;
+}
+
+# A session that sends a row and waits.
+sub waiting_session
+{
+	my ($device, $set) = @_;
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	$session->{pid} = $session->query_safe('SELECT pg_backend_pid();');
+	$session->query_safe("\\set VERBOSITY verbose\nSET tsdb.ingest_durability = commit; $set");
+	$session->query_until(qr/sent/, "\\echo sent\n" . row($device) . ";\n\\echo finished\n");
+	wait_for("pid = $session->{pid} AND state = 'active' AND wait_event IS NOT NULL", "$device: it waits visibly");
+	return $session;
+}
+
+{
+	my $long_wait = "SET tsdb.ingest_wait_timeout = '10min';";
+	standby_wanted('nobody');
+	my @leaders = map { waiting_session("leader $_", $long_wait) } 1 .. 2;
 	my ($state, $took) = timed("SET tsdb.ingest_wait_timeout = '1500ms'; " . row('refused'));
-	like($state, qr/^53000$/, 'commit: an error says that nobody writes');
+	is($state, '53000', 'commit: an error says that nobody writes');
 	cmp_ok($took, '>=', 1.4, 'after the time that it may wait');
 	cmp_ok($took, '<', 20, 'and not much later');
 
-	my $session = $node->background_psql('postgres', on_error_stop => 0);
-	my $pid = $session->query_safe('SELECT pg_backend_pid();');
-	$session->query_until(qr/sent/, "\\echo sent\n\\set VERBOSITY verbose\nSET tsdb.ingest_wait_timeout = '10min';\n" . row('cancelled') . ";\n\\echo finished\n");
-	wait_for("pid = $pid AND state = 'active' AND wait_event IS NOT NULL", 'commit: it waits visibly');
+	my $cancelled = waiting_session('cancelled', $long_wait);
 	my $started = time;
-	sql("SELECT pg_cancel_backend($pid)");
-	$session->query_until(qr/finished/, '');
+	sql("SELECT pg_cancel_backend($cancelled->{pid})");
+	$cancelled->query_until(qr/finished/, '');
 	cmp_ok(time - $started, '<', 20, 'commit: a cancel is heard');
-	like($session->{stderr}, qr/57014/, 'commit: and says so');
-	$session->{stderr} = '';
-	$session->query_until(qr/sent/, "\\echo sent\nSET tsdb.ingest_wait_timeout = '10min';\n" . row('cancelled') . ";\n");
-	wait_for("pid = $pid AND state = 'active' AND wait_event IS NOT NULL", 'commit: it waits again');
-	sql("SELECT pg_terminate_backend($pid, 20000)");
-	is(sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid"), 0, 'commit: it can be terminated');
-	eval { $session->quit };
+	like($cancelled->{stderr}, qr/57014/, 'commit: and says so');
+	$cancelled->quit;
+	my $terminated = waiting_session('cancelled', $long_wait);
+	sql("SELECT pg_terminate_backend($terminated->{pid}, 20000)");
+	is(sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $terminated->{pid}"), 0, 'commit: it can be terminated');
+	eval { $terminated->quit };
 
-	# one that waits gets through when the drain goes on
-	$session = $node->background_psql('postgres');
-	$session->query_until(qr/sent/, "\\echo sent\nSET tsdb.ingest_wait_timeout = '10min';\n" . row('waited') . ";\n\\echo finished\n");
-	sleep 0.5;
-	kill 'CONT', $drain;
-	$session->query_until(qr/finished/, '');
-	$acked++;
-	$session->quit;
+	# those who waited get through when the leaders go on, one of them cancelled: it has committed, and says so
+	my @waited = map { waiting_session("waited $_", $long_wait) } 1 .. 3;
+	sql("SELECT pg_cancel_backend($leaders[0]{pid})");
+	$leaders[0]->query_until(qr/finished/, '');
+	like($leaders[0]{stderr}, qr/canceling wait for synchronous replication/, 'a leader that is cancelled has committed');
+	standby_wanted('');
+	$_->query_until(qr/finished/, '') foreach $leaders[1], @waited;
+	is(join('', map { $_->{stderr} =~ /ERROR/ ? $_->{stderr} : '' } @leaders, @waited), '', 'commit: nobody else has an error');
+	$acked += 5;
+	$_->quit foreach @leaders, @waited;
 	check('commit');
 }
 ingest_idle($node, 'commit');
@@ -148,7 +171,7 @@ $acked++;
 # async, until it is full
 fill();
 my $before = sql("SELECT sum(full_waits) FROM tsdb.stat_ingest WHERE datname = 'postgres'");
-foreach my $durability ('async', 'commit')
+foreach my $durability ('async')
 {
 	my $set = "SET tsdb.ingest_durability = $durability; SET tsdb.ingest_wait_timeout = '1500ms'; ";
 	my ($state, $took) = timed($set . large('refused'));
@@ -184,6 +207,12 @@ foreach my $durability ('async', 'commit')
 	cmp_ok($took, '<', 20, "$durability: nor waits for it");
 	$acked++;
 }
+{
+	my ($state, $took) = timed(row('commit') . '; ' . large('commit'));
+	is($state, '', 'commit does not need the drain');
+	cmp_ok($took, '<', 20, 'nor waits for it');
+	$acked += 301;
+}
 cmp_ok(sql("SELECT sum(full_waits) FROM tsdb.stat_ingest WHERE datname = 'postgres'"), '>', $before, 'waits are counted');
 cmp_ok(sql("SELECT sum(rows_waiting) FROM tsdb.stat_ingest WHERE datname = 'postgres'"), '>', 100, 'rows wait');
 
@@ -201,19 +230,21 @@ sql('SELECT tsdb.ingest_flush()');
 check('recovery');
 ingest_idle($node, 'recovery');
 
-# a drain that stops and goes on at random moments; an error means that the row is not there
+# a drain, or a client that may have others' rows, stops and goes on at random moments; an error means that the row is not there
 {
-	my @clients = map { client_start($node, "random$_", client_statements('m', 10000000 * $_, $long ? 20000 : 1500),
+	my @clients = map { client_start($node, "random$_", client_statements('m', 10000000 * $_, $long ? 20000 : 3000),
 			"SET tsdb.ingest_wait_timeout = '300ms'; SET tsdb.ingest_durability = " . ($_ % 4 ? 'commit;' : 'async;')) } 1 .. 4;
 	my $stops = 0;
 	while (grep { client_running($_) } @clients)
 	{
 		sleep rand 0.2;
-		kill 'STOP', $drain;
+		my $pid = $stops % 3 ? sql(q{SELECT coalesce(min(pid), 0) FROM (SELECT pid FROM pg_stat_activity WHERE state = 'active'
+			AND query LIKE 'SELECT tsdb.ingest(%' ORDER BY random() LIMIT 1) x}) : $drain;
+		kill 'STOP', $pid if $pid;
 		$stops++;
 		sleep rand 0.8;
-		kill 'CONT', $drain;
-		last if $stops > ($long ? 400 : 20);
+		kill 'CONT', $pid if $pid;
+		last if $stops > ($long ? 400 : 30);
 	}
 	my @said = map { +{ client_finish($_) } } @clients;
 	sql('SELECT tsdb.ingest_flush()');
@@ -223,8 +254,8 @@ ingest_idle($node, 'recovery');
 		$errors{$_} += $said->{errors}{$_} foreach keys %{ $said->{errors} };
 	}
 	note join ', ', map { "$errors{$_} times $_" } sort keys %errors;
-	is(join(' ', grep { $_ ne '53000' } keys %errors), '', 'clients of a drain that stops get one kind of error');
-	is(client_check($node, "(SELECT * FROM m WHERE id >= 10000000) x", \@said, others => 0), '', "a drain that stopped $stops times: rows are there once if they were acknowledged, and not if there was an error");
+	is(join(' ', grep { $_ ne '53000' } keys %errors), '', 'clients get one kind of error');
+	is(client_check($node, "(SELECT * FROM m WHERE id >= 10000000) x", \@said, others => 0), '', "processes stopped $stops times: rows are there once if they were acknowledged, and not if there was an error");
 }
 ingest_idle($node, 'stops');
 

@@ -147,7 +147,7 @@ unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal|deadlock d
 
 # the drain does not grow with what it writes
 sql("ALTER SYSTEM SET tsdb.workers = 0");
-sql("ALTER SYSTEM SET tsdb.worker_idle_timeout = '1min'; SELECT pg_reload_conf(); SELECT tsdb.ingest('t', ROW(now()))");
+sql("ALTER SYSTEM SET tsdb.worker_idle_timeout = '1min'; SELECT pg_reload_conf(); SET tsdb.ingest_durability = async; SELECT tsdb.ingest('t', ROW(now()))");
 my $drain = client_drain($node);
 my $file = PostgreSQL::Test::Utils::tempdir() . '/async.sql';
 append_to_file($file, q(SELECT tsdb.ingest('t', array_agg(clock_timestamp()), array_agg('d' || i), array_agg(i::int8), array_agg(1.5)) FROM generate_series(1, 200) i;));
