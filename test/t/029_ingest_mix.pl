@@ -155,7 +155,7 @@ my @memory;
 foreach my $part (0 .. 4)
 {
 	local $ENV{PGOPTIONS} = '-c tsdb.ingest_durability=async';
-	system_or_bail('pgbench', '-n', '-f', $file, '-c', 2, '-T', $seconds / 6, '-d', $node->connstr('postgres'));
+	system_or_bail('pgbench', '-n', '-f', $file, '-c', 2, '-T', 1 + int($seconds / 6), '-d', $node->connstr('postgres'));
 	push @memory, memory($drain);
 	# tables come and go: nor does it keep what it knew of them
 	sql("DO \$\$ BEGIN FOR i IN 1 .. 50 LOOP EXECUTE format('CREATE TABLE short_%s (ts timestamptz, id int) USING tsdb', i); COMMIT;
