@@ -262,8 +262,10 @@ drain_rest(void)
 					 errhint("tsdb.shutdown_timeout says for how long it is tried.")));
 			break;
 		}
-		if (retry != 0)
-			(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 20, PG_WAIT_EXTENSION);
+		if (retry > GetCurrentTimestamp())
+			(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), retry), 20),
+							 PG_WAIT_EXTENSION);
 		serve_signals();
 	}
 	finished = true;

@@ -30,6 +30,9 @@
 #define BUSY_WAIT		50
 #define RETRY_WAIT		1000
 
+/* The same for a round that could not take all, be it that somebody stands still in the middle of a push. */
+#define AGAIN_WAIT		1
+
 /* A statement that fails for long is reported so often. */
 #define REPORT_INTERVAL 60000
 
@@ -570,7 +573,7 @@ tsdb_drain_round(void)
 	}
 	MemoryContextSwitchTo(TopMemoryContext);
 	MemoryContextReset(round_memory);
-	return all ? next : 0;
+	return all ? next : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), AGAIN_WAIT);
 }
 
 /* ---- the end ---- */

@@ -16,8 +16,8 @@
 extern void tsdb_drain_init(TsdbIngestSet *set);
 
 /*
- * A round.  Returns when to have the next one for statements that were kept; DT_NOEND: there
- * are none.
+ * A round.  Returns when to have the next one for statements that were kept, or could not be taken yet;
+ * DT_NOEND: there are none.
  */
 extern TimestampTz tsdb_drain_round(void);
 

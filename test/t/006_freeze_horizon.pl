@@ -44,9 +44,9 @@ my $behind = q(
 	SELECT relname, age(relfrozenxid) AS xids, mxid_age(relminmxid) AS multixacts
 	FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 	WHERE relkind IN ('r', 't', 'm') AND relfrozenxid <> '0'
-	AND (nspname IN ('public', '_tsdb', 'tsdb')
+	AND (nspname IN ('public', '_tsdb')
 		 OR c.oid IN (SELECT reltoastrelid FROM pg_class p JOIN pg_namespace q
-					  ON q.oid = p.relnamespace WHERE q.nspname IN ('public', '_tsdb', 'tsdb'))));
+					  ON q.oid = p.relnamespace WHERE q.nspname IN ('public', '_tsdb'))));
 cmp_ok($node->safe_psql('postgres', "SELECT max(xids) FROM ($behind) b"),
 	'>', 1000, 'the horizon is old before VACUUM');
 note($node->safe_psql('postgres', $behind));
