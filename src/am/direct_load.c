@@ -135,6 +135,10 @@ write_to_chunks(Load *load, Relation rel)
 						   save_sec_context | SECURITY_RESTRICTED_OPERATION);
 	save_nestlevel = NewGUCNestLevel();
 
+	/* Names in the operators' functions must not be looked up where the inserter wants. */
+	(void) set_config_option("search_path", "", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+
 	tsdb_batch_set_target(load->rows, rel, &storage, load->command,
 						  (load->options & HEAP_INSERT_FROZEN) != 0);
 	tsdb_batch_shards(load->rows, shards);
