@@ -28,10 +28,11 @@
 #define CANCEL_GRACE		1000
 
 /*
- * Groups that commit at the same time, at most: one is being flushed, the next one is ready to be as soon as
- * that is done.  With more, groups would be small; with one, the disk would be idle in between.
+ * Groups that commit at the same time, at most.  The server flushes those that are ready with one write; so with
+ * few clients, everyone had better commit for himself at once, and with many, groups save the processor's time.
+ * Of 2, 8 and 100, with 8 clients 2 took a sixth more time than 8, and with 64 clients 100 a tenth.
  */
-#define COMMITTING_MAX		2
+#define COMMITTING_MAX		8
 
 /* How long a leader waits for another's transaction. */
 #define LOCK_TIMEOUT		"100ms"

@@ -4,10 +4,9 @@
  *
  * With durability commit, a client has to wait for a commit anyway.  So the first one that comes
  * leads: it writes its rows in its own transaction, and with them those that others have pushed into
- * a ring meanwhile.  When that is written the next may lead, so that its rows are ready to be flushed
- * when the disk is; but no more than two groups commit at a time, and while they do the next one gathers.  When it has
- * committed, the leader wakes those whose rows it had.  Who comes alone pays for an INSERT and no more, and nobody waits for a worker to be
- * scheduled.
+ * a ring meanwhile.  When they are written the next may lead, while the first commits; but no more than a few groups
+ * commit at a time, and then the next one gathers.  When it has committed, the leader wakes those whose rows it had.
+ * Who comes alone pays for an INSERT and no more, and nobody waits for a worker to be scheduled.
  *
  * A statement that is pushed has a state:
  *
