@@ -14,6 +14,7 @@
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
+#include "store/attempt.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -238,44 +239,31 @@ is_for_us(int sqlerrcode)
 		sqlerrcode == ERRCODE_CRASH_SHUTDOWN;
 }
 
+static void
+write_all(void *arg)
+{
+	void		(*write_own) (void) = *(void (**) (void)) arg;
+	int			nestlevel = NewGUCNestLevel();
+
+	(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	write_taken();
+	write_own();
+	AtEOXact_GUC(true, nestlevel);
+}
+
 /* Write all in a subtransaction; false if it has been rolled back. */
 static bool
 try_all(void (*write_own) (void))
 {
-	ResourceOwner owner = CurrentResourceOwner;
-	MemoryContext memory = CurrentMemoryContext;
-	volatile bool written = false;
+	ErrorData  *error = tsdb_attempt(write_all, &write_own);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(memory);
-	PG_TRY();
-	{
-		int			nestlevel = NewGUCNestLevel();
-
-		(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-		write_taken();
-		write_own();
-		AtEOXact_GUC(true, nestlevel);
-		ReleaseCurrentSubTransaction();
-		written = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(memory);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (is_for_us(error->sqlerrcode))
-			ReThrowError(error);
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(memory);
-	CurrentResourceOwner = owner;
-	return written;
+	if (error == NULL)
+		return true;
+	if (is_for_us(error->sqlerrcode))
+		ReThrowError(error);
+	FreeErrorData(error);
+	return false;
 }
 
 /* Commit as strictly as the strictest of those whose rows we have. */

@@ -22,9 +22,6 @@
 #include "access/attnum.h"
 #include "access/tupdesc.h"
 
-/* Rows of a slice, at most. */
-#define TSDB_ROW_SLICE_ROWS		(1 << 20)
-
 typedef struct TsdbRowBlockColumn
 {
 	Oid			type;

@@ -8,9 +8,9 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "store/attempt.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #define KNOWN_MAX	10000			/* things remembered; then memory starts afresh */
 
@@ -33,9 +33,7 @@ tsdb_damage_is(int sqlerrcode)
 ErrorData *
 tsdb_damage_catch(void (*work) (void *arg), void *arg, bool any_internal)
 {
-	MemoryContext memory = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	ErrorData  *error;
 
 	if (IsInParallelMode())
 	{
@@ -43,23 +41,7 @@ tsdb_damage_catch(void (*work) (void *arg), void *arg, bool any_internal)
 		return NULL;
 	}
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(memory);
-	PG_TRY();
-	{
-		work(arg);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(memory);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(memory);
-	CurrentResourceOwner = owner;
+	error = tsdb_attempt(work, arg);
 
 	/* whoever catches it next expects the subtransaction that it began */
 	if (error != NULL && !tsdb_damage_is(error->sqlerrcode) &&

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
+#include "store/attempt.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -241,37 +242,22 @@ find_targets(List **targets, Statement *statement)
 	}
 }
 
-/* Write a row in a subtransaction of its own; returns what was wrong with it, or NULL. */
-static ErrorData *
-try_row(Relation rel, const TsdbRowBlock *rows, uint32 number)
+/* A row to be written by itself. */
+typedef struct SingleRow
 {
-	ResourceOwner owner = CurrentResourceOwner;
-	MemoryContext memory = CurrentMemoryContext;
-	ErrorData  *volatile error = NULL;
+	Relation	rel;
+	const TsdbRowBlock *rows;
+	uint32		number;
+} SingleRow;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(memory);
-	PG_TRY();
-	{
-		TsdbRowWriter *writer = tsdb_row_writer_begin(rel);
+static void
+write_single_row(void *arg)
+{
+	const SingleRow *row = arg;
+	TsdbRowWriter *writer = tsdb_row_writer_begin(row->rel);
 
-		tsdb_row_writer_add_one(writer, rows, number, true);
-		tsdb_row_writer_end(writer);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(memory);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (!tsdb_dead_letter_is_for(error->sqlerrcode))
-			ReThrowError(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(memory);
-	CurrentResourceOwner = owner;
-	return error;
+	tsdb_row_writer_add_one(writer, row->rows, row->number, true);
+	tsdb_row_writer_end(writer);
 }
 
 /* Each row by itself; one that fails becomes a dead letter. */
@@ -280,12 +266,15 @@ write_row_by_row(Target *target, TsdbIngestBlock *head, const TsdbRowBlock *rows
 {
 	for (uint32 i = 0; i < rows->rows; i++)
 	{
+		SingleRow	row = {target->rel, rows, i};
 		ErrorData  *error;
 
 		CHECK_FOR_INTERRUPTS();
-		error = try_row(target->rel, rows, i);
+		error = tsdb_attempt(write_single_row, &row);
 		if (error == NULL)
 			target->rows++;
+		else if (!tsdb_dead_letter_is_for(error->sqlerrcode))
+			ReThrowError(error);
 		else
 		{
 			tsdb_dead_letter_add(target->rel, rows, i, head->sent_by, error);
