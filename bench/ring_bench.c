@@ -1,6 +1,6 @@
 /*
  * ring_bench.c
- *		The ring of src/ingest against a textbook queue, in the same run.
+ *		The ring of src/lockfree against a textbook queue, in the same run.
  *
  *		ring_bench [-n items] [-r rounds] [-c capacity] [-p plot.svg]
  *
@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <sched.h>
 
-#include "ingest/ring.h"
+#include "lockfree/ring.h"
 #include "ring_plot.h"
 #include "ring_textbook.h"
 

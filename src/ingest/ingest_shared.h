@@ -25,9 +25,9 @@
 #define TSDB_INGEST_INGEST_SHARED_H
 
 #include "datatype/timestamp.h"
-#include "ingest/ring.h"
-#include "ingest/ring_slab.h"
 #include "ingest/row_block.h"
+#include "lockfree/ring.h"
+#include "lockfree/ring_slab.h"
 #include "port/atomics.h"
 #include "stats/latency.h"
 #include "storage/condition_variable.h"

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "harness.h"
-#include "ingest/ring.h"
-#include "ingest/ring_slab.h"
+#include "lockfree/ring.h"
+#include "lockfree/ring_slab.h"
 #include "workers.h"
 
 #define HELD			40		/* blocks that a worker holds at most */

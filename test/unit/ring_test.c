@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "harness.h"
-#include "ingest/ring.h"
+#include "lockfree/ring.h"
 #include "workers.h"
 
 #define ITEM_MAX		256

@@ -34,8 +34,8 @@
  * Plain C11; no server headers.  Blocks are named by offsets from the slab, which fit
  * into a ring's item and mean the same in all processes; 0 is none.
  */
-#ifndef TSDB_INGEST_RING_SLAB_H
-#define TSDB_INGEST_RING_SLAB_H
+#ifndef TSDB_LOCKFREE_RING_SLAB_H
+#define TSDB_LOCKFREE_RING_SLAB_H
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -93,4 +93,4 @@ extern uint32_t tsdb_ring_slab_size(const TsdbRingSlab *slab, uint64_t block);
 extern void tsdb_ring_slab_counts(const TsdbRingSlab *slab, int class,
 								  TsdbRingSlabCounts *counts);
 
-#endif							/* TSDB_INGEST_RING_SLAB_H */
+#endif							/* TSDB_LOCKFREE_RING_SLAB_H */

@@ -2,7 +2,7 @@
  * ring.c
  *		A bounded queue for many producers and many consumers: making one.
  */
-#include "ingest/ring.h"
+#include "lockfree/ring.h"
 
 static size_t
 aligned(size_t bytes)

@@ -68,8 +68,8 @@
  * Plain C11; no server headers.  Offsets, not pointers, so that processes may map
  * the memory where they like.
  */
-#ifndef TSDB_INGEST_RING_H
-#define TSDB_INGEST_RING_H
+#ifndef TSDB_LOCKFREE_RING_H
+#define TSDB_LOCKFREE_RING_H
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -482,4 +482,4 @@ tsdb_ring_pop_many(TsdbRing *ring, void *items, uint32_t count, size_t item_size
 	return claimed;
 }
 
-#endif							/* TSDB_INGEST_RING_H */
+#endif							/* TSDB_LOCKFREE_RING_H */

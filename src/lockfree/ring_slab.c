@@ -2,7 +2,7 @@
  * ring_slab.c
  *		Blocks of memory that many processes take and give back without locks.
  */
-#include "ingest/ring_slab.h"
+#include "lockfree/ring_slab.h"
 
 /* top of a stack: the number of a block plus 1, 0 if it is empty, below a tag */
 #define TOP_BLOCK(top) ((uint32_t) (top))
