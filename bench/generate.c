@@ -7,6 +7,7 @@
  *					 gauges at each tick, rows interleaved by time
  *	generate tags    the hosts of that workload: id, hostname, region, ...
  *	generate narrow  (ts, series_id, value), the shape of a metrics store
+ *	generate metrics the same with three values a row
  *
  * A gauge is TSBS's clamped random walk: it starts anywhere in 0..100, a step is
  * normal(0, 1), and it stops at the bounds.  TSBS stores the walk truncated to an
@@ -47,7 +48,7 @@ typedef enum Format
 
 typedef struct Options
 {
-	int64_t		series;			/* hosts of cpu and tags, series of narrow */
+	int64_t		series;			/* hosts of cpu and tags, series of others */
 	int64_t		seconds;		/* length of the time range */
 	int64_t		interval;		/* seconds between two ticks */
 	int64_t		start;			/* Unix time of the first tick */
@@ -239,7 +240,7 @@ make_series(const Options *opt, int gauges)
 
 
 /*
- * cpu and narrow are one program: (time, series number, gauges ...) at each tick.
+ * cpu, narrow and metrics are one program: (time, series number, gauges ...) at each tick.
  */
 
 static void
@@ -385,13 +386,13 @@ static void
 usage(void)
 {
 	fprintf(stderr,
-			"usage: generate cpu|tags|narrow [options] > file\n"
-			"  --series N          hosts, or series of narrow (default 10)\n"
+			"usage: generate cpu|tags|narrow|metrics [options] > file\n"
+			"  --series N          hosts, or series (default 10)\n"
 			"  --hours N           length of the time range (default 1)\n"
 			"  --interval SECONDS  time between two ticks (default 10)\n"
 			"  --start UNIXTIME    first tick (default 1451606400, 2016-01-01 UTC)\n"
 			"  --seed N            (default 1)\n"
-			"  --decimals 0|2      of the values (default 0 for cpu, 2 for narrow)\n"
+			"  --decimals 0|2      of the values (default 0 for cpu, 2 for others)\n"
 			"  --format F          text (default), csv or binary, as COPY calls them\n");
 	exit(2);
 }
@@ -456,11 +457,11 @@ main(int argc, char **argv)
 			opt.decimals = 0;
 		generate_rows(&opt, GAUGES_MAX);
 	}
-	else if (strcmp(argv[1], "narrow") == 0)
+	else if (strcmp(argv[1], "narrow") == 0 || strcmp(argv[1], "metrics") == 0)
 	{
 		if (opt.decimals < 0)
 			opt.decimals = 2;
-		generate_rows(&opt, 1);
+		generate_rows(&opt, argv[1][0] == 'n' ? 1 : 3);
 	}
 	else if (strcmp(argv[1], "tags") == 0 && opt.format != FORMAT_BINARY)
 		generate_tags(&opt);

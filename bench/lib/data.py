@@ -92,13 +92,18 @@ def variants(method):
         Variant("tsdb-index", method, True))}
 
 
-def generate(kind, series, hours, decimals, seed, copy_format):
-    """Path of a file of generated rows, made by bench/generate.c when missing."""
+def generator():
+    """The program bench/generate.c, compiled when it is missing or older."""
     program = BUILD / "generate"
     BUILD.mkdir(parents=True, exist_ok=True)
     if not program.exists() or program.stat().st_mtime < SOURCE.stat().st_mtime:
         subprocess.check_call(["cc", "-std=c11", "-O2", "-o", program, SOURCE])
+    return program
 
+
+def generate(kind, series, hours, decimals, seed, copy_format):
+    """Path of a file of generated rows, made by bench/generate.c when missing."""
+    program = generator()
     directory = BUILD / "data"
     directory.mkdir(exist_ok=True)
     path = directory / f"{kind}-{series}x{hours}-{decimals}-{seed}.{copy_format}"

@@ -111,3 +111,47 @@ def chart(path, title, groups):
         y += ROW
     out.append("</svg>")
     path.write_text("\n".join(out) + "\n")
+
+
+# Lines in a frame; of what they are is said at the right, in their colours.
+LINES = ("#888888", "#3b6ea5", "#c1502e", "#4b8b3b", "#8b5fa8")
+FRAME_X, FRAME_Y, FRAME_WIDTH, FRAME_HEIGHT = 70, 50, 620, 340
+
+
+def lines(path, title, x_title, y_title, series, x_ticks, y_ticks, shades=()):
+    """Writes an SVG of lines.
+
+    series: {name: list of (x, y)}; ticks: list of (place, label), the frame goes from the first to the
+    last; shades: ranges of x that are to be seen.  Scales are linear: who wants another one maps before.
+    """
+    (x_low, _), (x_high, _), (y_low, _), (y_high, _) = x_ticks[0], x_ticks[-1], y_ticks[0], y_ticks[-1]
+
+    def x(value):
+        return FRAME_X + (min(max(value, x_low), x_high) - x_low) / (x_high - x_low) * FRAME_WIDTH
+
+    def y(value):
+        return FRAME_Y + (y_high - min(max(value, y_low), y_high)) / (y_high - y_low) * FRAME_HEIGHT
+
+    bottom, right = FRAME_Y + FRAME_HEIGHT, FRAME_X + FRAME_WIDTH
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{right + 150}" height="{bottom + 50}" '
+           'font-family="sans-serif" font-size="12">',
+           '<rect width="100%" height="100%" fill="white"/>',
+           f'<text x="10" y="22" font-size="15">{escape(title)}</text>',
+           f'<text x="{FRAME_X}" y="{FRAME_Y - 8}" fill="#666">{escape(y_title)}</text>',
+           f'<text x="{right}" y="{bottom + 36}" text-anchor="end" fill="#666">{escape(x_title)}</text>']
+    for left, end in shades:
+        out.append(f'<rect x="{x(left):.1f}" y="{FRAME_Y}" width="{max(1, x(end) - x(left)):.1f}" '
+                   f'height="{FRAME_HEIGHT}" fill="#eee"/>')
+    for place, label in x_ticks:
+        out.append(f'<line x1="{x(place):.1f}" y1="{FRAME_Y}" x2="{x(place):.1f}" y2="{bottom}" stroke="#ddd"/>'
+                   f'<text x="{x(place):.1f}" y="{bottom + 16}" text-anchor="middle" fill="#666">{label}</text>')
+    for place, label in y_ticks:
+        out.append(f'<line x1="{FRAME_X}" y1="{y(place):.1f}" x2="{right}" y2="{y(place):.1f}" stroke="#ddd"/>'
+                   f'<text x="{FRAME_X - 6}" y="{y(place) + 4:.1f}" text-anchor="end" fill="#666">{label}</text>')
+    for place, (name, points) in enumerate(series.items()):
+        colour = LINES[place % len(LINES)]
+        path_points = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)
+        out.append(f'<polyline points="{path_points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+                   f'<text x="{right + 8}" y="{FRAME_Y + 16 + 18 * place}" fill="{colour}">{escape(name)}</text>')
+    out.append("</svg>")
+    path.write_text("\n".join(out) + "\n")

@@ -104,6 +104,14 @@ class Server:
         else:
             self._remove()
 
+    def restart(self, settings):
+        """A clean stop and a start, with other settings on top of those that there are."""
+        with open(self.data / "postgresql.conf", "a") as conf:
+            for name, value in settings.items():
+                conf.write(f"{name} = {value}\n")
+        self._run("pg_ctl", "restart", "-w", "-m", "fast", "-D", self.data, "-l", self.data / "log")
+        self.pid = int((self.data / "postmaster.pid").read_text().split()[0])
+
     def _remove(self):
         shutil.rmtree(self.data, ignore_errors=True)
         shutil.rmtree(self.socket, ignore_errors=True)
