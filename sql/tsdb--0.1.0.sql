@@ -364,6 +364,14 @@ COMMENT ON VIEW tsdb.stat_ingest_workers IS
 GRANT SELECT ON tsdb.stat_ingest, tsdb.stat_ingest_tables, tsdb.stat_ingest_pool,
 	tsdb.stat_ingest_workers TO PUBLIC;
 
+-- the working set
+
+CREATE FUNCTION tsdb.take_cache_trace(OUT generation bigint, OUT "column" smallint, OUT how "char")
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'tsdb_take_cache_trace';
+COMMENT ON FUNCTION tsdb.take_cache_trace() IS
+	'what this session has looked up since the last call, if tsdb.trace_cache is on: h hit, p hit of what was prefetched, s spilled, m missed';
+
 -- time-series functions, in the schema of the extension
 
 CREATE FUNCTION time_bucket(bucket_width smallint, ts smallint) RETURNS smallint

@@ -12,6 +12,7 @@
 #include "am/handler.h"
 #include "am/insert.h"
 #include "am/salvage.h"
+#include "cache/cache_trace.h"
 #include "cache/chunk_cache.h"
 #include "catalog/dependency.h"
 #include "catalog/objectaccess.h"
@@ -251,6 +252,7 @@ _PG_init(void)
 {
 	define_settings();
 	tsdb_directory_view_init();
+	tsdb_cache_trace_init();
 	tsdb_salvage_init();
 	tsdb_salvage_plan_init();
 	tsdb_scan_path_init();
