@@ -131,6 +131,7 @@ class Server:
         if account():
             os.chown(self.socket, *account())
         self.port = 5432
+        self.program = None             # what pg_ctl is to start instead of postgres
 
     def run(self, *command, check=True, **options):
         """Run one of the server's programs as the servers' account; returns CompletedProcess."""
@@ -163,7 +164,7 @@ class Server:
     def start(self, check=True):
         # pg_ctl's own output is dropped: a server it started would hold a pipe open for ever
         command = [os.path.join(self.bin, "pg_ctl"), "start", "-w", "-t", "120", "-D", self.data,
-                   "-l", self.log]
+                   "-l", self.log, *(["-p", self.program] if self.program else [])]
         options = {}
         if account():
             options.update(user=account()[0], group=account()[1], extra_groups=[])
