@@ -258,7 +258,26 @@ LEFT JOIN pg_catalog.pg_database e ON e.oid = w.last_error_datid;
 COMMENT ON VIEW tsdb.stat_workers IS
 	'one row per background worker of the pool that has ever run; counters outlive the process';
 
-GRANT SELECT ON tsdb.progress_compaction, tsdb.stat_workers TO PUBLIC;
+CREATE FUNCTION tsdb.get_stat_tasks(
+	OUT kind text, OUT priority text, OUT state text, OUT pid integer,
+	OUT datid oid, OUT relid oid, OUT since timestamptz, OUT due timestamptz,
+	OUT tries integer, OUT "rows" bigint, OUT last_error text,
+	OUT last_error_at timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'tsdb_stat_tasks';
+COMMENT ON FUNCTION tsdb.get_stat_tasks() IS
+	'what background workers have to do and are doing, in all databases';
+
+CREATE VIEW tsdb.stat_tasks AS
+SELECT t.kind, t.priority, t.state, t.pid, t.datid, d.datname, t.relid, t.since,
+	t.due, t.tries, t."rows", t.last_error, t.last_error_at
+FROM tsdb.get_stat_tasks() t
+LEFT JOIN pg_catalog.pg_database d ON d.oid = t.datid;
+COMMENT ON VIEW tsdb.stat_tasks IS
+	'one row per background task that waits for its time or a worker, or runs';
+
+GRANT SELECT ON tsdb.progress_compaction, tsdb.stat_workers, tsdb.stat_tasks TO PUBLIC;
 
 -- ingest
 

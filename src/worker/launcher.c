@@ -3,13 +3,13 @@
  *		The background process that starts workers when there is work.
  *
  * There is one launcher per server.  It is connected to no database and sees
- * the shared catalogs only.  It sleeps on its latch until a note, a worker that
- * ends, or the time at which noted rows come of age; with nothing noted it
+ * the shared catalogs only.  It sleeps on its latch until a task is due at once, a worker
+ * ends, or the time at which the next task will be due; with none it
  * sleeps without a timeout, so an idle server pays nothing.
  *
  * Each time it wakes it surveys what is due and shares the free slots of the
  * pool out: one to each database in turn, those with the fewest workers first
- * and among them the one that has waited longest.  If a database gets none, the
+ * and among them the one whose first task comes first in the order of all.  If a database gets none, the
  * others' workers are told to leave at the end of their time slice.
  *
  * A database that somebody wants for himself, or that does not allow
@@ -21,9 +21,12 @@
  * worker.  If it dies, the server starts it again after 10 seconds, and all
  * that it has to know is in shared memory.
  *
- * Workers come from max_worker_processes, from which parallel queries live too;
- * hence a default of two, which together use no more than one processor
- * (tsdb.compact_duty) and can still serve a database beside a busy one.
+ * Workers come from max_worker_processes (8), from which parallel queries live too, and are started for as many
+ * tasks only as are due.  A default of four, which together use no more than one processor
+ * (tsdb.compact_duty) and serve four databases at a time, leaves two when all of them run, beside this process and
+ * the server's for logical replication: one parallel query, or two databases' rings.  They are back a few
+ * seconds later (tsdb.worker_idle_timeout).  Who finds none left goes on without: queries with fewer processes, tsdb.ingest() by
+ * writing its rows at once, loads by making their relations themselves.
  */
 #include "postgres.h"
 
@@ -51,6 +54,7 @@
 #include "worker/launcher.h"
 #include "worker/pool.h"
 #include "worker/schedule.h"
+#include "worker/task_compact.h"
 #include "worker/worker.h"
 
 #define LIBRARY_NAME "tsdb"
@@ -65,9 +69,10 @@
 /* A database with due work, and what the pool does for it. */
 typedef struct Candidate
 {
-	TsdbWorkDatabase db;
+	TsdbTaskDatabase db;
 	int			workers;
 	int			idle;			/* workers that may take a task now */
+	int			wanted;			/* such workers */
 } Candidate;
 
 /* workers that this launcher has started and not seen end, by slot */
@@ -77,12 +82,24 @@ static struct
 	uint32		generation;
 }			started[TSDB_WORKERS_MAX];
 
+/* what others have asked to be called in each round */
+static TsdbLauncherRound rounds[TSDB_LAUNCHER_ROUNDS_MAX];
+static int	round_count = 0;
+
 /* the databases that can be entered, as of now */
 typedef struct DatabaseInfo
 {
 	Oid			dboid;
 	bool		is_template;
 } DatabaseInfo;
+
+void
+tsdb_launcher_add_round(TsdbLauncherRound round)
+{
+	if (round_count == TSDB_LAUNCHER_ROUNDS_MAX)
+		elog(ERROR, "too many rounds of the tsdb launcher");
+	rounds[round_count++] = round;
+}
 
 /* Lists the databases that allow connections, in the current context. */
 static List *
@@ -218,8 +235,8 @@ compare_candidates(const void *a, const void *b)
 
 	if (x->workers != y->workers)
 		return x->workers < y->workers ? -1 : 1;
-	if (x->db.since != y->db.since)
-		return x->db.since < y->db.since ? -1 : 1;
+	if (x->db.order != y->db.order)
+		return x->db.order < y->db.order ? -1 : 1;
 	return 0;
 }
 
@@ -234,7 +251,7 @@ share_out_workers(void)
 	static bool complained = false;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz wake;
-	TsdbWorkDatabase *due;
+	TsdbTaskDatabase *due;
 	Candidate  *candidates;
 	List	   *databases = NIL;
 	int			n_due;
@@ -242,19 +259,21 @@ share_out_workers(void)
 	bool		want_slot = false;
 	bool		again = false;
 
-	due = palloc(sizeof(TsdbWorkDatabase) * TSDB_WORK_ENTRIES_MAX);
+	due = palloc(sizeof(TsdbTaskDatabase) * TSDB_TASKS_MAX);
 	n_due = tsdb_schedule_survey(due, now, &wake);
 	candidates = palloc(sizeof(Candidate) * Max(n_due, 1));
 
 	for (int i = 0; i < n_due; i++)
 	{
 		Candidate  *candidate = &candidates[n];
+		int			sleeping;
 
 		candidate->db = due[i];
-		tsdb_pool_count(due[i].dboid, &candidate->workers, &candidate->idle);
-		if (candidate->idle > 0)
-			tsdb_pool_wake_idle(due[i].dboid);
-		if (candidate->idle >= due[i].due)
+		tsdb_pool_count(due[i].dboid, &candidate->workers, &candidate->idle, &sleeping);
+		candidate->wanted = due[i].tasks + (due[i].short_tasks && sleeping == 0 ? 1 : 0);
+		if (candidate->idle > 0 || (due[i].short_tasks && sleeping > 0))
+			tsdb_pool_wake(due[i].dboid, due[i].short_tasks);
+		if (candidate->idle >= candidate->wanted)
 			continue;
 
 		if (databases == NIL)
@@ -288,7 +307,7 @@ share_out_workers(void)
 			tsdb_pool_cancel(slot, generation);
 			if (!complained)
 				ereport(LOG,
-						(errmsg("could not start a background worker for compaction"),
+						(errmsg("could not start a background worker"),
 						 errhint("You might need to increase max_worker_processes.")));
 			complained = true;
 			wake = Min(wake, TimestampTzPlusMilliseconds(now, NO_PROCESS_WAIT));
@@ -296,7 +315,7 @@ share_out_workers(void)
 		}
 		complained = false;
 		candidate->workers++;
-		if (++candidate->idle >= candidate->db.due)
+		if (++candidate->idle >= candidate->wanted)
 			candidates[0] = candidates[--n];
 	}
 
@@ -323,6 +342,7 @@ tsdb_launcher_main(Datum main_arg)
 	tsdb_pool_reset_starting();
 	tsdb_pool_set_starving(false);
 	tsdb_schedule_attach_launcher();
+	tsdb_schedule_read_settings();
 
 	loop_context = AllocSetContextCreate(TopMemoryContext, "tsdb launcher loop",
 										 ALLOCSET_DEFAULT_SIZES);
@@ -331,12 +351,15 @@ tsdb_launcher_main(Datum main_arg)
 	while (!ShutdownRequestPending)
 	{
 		TimestampTz wake = DT_NOEND;
+		TimestampTz round_wake = DT_NOEND;
 		long		timeout = -1;
 
 		MemoryContextReset(loop_context);
 		MemoryContextSwitchTo(loop_context);
 
 		reap_workers();
+		for (int i = 0; i < round_count; i++)
+			rounds[i] (GetCurrentTimestamp(), &round_wake);
 		if (tsdb_workers == 0)
 			tsdb_schedule_rest();
 		else
@@ -345,6 +368,7 @@ tsdb_launcher_main(Datum main_arg)
 				scan_all_databases();
 			wake = share_out_workers();
 		}
+		wake = Min(wake, round_wake);
 
 		if (wake != DT_NOEND)
 			timeout = Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), wake),
@@ -364,6 +388,7 @@ tsdb_launcher_main(Datum main_arg)
 
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			tsdb_schedule_read_settings();
 			if (tsdb_cold_age != cold_age)
 				tsdb_schedule_scan_everything();
 		}
@@ -375,7 +400,7 @@ static void
 define_settings(void)
 {
 	DefineCustomIntVariable("tsdb.workers",
-							"Sets the maximum number of background workers for compaction.",
+							"Sets the maximum number of background workers, for compaction and prefetch.",
 							"They are started when there is work, in any database, and taken from max_worker_processes. Zero disables background work.",
 							&tsdb_workers,
 							TSDB_WORKERS_DEFAULT, TSDB_WORKERS_MIN, TSDB_WORKERS_MAX,

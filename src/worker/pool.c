@@ -3,7 +3,7 @@
  *		The pool of background workers: a slot for each in shared memory.
  *
  *		stopped ──reserve──► starting ──attach──► idle ◄──► looking, compacting,
- *		   ▲                    │                  │         vacuuming, sleeping
+ *		   ▲                    │                  │         prefetching, vacuuming, sleeping
  *		   └──────cancel────────┘                  │                │
  *		   └──────────────────── exit ─────────────┴────────────────┘
  *
@@ -35,6 +35,7 @@
 
 #include "worker/pool.h"
 #include "worker/schedule.h"
+#include "worker/task_stat.h"
 
 /* how long a database is left alone that could not be entered, milliseconds */
 #define UNREACHABLE_BACKOFF 10000
@@ -93,6 +94,7 @@ static const char *const state_names[] = {
 	[TSDB_WORKER_LOOKING] = "looking for work",
 	[TSDB_WORKER_COMPACTING] = "compacting",
 	[TSDB_WORKER_VACUUMING] = "vacuuming",
+	[TSDB_WORKER_PREFETCHING] = "prefetching",
 	[TSDB_WORKER_SLEEPING] = "sleeping",
 };
 
@@ -203,12 +205,13 @@ tsdb_pool_reset_starting(void)
 	LWLockRelease(shared->lock);
 }
 
-/* Counts the workers of a database, and those that may take a task now. */
+/* Counts the workers of a database, those that may take a task now, and those that may take a short one. */
 void
-tsdb_pool_count(Oid dboid, int *workers, int *idle)
+tsdb_pool_count(Oid dboid, int *workers, int *idle, int *sleeping)
 {
 	*workers = 0;
 	*idle = 0;
+	*sleeping = 0;
 	LWLockAcquire(shared->lock, LW_SHARED);
 	for (int i = 0; i < TSDB_WORKERS_MAX; i++)
 	{
@@ -219,20 +222,23 @@ tsdb_pool_count(Oid dboid, int *workers, int *idle)
 		(*workers)++;
 		if (slot->state == TSDB_WORKER_STARTING || slot->state == TSDB_WORKER_IDLE)
 			(*idle)++;
+		if (slot->state == TSDB_WORKER_SLEEPING)
+			(*sleeping)++;
 	}
 	LWLockRelease(shared->lock);
 }
 
-/* Lets the idle workers of a database look for a task. */
+/* Lets the idle workers of a database, and perhaps those that sleep, look for a task. */
 void
-tsdb_pool_wake_idle(Oid dboid)
+tsdb_pool_wake(Oid dboid, bool sleeping)
 {
 	LWLockAcquire(shared->lock, LW_SHARED);
 	for (int i = 0; i < TSDB_WORKERS_MAX; i++)
 	{
 		TsdbWorkerSlot *slot = &shared->slots[i];
 
-		if (slot->state == TSDB_WORKER_IDLE && slot->dboid == dboid)
+		if (slot->dboid == dboid &&
+			(slot->state == TSDB_WORKER_IDLE || (sleeping && slot->state == TSDB_WORKER_SLEEPING)))
 			SetLatch(slot->latch);
 	}
 	LWLockRelease(shared->lock);
@@ -427,18 +433,7 @@ tsdb_stat_workers(PG_FUNCTION_ARGS)
 
 		nulls[11] = slot.last_error_at == 0 || !read_all;
 		if (!nulls[11])
-		{
-			/* a message in another database's encoding keeps its ASCII */
-			if (slot.last_error_encoding != GetDatabaseEncoding())
-			{
-				for (char *p = slot.last_error; *p != '\0'; p++)
-				{
-					if (IS_HIGHBIT_SET(*p))
-						*p = '?';
-				}
-			}
-			values[11] = CStringGetTextDatum(slot.last_error);
-		}
+			values[11] = tsdb_task_stat_message(slot.last_error, slot.last_error_encoding);
 		values[12] = TimestampTzGetDatum(slot.last_error_at);
 		values[13] = ObjectIdGetDatum(slot.last_error_dboid);
 		values[14] = ObjectIdGetDatum(slot.last_error_relid);

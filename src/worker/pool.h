@@ -9,7 +9,7 @@
 #ifndef TSDB_WORKER_POOL_H
 #define TSDB_WORKER_POOL_H
 
-#define TSDB_WORKERS_DEFAULT 2
+#define TSDB_WORKERS_DEFAULT 4
 #define TSDB_WORKERS_MIN 0
 #define TSDB_WORKERS_MAX 32
 
@@ -24,6 +24,7 @@ typedef enum TsdbWorkerState
 	TSDB_WORKER_LOOKING,		/* for tables with rows */
 	TSDB_WORKER_COMPACTING,
 	TSDB_WORKER_VACUUMING,
+	TSDB_WORKER_PREFETCHING,
 	TSDB_WORKER_SLEEPING		/* the rate limit, in the middle of a table */
 } TsdbWorkerState;
 
@@ -34,8 +35,8 @@ extern void tsdb_pool_init(void);
 extern void tsdb_pool_reset_starting(void);
 extern int	tsdb_pool_reserve(Oid dboid, uint32 *generation);
 extern void tsdb_pool_cancel(int slot, uint32 generation);
-extern void tsdb_pool_count(Oid dboid, int *workers, int *idle);
-extern void tsdb_pool_wake_idle(Oid dboid);
+extern void tsdb_pool_count(Oid dboid, int *workers, int *idle, int *sleeping);
+extern void tsdb_pool_wake(Oid dboid, bool sleeping);
 extern void tsdb_pool_set_starving(bool starving);
 
 /* For a worker. */

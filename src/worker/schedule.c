@@ -1,61 +1,67 @@
 /*
  * schedule.c
- *		What background workers have to do, in shared memory.
+ *		What background workers have to do: tasks in shared memory.
  *
- * A hash table holds an entry per table that has work, with the count of rows
- * that were noted and not yet taken by a worker.  A table is due when
- * tsdb.compact_rows were noted, or when the first of fewer is older than
- * tsdb.compact_age; a back-off may put it off.  Why the two settings are what
+ * Tasks and their order are in a queue (task_queue.h); what else is known of each is here, in an array
+ * beside it.  A task of kind compact counts the rows that were noted of its table and
+ * not yet taken by a worker.  It is due when tsdb.compact_rows were noted, or, less urgently, when the first of fewer is
+ * older than tsdb.compact_age; a back-off may put it off.  Why the two settings are what
  * they are: a compaction leaves, on average, half a chunk in every shard that
  * must be merged later, so with 16 shards 64 k rows cost about an eighth of
  * themselves again, while 64 k heap rows are still read in some ten
  * milliseconds; and after a minute of little traffic even those go.
  *
- *		rows noted 0 ──note──► pending ──rows or age──► due ──claim──► claimed
- *		     ▲                   ▲                                       │
- *		     └──── finish: all ──┴── finish: rows left, busy, failed ────┘
+ *		resting ──note──► waiting ──rows or age──► ready ──claim──► running
+ *		   ▲                 ▲                                         │
+ *		   └── finish: all ──┴── finish: rows left, busy, failed ──────┘
  *
  * A table may be due without rows, too, at a time that its last task has set
- * (look_at): when chunks will have the age for level cold.
+ * (again_at): when chunks will have the age for level cold.
  *
- * An entry with an invalid relid stands for its database: look for tables that
+ * A task of kind look stands for its database: look for tables that
  * have rows.  That is wanted after a start of the server, since notes do not
  * survive it; with the first note of a database, which may be a copy; and when
- * the hash table had no room for a note.  It waits for tsdb.compact_age too:
+ * there was no room for a note.  It waits for tsdb.compact_age too:
  * should compaction ever take the server down, there is a minute after each
  * restart to set tsdb.workers to 0.
  *
+ * Levels.  Prefetch is of use only if it is done soon, and short: high.  Tables that have filled up, and searches: normal.  Those that
+ * are due by age: low.  Cold chunks: lowest.
+ *
  * Locking: one LWLock, shared->lock, never held over anything that can wait or
  * raise an error.
- *		hash table itself			look up: shared; enter, remove: exclusive
- *		entry->rows, ->noted_at		atomics: shared is enough to add a note;
- *									exclusive to take or give back
- *		all else in an entry		read: shared; write: exclusive
- *		shared->launcher, ->wake,	read: shared; write: exclusive
- *			->full
- *		shared->scan_wanted			atomic flag, no lock
+ *		the queue					look: shared; change: exclusive
+ *		info->rows					atomic: shared is enough to add a note; exclusive to take or give back
+ *		all else in an info			read: shared; write: exclusive
+ *		shared->wake, ->full,		read: shared; write: exclusive
+ *			settings
+ *		shared->launcher,			atomic, no lock
+ *			->scan_wanted
  *
- * So a note costs one shared acquisition and one atomic addition.  Nothing is
+ * So a note costs one shared acquisition and one atomic addition, but for the first one of a table and the one that
+ * fills it up, which change when it is due.  Nothing is
  * missed: the launcher publishes until when it means to sleep (wake) under the
- * exclusive lock with which it surveyed the entries, and whoever adds rows that
- * are due before that sets its latch.
+ * exclusive lock with which it surveyed the tasks, and whoever makes one due before that
+ * sets its latch.  When rows are due depends on settings: those that the launcher has read last, so that all go by the same.
  *
- * A worker that exits for any reason gives back its claim in a shared memory
+ * A worker that exits for any reason gives back its claims in a shared memory
  * exit callback; one that is killed makes the server reset all shared memory.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "mb/pg_wchar.h"
 #include "port/atomics.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
-#include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
 #include "worker/schedule.h"
+#include "worker/pool.h"
+#include "worker/task_kinds.h"
 
 /* back-off in milliseconds, doubled with every failure in a row */
 #define BUSY_BACKOFF_MIN 1000
@@ -63,33 +69,45 @@
 #define FAILED_BACKOFF_MIN 10000
 #define FAILED_BACKOFF_MAX 3600000
 
-typedef struct TsdbWorkKey
-{
-	Oid			dboid;
-	Oid			relid;
-} TsdbWorkKey;
+/* a worker has a long task and, while it sleeps, a short one */
+#define CLAIMS_MAX 2
 
-typedef struct TsdbWorkEntry
+typedef struct TsdbTaskInfo
 {
-	TsdbWorkKey key;
 	pg_atomic_uint64 rows;		/* noted and not taken */
-	pg_atomic_uint64 noted_at;	/* TimestampTz of the oldest of these */
-	TimestampTz taken_at;		/* noted_at of what the claim took */
+	TimestampTz since;			/* when the oldest of these was noted, or the task was added; 0: neither */
+	TimestampTz taken_since;	/* that of what the claim took */
+	TimestampTz full_at;		/* when there were tsdb.compact_rows of them; 0: there are not */
 	TimestampTz not_before;
-	TimestampTz look_at;		/* due then without rows; DT_NOEND: never */
+	TimestampTz again_at;		/* due then without rows; DT_NOEND: never */
+	TsdbTaskLevel again_level;
 	int			failures;		/* in a row, of any kind */
-	bool		claimed;
-	int64		unvacuumed;
-	int64		unindexed;
-} TsdbWorkEntry;
+	int			tries;			/* runs since one was done */
+	int			pid;			/* of the worker that runs it, or 0 */
+	int64		rows_taken;		/* by the claim */
+
+	TimestampTz last_error_at;	/* 0: none since it was done */
+	int			last_error_encoding;
+	char		last_error[TSDB_TASK_ERROR_LEN];
+
+	uint32		payload_bytes;
+	char		payload[TSDB_TASK_PAYLOAD_MAX];
+} TsdbTaskInfo;
 
 typedef struct TsdbSchedule
 {
 	LWLock	   *lock;
 	pg_atomic_flag scan_wanted; /* clear: every database is to be looked at */
-	Latch	   *launcher;		/* or NULL */
+	pg_atomic_uint32 launcher;	/* its pgprocno + 1; 0: there is none */
 	TimestampTz wake;			/* the launcher wakes then without being told */
-	bool		full;			/* no entry can be made until a task ends */
+	bool		full;			/* no task can be made until one ends */
+	int			added;			/* tasks of kinds of which there may be many */
+
+	/* the launcher's settings */
+	int64		compact_rows;
+	int			compact_age;
+
+	TsdbTaskInfo infos[TSDB_TASKS_MAX];
 } TsdbSchedule;
 
 int			tsdb_compact_rows = TSDB_COMPACT_ROWS_DEFAULT;
@@ -100,13 +118,16 @@ static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
 /* both NULL without preload */
 static TsdbSchedule *shared = NULL;
-static HTAB *entries = NULL;
+static TsdbTaskQueue *queue = NULL;
 
-/* in a worker: what it has claimed, and how many rows were noted of it */
-static bool my_claim_valid = false;
-static TsdbWorkKey my_claim;
-static int64 my_claim_rows = 0;
+/* in a worker: the slots of what it has claimed */
+static int	my_claims[CLAIMS_MAX];
+static int	my_claim_count = 0;
 static bool exit_callback_registered = false;
+
+StaticAssertDecl(TSDB_TASK_NEVER == DT_NOEND, "a task that is never due");
+
+/* ---- shared memory ---- */
 
 static void
 schedule_shmem_request(void)
@@ -115,15 +136,13 @@ schedule_shmem_request(void)
 		prev_shmem_request_hook();
 
 	RequestAddinShmemSpace(MAXALIGN(sizeof(TsdbSchedule)));
-	RequestAddinShmemSpace(hash_estimate_size(TSDB_WORK_ENTRIES_MAX,
-											  sizeof(TsdbWorkEntry)));
+	RequestAddinShmemSpace(MAXALIGN(tsdb_task_queue_bytes(TSDB_TASKS_MAX)));
 	RequestNamedLWLockTranche("tsdb_schedule", 1);
 }
 
 static void
 schedule_shmem_startup(void)
 {
-	HASHCTL		ctl = {0};
 	bool		found;
 
 	if (prev_shmem_startup_hook)
@@ -136,14 +155,17 @@ schedule_shmem_startup(void)
 		memset(shared, 0, sizeof(TsdbSchedule));
 		shared->lock = &GetNamedLWLockTranche("tsdb_schedule")->lock;
 		pg_atomic_init_flag(&shared->scan_wanted);
+		pg_atomic_init_u32(&shared->launcher, 0);
 		shared->wake = DT_NOBEGIN;
+		shared->compact_rows = tsdb_compact_rows;
+		shared->compact_age = tsdb_compact_age;
+		for (int i = 0; i < TSDB_TASKS_MAX; i++)
+			pg_atomic_init_u64(&shared->infos[i].rows, 0);
 	}
 
-	ctl.keysize = sizeof(TsdbWorkKey);
-	ctl.entrysize = sizeof(TsdbWorkEntry);
-	entries = ShmemInitHash("tsdb schedule entries",
-							TSDB_WORK_ENTRIES_MAX, TSDB_WORK_ENTRIES_MAX,
-							&ctl, HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+	queue = ShmemInitStruct("tsdb task queue", tsdb_task_queue_bytes(TSDB_TASKS_MAX), &found);
+	if (!found)
+		(void) tsdb_task_queue_init(queue, TSDB_TASKS_MAX);
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -156,54 +178,155 @@ tsdb_schedule_init(void)
 	shmem_startup_hook = schedule_shmem_startup;
 }
 
-/*
- * When an entry may be claimed; DT_NOEND if nothing is known to come, or it is claimed.
- * The lock is held in either mode.
- */
-static TimestampTz
-entry_due_at(TsdbWorkEntry *entry)
-{
-	uint64		rows = pg_atomic_read_u64(&entry->rows);
-	TimestampTz due = DT_NOEND;
+/* ---- waking the launcher ---- */
 
-	if (entry->claimed)
-		return DT_NOEND;
-	if (rows > 0)
-		due = (TimestampTz) pg_atomic_read_u64(&entry->noted_at);
-	if (rows > 0 && rows < (uint64) tsdb_compact_rows && OidIsValid(entry->key.relid))
-		due = TimestampTzPlusMilliseconds(due, tsdb_compact_age);
-	return Max(Min(due, entry->look_at), entry->not_before);
+/* A number that is old is another process's by now, which looks about itself and sleeps on. */
+void
+tsdb_schedule_wake_launcher(void)
+{
+	uint32		launcher;
+
+	if (shared == NULL)
+		return;
+	launcher = pg_atomic_read_u32(&shared->launcher);
+	if (launcher != 0)
+		SetLatch(&ProcGlobal->allProcs[launcher - 1].procLatch);
 }
 
 /* The lock is held in either mode. */
 static void
 wake_launcher_before(TimestampTz due)
 {
-	if (due <= shared->wake && shared->launcher != NULL)
-		SetLatch(shared->launcher);
+	if (due <= shared->wake)
+		tsdb_schedule_wake_launcher();
+}
+
+static void
+launcher_exit_callback(int code, Datum arg)
+{
+	pg_atomic_write_u32(&shared->launcher, 0);
+}
+
+/* Makes this process the one that notes wake. */
+void
+tsdb_schedule_attach_launcher(void)
+{
+	before_shmem_exit(launcher_exit_callback, (Datum) 0);
+	pg_atomic_write_u32(&shared->launcher, (uint32) MyProc->pgprocno + 1);
+}
+
+/* ---- when a task is due ---- */
+
+static const TsdbTaskKindInfo *
+kind_of(int slot)
+{
+	return &tsdb_task_kinds[tsdb_task_queue_slot(queue, slot)->key.kind];
+}
+
+static bool
+is_running(int slot)
+{
+	return tsdb_task_queue_slot(queue, slot)->state == TSDB_TASK_RUNNING;
+}
+
+/* When a task is due, by what is known of it now. */
+static TimestampTz
+due_at(int slot, TsdbTaskLevel *level)
+{
+	TsdbTaskInfo *info = &shared->infos[slot];
+	int64		rows = (int64) pg_atomic_read_u64(&info->rows);
+	TimestampTz due = DT_NOEND;
+
+	*level = TSDB_LEVEL_NORMAL;
+	if (rows > 0 && tsdb_task_queue_slot(queue, slot)->key.kind == TSDB_TASK_LOOK)
+		due = info->since;
+	else if (rows > 0 && rows >= shared->compact_rows)
+	{
+		if (info->full_at == 0)
+			info->full_at = GetCurrentTimestamp();
+		due = info->full_at;
+	}
+	else if (rows > 0)
+	{
+		due = TimestampTzPlusMilliseconds(info->since, shared->compact_age);
+		*level = TSDB_LEVEL_LOW;
+	}
+	if (info->again_at < due)
+	{
+		due = info->again_at;
+		*level = info->again_level;
+	}
+	return due == DT_NOEND ? due : Max(due, info->not_before);
 }
 
 /*
- * Frees the room of an entry that holds nothing but a history, and perhaps when to look
+ * Something has changed that says when a task is due.  One that is ready and will not get to its turn sooner
+ * by that keeps its place.  The lock is held exclusively.
+ */
+static void
+reschedule(int slot)
+{
+	const TsdbTaskSlot *task = tsdb_task_queue_slot(queue, slot);
+	TsdbTaskLevel level;
+	TimestampTz due;
+
+	if (task->state == TSDB_TASK_RUNNING)
+		return;
+	due = due_at(slot, &level);
+	if (task->state == TSDB_TASK_READY && due <= GetCurrentTimestamp() &&
+		task->order <= due + level * TSDB_TASK_AGE_STEP)
+		return;
+	tsdb_task_queue_schedule(queue, slot, level, due);
+	wake_launcher_before(due);
+}
+
+/* Goes by the settings of this process from now on: the launcher's. */
+void
+tsdb_schedule_read_settings(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->compact_rows = tsdb_compact_rows;
+	shared->compact_age = tsdb_compact_age;
+	for (int slot = 0; slot < TSDB_TASKS_MAX; slot++)
+	{
+		if (tsdb_task_queue_slot(queue, slot)->state == TSDB_TASK_FREE)
+			continue;
+		if (pg_atomic_read_u64(&shared->infos[slot].rows) < shared->compact_rows)
+			shared->infos[slot].full_at = 0;
+		reschedule(slot);
+	}
+	LWLockRelease(shared->lock);
+}
+
+/* ---- tasks come and go ---- */
+
+/* The lock is held exclusively. */
+static void
+remove_task(int slot)
+{
+	if (kind_of(slot)->many)
+		shared->added--;
+	shared->full = false;
+	tsdb_task_queue_remove(queue, slot);
+}
+
+/*
+ * Frees the slot of a task that holds nothing but a history, and perhaps when to look
  * at its table again, which the next note from it or a start of the server brings back.
  * Returns false if all have rows.  The lock is held exclusively.
  */
 static bool
-evict_entry(void)
+evict_task(void)
 {
-	HASH_SEQ_STATUS scan;
-	TsdbWorkEntry *entry;
-
 	if (shared->full)
 		return false;
 
-	hash_seq_init(&scan, entries);
-	while ((entry = hash_seq_search(&scan)) != NULL)
+	for (int slot = 0; slot < TSDB_TASKS_MAX; slot++)
 	{
-		if (!entry->claimed && pg_atomic_read_u64(&entry->rows) == 0)
+		if (!is_running(slot) && !kind_of(slot)->many &&
+			pg_atomic_read_u64(&shared->infos[slot].rows) == 0)
 		{
-			hash_seq_term(&scan);
-			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
+			remove_task(slot);
 			return true;
 		}
 	}
@@ -211,51 +334,60 @@ evict_entry(void)
 	return false;
 }
 
-/*
- * The entry of a key, made if there is none; NULL if there is no room.  The
- * lock is held exclusively.
- */
-static TsdbWorkEntry *
-enter_entry(Oid dboid, Oid relid)
+/* A new task, resting; TSDB_TASK_NONE if there is no room.  The lock is held exclusively. */
+static int
+make_task(const TsdbTaskKey *key)
 {
-	TsdbWorkKey key = {dboid, relid};
-	TsdbWorkEntry *entry;
-	bool		found;
+	int			slot;
+	TsdbTaskInfo *info;
 
-	entry = hash_search(entries, &key, HASH_FIND, NULL);
-	if (entry != NULL)
-		return entry;
+	if (tsdb_task_queue_used(queue) == TSDB_TASKS_MAX && !evict_task())
+		return TSDB_TASK_NONE;
+	slot = tsdb_task_queue_add(queue, key);
+	if (slot == TSDB_TASK_NONE)
+		return TSDB_TASK_NONE;
 
-	if (hash_get_num_entries(entries) >= TSDB_WORK_ENTRIES_MAX && !evict_entry())
-		return NULL;
-	entry = hash_search(entries, &key, HASH_ENTER_NULL, &found);
-	if (entry == NULL)
-		return NULL;
-
-	pg_atomic_init_u64(&entry->rows, 0);
-	pg_atomic_init_u64(&entry->noted_at, 0);
-	entry->taken_at = 0;
-	entry->not_before = DT_NOBEGIN;
-	entry->look_at = DT_NOEND;
-	entry->failures = 0;
-	entry->claimed = false;
-	entry->unvacuumed = 0;
-	entry->unindexed = 0;
-	return entry;
+	info = &shared->infos[slot];
+	memset(info, 0, sizeof(TsdbTaskInfo));
+	pg_atomic_init_u64(&info->rows, 0);
+	info->not_before = DT_NOBEGIN;
+	info->again_at = DT_NOEND;
+	if (kind_of(slot)->many)
+		shared->added++;
+	return slot;
 }
 
-/* Adds rows to an entry.  The lock is held in either mode. */
-static void
-add_rows(TsdbWorkEntry *entry, int64 rows)
+/* The task of a key, made if there is none; TSDB_TASK_NONE if there is no room.  The lock is held exclusively. */
+static int
+find_or_make_task(const TsdbTaskKey *key)
 {
-	uint64		before = pg_atomic_fetch_add_u64(&entry->rows, rows);
+	int			slot = tsdb_task_queue_find(queue, key);
 
-	if (before == 0)
-		pg_atomic_write_u64(&entry->noted_at, (uint64) GetCurrentTimestamp());
-	if (before == 0 ||
-		(before < (uint64) tsdb_compact_rows &&
-		 before + rows >= (uint64) tsdb_compact_rows))
-		wake_launcher_before(entry_due_at(entry));
+	return slot != TSDB_TASK_NONE ? slot : make_task(key);
+}
+
+/*
+ * Adds rows to a task.  Returns true if that may have changed when it is due: note_changed() has to follow then, under
+ * the exclusive lock.  Here it may be held in either mode.
+ */
+static bool
+add_rows(int slot, int64 rows)
+{
+	int64		before = (int64) pg_atomic_fetch_add_u64(&shared->infos[slot].rows, rows);
+
+	return before == 0 ||
+		(before < shared->compact_rows && before + rows >= shared->compact_rows);
+}
+
+static void
+note_changed(int slot)
+{
+	TsdbTaskInfo *info = &shared->infos[slot];
+
+	/* a worker may have taken them in between */
+	if (info->since == 0 && pg_atomic_read_u64(&info->rows) > 0)
+		info->since = GetCurrentTimestamp();
+	reschedule(slot);
 }
 
 /*
@@ -266,15 +398,17 @@ add_rows(TsdbWorkEntry *entry, int64 rows)
 static bool
 enter_database(Oid dboid)
 {
-	TsdbWorkEntry *entry = enter_entry(dboid, InvalidOid);
+	TsdbTaskKey key = {TSDB_TASK_LOOK, dboid, InvalidOid};
+	int			slot = find_or_make_task(&key);
 
-	if (entry == NULL)
+	if (slot == TSDB_TASK_NONE)
 		return false;
-	if (pg_atomic_read_u64(&entry->rows) == 0)
+	if (pg_atomic_read_u64(&shared->infos[slot].rows) == 0)
 	{
-		entry->not_before =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), tsdb_compact_age);
-		add_rows(entry, 1);
+		shared->infos[slot].not_before =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), shared->compact_age);
+		(void) add_rows(slot, 1);
+		note_changed(slot);
 	}
 	return true;
 }
@@ -291,28 +425,41 @@ enter_database(Oid dboid)
 void
 tsdb_work_note(Oid dboid, Oid relid, int64 rows)
 {
-	TsdbWorkKey key = {dboid, relid};
-	TsdbWorkKey database = {dboid, InvalidOid};
-	TsdbWorkEntry *entry;
+	TsdbTaskKey key = {TSDB_TASK_COMPACT, dboid, relid};
+	TsdbTaskKey database = {TSDB_TASK_LOOK, dboid, InvalidOid};
+	int			slot;
+	bool		changed;
 
 	if (shared == NULL || rows <= 0)
 		return;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
-	entry = hash_search(entries, &key, HASH_FIND, NULL);
-	if (entry == NULL && !shared->full)
-	{
-		LWLockRelease(shared->lock);
-		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-		if (hash_search(entries, &database, HASH_FIND, NULL) == NULL)
-			(void) enter_database(dboid);
-		entry = enter_entry(dboid, relid);
-	}
-	if (entry != NULL)
-		add_rows(entry, rows);
+	slot = tsdb_task_queue_find(queue, &key);
+	changed = slot != TSDB_TASK_NONE ? add_rows(slot, rows) : !shared->full;
 	LWLockRelease(shared->lock);
 
-	if (entry == NULL && !tsdb_schedule_scan_database(dboid))
+	if (changed)
+	{
+		const bool	added = slot != TSDB_TASK_NONE;
+
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		if (!added && tsdb_task_queue_find(queue, &database) == TSDB_TASK_NONE)
+			(void) enter_database(dboid);
+
+		/* it may have gone meanwhile, with its table */
+		slot = added ? tsdb_task_queue_find(queue, &key) : find_or_make_task(&key);
+		if (slot != TSDB_TASK_NONE)
+		{
+			if (!added)
+				(void) add_rows(slot, rows);
+			note_changed(slot);
+		}
+		LWLockRelease(shared->lock);
+		if (added)
+			return;
+	}
+
+	if (slot == TSDB_TASK_NONE && !tsdb_schedule_scan_database(dboid))
 		tsdb_schedule_scan_everything();
 }
 
@@ -323,16 +470,16 @@ tsdb_work_note(Oid dboid, Oid relid, int64 rows)
 bool
 tsdb_schedule_scan_database(Oid dboid)
 {
-	TsdbWorkKey key = {dboid, InvalidOid};
-	TsdbWorkEntry *entry;
+	TsdbTaskKey key = {TSDB_TASK_LOOK, dboid, InvalidOid};
+	int			slot;
 	bool		known;
 	bool		full;
 
 	/* the usual case when there is no room: somebody has asked before */
 	LWLockAcquire(shared->lock, LW_SHARED);
-	entry = hash_search(entries, &key, HASH_FIND, NULL);
-	known = entry != NULL && pg_atomic_read_u64(&entry->rows) > 0;
-	full = entry == NULL && shared->full;
+	slot = tsdb_task_queue_find(queue, &key);
+	known = slot != TSDB_TASK_NONE && pg_atomic_read_u64(&shared->infos[slot].rows) > 0;
+	full = slot == TSDB_TASK_NONE && shared->full;
 	LWLockRelease(shared->lock);
 	if (known || full)
 		return known;
@@ -343,32 +490,74 @@ tsdb_schedule_scan_database(Oid dboid)
 	return known;
 }
 
-static void
-launcher_exit_callback(int code, Datum arg)
+/*
+ * The task among those of its key that is the same as one to be added; TSDB_TASK_NONE if there is none.  Counts them.  The
+ * lock is held exclusively.
+ */
+static int
+find_same(const TsdbTask *task, const TsdbTaskKey *key, int *count)
 {
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	shared->launcher = NULL;
-	LWLockRelease(shared->lock);
+	int			slot = tsdb_task_queue_find(queue, key);
+	int			same = TSDB_TASK_NONE;
+
+	*count = 0;
+	for (; slot != TSDB_TASK_NONE; slot = tsdb_task_queue_find_next(queue, slot))
+	{
+		TsdbTaskInfo *info = &shared->infos[slot];
+
+		(*count)++;
+		if (!tsdb_task_kinds[task->kind].many ||
+			(!is_running(slot) && info->payload_bytes == task->payload_bytes &&
+			 memcmp(info->payload, task->payload.bytes, info->payload_bytes) == 0))
+			same = slot;
+	}
+	return same;
 }
 
-/* Makes this process the one that notes wake. */
-void
-tsdb_schedule_attach_launcher(void)
+bool
+tsdb_task_add(const TsdbTask *task)
 {
-	before_shmem_exit(launcher_exit_callback, (Datum) 0);
+	const TsdbTaskKindInfo *kind = &tsdb_task_kinds[task->kind];
+	TsdbTaskKey key = {task->kind, task->dboid, task->relid};
+	TimestampTz now = GetCurrentTimestamp();
+	int			slot;
+	int			count;
+
+	Assert(task->payload_bytes <= TSDB_TASK_PAYLOAD_MAX && task->level < TSDB_TASK_LEVELS);
+	if (shared == NULL || kind->run == NULL || tsdb_workers == 0)
+		return false;
+
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	shared->launcher = &MyProc->procLatch;
+	slot = find_same(task, &key, &count);
+	if (slot == TSDB_TASK_NONE && count < TSDB_TASKS_OF_TABLE_MAX &&
+		(!kind->many || shared->added < TSDB_TASKS_ADDED_MAX))
+	{
+		slot = make_task(&key);
+		if (slot != TSDB_TASK_NONE)
+		{
+			shared->infos[slot].payload_bytes = task->payload_bytes;
+			memcpy(shared->infos[slot].payload, task->payload.bytes, task->payload_bytes);
+		}
+	}
+	if (slot != TSDB_TASK_NONE)
+	{
+		TsdbTaskInfo *info = &shared->infos[slot];
+		TimestampTz due = Max(task->due, now);
+
+		if (due < info->again_at)
+		{
+			info->again_at = due;
+			info->again_level = task->level;
+		}
+		if (info->since == 0)
+			info->since = now;
+		reschedule(slot);
+	}
 	LWLockRelease(shared->lock);
+	return slot != TSDB_TASK_NONE;
 }
 
-/* Lets the launcher survey again. */
-void
-tsdb_schedule_wake_launcher(void)
-{
-	LWLockAcquire(shared->lock, LW_SHARED);
-	wake_launcher_before(DT_NOBEGIN);
-	LWLockRelease(shared->lock);
-}
+/* ---- for the launcher ---- */
 
 /* Asks for a look at all databases. */
 void
@@ -385,48 +574,41 @@ tsdb_schedule_scan_wanted(void)
 }
 
 /*
- * Fills dbs (room for TSDB_WORK_ENTRIES_MAX) with the databases that have due
- * work and returns their number.  Sets *wake to the time of the next work that
+ * Fills dbs (room for TSDB_TASKS_MAX) with the databases that have due
+ * tasks and returns their number.  Sets *wake to the time of the next task that
  * is not due yet, DT_NOEND if there is none, and promises to set the
  * launcher's latch if any comes to be due before that.
  */
 int
-tsdb_schedule_survey(TsdbWorkDatabase *dbs, TimestampTz now, TimestampTz *wake)
+tsdb_schedule_survey(TsdbTaskDatabase *dbs, TimestampTz now, TimestampTz *wake)
 {
-	HASH_SEQ_STATUS scan;
-	TsdbWorkEntry *entry;
 	int			n = 0;
 
-	*wake = DT_NOEND;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-
-	hash_seq_init(&scan, entries);
-	while ((entry = hash_seq_search(&scan)) != NULL)
+	*wake = shared->wake = tsdb_task_queue_ripen(queue, now);
+	for (int r = 0; r < tsdb_task_queue_ready(queue); r++)
 	{
-		TimestampTz due = entry_due_at(entry);
+		int			slot = tsdb_task_queue_ready_slot(queue, r);
+		const TsdbTaskSlot *task = tsdb_task_queue_slot(queue, slot);
 		int			i;
 
-		if (due > now)
-		{
-			*wake = Min(*wake, due);
-			continue;
-		}
 		for (i = 0; i < n; i++)
 		{
-			if (dbs[i].dboid == entry->key.dboid)
+			if (dbs[i].dboid == task->key.database)
 				break;
 		}
 		if (i == n)
 		{
-			memset(&dbs[n++], 0, sizeof(TsdbWorkDatabase));
-			dbs[i].dboid = entry->key.dboid;
-			dbs[i].since = due;
+			memset(&dbs[n++], 0, sizeof(TsdbTaskDatabase));
+			dbs[i].dboid = task->key.database;
+			dbs[i].order = task->order;
 		}
-		dbs[i].due++;
-		dbs[i].since = Min(dbs[i].since, due);
+		if (kind_of(slot)->is_long)
+			dbs[i].tasks++;
+		else
+			dbs[i].short_tasks = true;
+		dbs[i].order = Min(dbs[i].order, task->order);
 	}
-
-	shared->wake = *wake;
 	LWLockRelease(shared->lock);
 	return n;
 }
@@ -445,37 +627,37 @@ void
 tsdb_schedule_postpone_database(Oid dboid, int ms)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
-	HASH_SEQ_STATUS scan;
-	TsdbWorkEntry *entry;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	hash_seq_init(&scan, entries);
-	while ((entry = hash_seq_search(&scan)) != NULL)
+	for (int slot = 0; slot < TSDB_TASKS_MAX; slot++)
 	{
-		if (entry->key.dboid == dboid)
-			entry->not_before = Max(entry->not_before, until);
+		const TsdbTaskSlot *task = tsdb_task_queue_slot(queue, slot);
+
+		if (task->state == TSDB_TASK_FREE || task->key.database != dboid)
+			continue;
+		shared->infos[slot].not_before = Max(shared->infos[slot].not_before, until);
+		reschedule(slot);
 	}
 	LWLockRelease(shared->lock);
 }
 
-/* Forgets all work of a database but what is claimed. */
+/* Forgets all tasks of a database but those that run. */
 void
 tsdb_schedule_forget_database(Oid dboid)
 {
-	HASH_SEQ_STATUS scan;
-	TsdbWorkEntry *entry;
-
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	hash_seq_init(&scan, entries);
-	while ((entry = hash_seq_search(&scan)) != NULL)
+	for (int slot = 0; slot < TSDB_TASKS_MAX; slot++)
 	{
-		if (entry->key.dboid != dboid || entry->claimed)
-			continue;
-		shared->full = false;
-		(void) hash_search(entries, &entry->key, HASH_REMOVE, NULL);
+		const TsdbTaskSlot *task = tsdb_task_queue_slot(queue, slot);
+
+		if (task->state != TSDB_TASK_FREE && task->state != TSDB_TASK_RUNNING &&
+			task->key.database == dboid)
+			remove_task(slot);
 	}
 	LWLockRelease(shared->lock);
 }
+
+/* ---- for a worker ---- */
 
 /* from, doubled n times, but no more than limit */
 static int
@@ -486,161 +668,213 @@ backoff(int from, int n, int limit)
 	return (int) Min(ms, limit);
 }
 
-/*
- * Ends this worker's claim.  rows_left are rows that are known to be in the
- * row store still.  The lock is held exclusively.
- */
 static void
-release_claim(TsdbWorkOutcome outcome, int64 rows_moved, int64 rows_left,
-			  const TsdbWorkTask *task)
+keep_error(TsdbTaskInfo *info, TimestampTz now, const char *error)
+{
+	int			len = pg_mbcliplen(error, strlen(error), TSDB_TASK_ERROR_LEN - 1);
+
+	info->last_error_at = now;
+	info->last_error_encoding = GetDatabaseEncoding();
+	memcpy(info->last_error, error, len);
+	info->last_error[len] = '\0';
+}
+
+/* Ends the claim on a task, which says how it went.  The lock is held exclusively. */
+static void
+release_claim(const TsdbTask *task, const char *error)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TsdbWorkEntry *entry;
+	TsdbTaskInfo *info = &shared->infos[task->slot];
+	const TsdbTaskKindInfo *kind = kind_of(task->slot);
+	int64		rows_left = task->rows_left;
 	int			wait = 0;
+	TsdbTaskLevel level;
+	TimestampTz due;
 
-	if (!my_claim_valid)
-		return;
-	my_claim_valid = false;
-
-	entry = hash_search(entries, &my_claim, HASH_FIND, NULL);
-	if (entry == NULL)
-		return;
-	entry->claimed = false;
+	info->pid = 0;
 	shared->full = false;
-
-	if (outcome == TSDB_WORK_GONE)
+	if (error != NULL)
+		keep_error(info, now, error);
+	if (task->outcome == TSDB_TASK_GONE ||
+		(task->outcome == TSDB_TASK_DONE && kind->many && task->again_at == DT_NOEND) ||
+		(task->outcome != TSDB_TASK_DONE && kind->tries_max > 0 && info->tries >= kind->tries_max))
 	{
-		hash_search(entries, &my_claim, HASH_REMOVE, NULL);
+		remove_task(task->slot);
 		return;
 	}
-	if (task != NULL)
-	{
-		entry->unvacuumed = task->unvacuumed;
-		entry->unindexed = task->unindexed;
-	}
+	info->payload_bytes = task->payload_bytes;
+	memcpy(info->payload, task->payload.bytes, task->payload_bytes);
 
-	switch (outcome)
+	switch (task->outcome)
 	{
-		case TSDB_WORK_DONE:
-		case TSDB_WORK_GONE:
+		case TSDB_TASK_DONE:
+		case TSDB_TASK_GONE:
 
 			/*
 			 * Rows that were seen and kept (locked, too young, too large) are
 			 * worth another look, less and less often if nothing comes of it.
 			 */
-			if (rows_left > 0 && rows_moved == 0)
-				wait = backoff(Max(tsdb_compact_age, BUSY_BACKOFF_MIN),
-							   entry->failures++, FAILED_BACKOFF_MAX);
+			if (rows_left > 0 && task->rows_moved == 0)
+				wait = backoff(Max(shared->compact_age, BUSY_BACKOFF_MIN),
+							   info->failures++, FAILED_BACKOFF_MAX);
 			else
-				entry->failures = 0;
-			rows_left = Min(rows_left, tsdb_compact_rows - 1);
-			entry->taken_at = now;
-			if (task != NULL)
-				entry->look_at = task->look_at;
+				info->failures = 0;
+			rows_left = Min(rows_left, shared->compact_rows - 1);
+			info->taken_since = now;
+			info->tries = 0;
+			info->last_error_at = 0;
+			if (task->again_at < info->again_at)
+			{
+				info->again_at = task->again_at;
+				info->again_level = task->again_level;
+			}
 			break;
-		case TSDB_WORK_YIELDED:
-			/* due at once, but behind all others that are */
-			entry->failures = 0;
-			entry->taken_at = now;
-			rows_left = Max(rows_left, tsdb_compact_rows);
+		case TSDB_TASK_YIELDED:
+			/* due at once, but behind all others of its level that are */
+			info->taken_since = now;
+			info->failures = 0;
 			break;
-		case TSDB_WORK_BUSY:
-			wait = backoff(BUSY_BACKOFF_MIN, entry->failures++, BUSY_BACKOFF_MAX);
-			rows_left = Max(rows_left, 1);
+		case TSDB_TASK_BUSY:
+			wait = backoff(BUSY_BACKOFF_MIN, info->failures++, BUSY_BACKOFF_MAX);
 			break;
-		case TSDB_WORK_FAILED:
-			wait = backoff(FAILED_BACKOFF_MIN, entry->failures++, FAILED_BACKOFF_MAX);
-			rows_left = Max(rows_left, 1);
+		case TSDB_TASK_FAILED:
+			wait = backoff(FAILED_BACKOFF_MIN, info->failures++, FAILED_BACKOFF_MAX);
 			break;
+	}
+	if (task->outcome != TSDB_TASK_DONE)
+	{
+		info->again_at = now;
+		info->again_level = task->level;
 	}
 
-	entry->not_before = wait > 0 ? TimestampTzPlusMilliseconds(now, wait) : DT_NOBEGIN;
-	if (rows_left > 0)
+	info->not_before = wait > 0 ? TimestampTzPlusMilliseconds(now, wait) : DT_NOBEGIN;
+	if (rows_left > 0 || task->outcome != TSDB_TASK_DONE)
 	{
-		pg_atomic_fetch_add_u64(&entry->rows, rows_left);
-		pg_atomic_write_u64(&entry->noted_at, (uint64) entry->taken_at);
+		(void) pg_atomic_fetch_add_u64(&info->rows, rows_left);
+		info->since = info->taken_since;
 	}
-	wake_launcher_before(entry_due_at(entry));
+	due = due_at(task->slot, &level);
+	tsdb_task_queue_schedule(queue, task->slot, level, due);
+	wake_launcher_before(due);
 }
 
-/* An ordinary exit has finished its task before; this is a FATAL one. */
+/* An ordinary exit has finished its tasks before; this is a FATAL one. */
 static void
 claim_exit_callback(int code, Datum arg)
 {
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	release_claim(TSDB_WORK_BUSY, 0, my_claim_rows, NULL);
-	LWLockRelease(shared->lock);
+	while (my_claim_count > 0)
+	{
+		int			slot = my_claims[--my_claim_count];
+		const TsdbTaskSlot *claimed = tsdb_task_queue_slot(queue, slot);
+		TsdbTask	task = {0};
+
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		task.slot = slot;
+		task.level = claimed->level;
+		task.payload_bytes = shared->infos[slot].payload_bytes;
+		memcpy(task.payload.bytes, shared->infos[slot].payload, task.payload_bytes);
+		task.outcome = TSDB_TASK_BUSY;
+		task.rows_left = shared->infos[slot].rows_taken;
+		task.again_at = DT_NOEND;
+		release_claim(&task, NULL);
+		LWLockRelease(shared->lock);
+	}
 }
 
 /*
- * Claims what has been due for longest in a database.  Returns false if
- * nothing is due; *next_due is then when something will be, as far as is known.
+ * Claims the first of the due tasks of a database, or of its short ones.  Returns false if there is none.
  *
- * A process has one claim at most, and gives it back when it exits.
+ * A claim is ended by tsdb_schedule_finish(), and by the exit of the process.
  */
 bool
-tsdb_schedule_claim(Oid dboid, TsdbWorkTask *task, TimestampTz *next_due)
+tsdb_schedule_claim(Oid dboid, bool only_short, TsdbTask *task)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz best_due = DT_NOEND;
-	HASH_SEQ_STATUS scan;
-	TsdbWorkEntry *entry;
-	TsdbWorkEntry *best = NULL;
-	bool		claimed = false;
+	uint32		kinds = 0;
+	int			slot;
 
 	if (!exit_callback_registered)
 	{
 		before_shmem_exit(claim_exit_callback, (Datum) 0);
 		exit_callback_registered = true;
 	}
-
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	hash_seq_init(&scan, entries);
-	while ((entry = hash_seq_search(&scan)) != NULL)
+	for (int i = 0; i < TSDB_TASK_KINDS; i++)
 	{
-		TimestampTz due;
-
-		if (entry->key.dboid != dboid)
-			continue;
-		due = entry_due_at(entry);
-		if (due < best_due)
-		{
-			best = entry;
-			best_due = due;
-		}
+		if (!only_short || !tsdb_task_kinds[i].is_long)
+			kinds |= (uint32) 1 << i;
 	}
 
-	if (best != NULL && best_due <= now)
+	Assert(my_claim_count < CLAIMS_MAX);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	(void) tsdb_task_queue_ripen(queue, GetCurrentTimestamp());
+	slot = tsdb_task_queue_take(queue, dboid, kinds);
+	if (slot != TSDB_TASK_NONE)
 	{
-		claimed = true;
-		best->claimed = true;
-		best->taken_at = (TimestampTz) pg_atomic_read_u64(&best->noted_at);
-		my_claim = best->key;
-		my_claim_valid = true;
+		const TsdbTaskSlot *claimed = tsdb_task_queue_slot(queue, slot);
+		TsdbTaskInfo *info = &shared->infos[slot];
 
-		task->dboid = best->key.dboid;
-		task->relid = best->key.relid;
-		task->rows = (int64) pg_atomic_exchange_u64(&best->rows, 0);
-		task->unvacuumed = best->unvacuumed;
-		task->unindexed = best->unindexed;
-		task->look_at = DT_NOEND;
-		my_claim_rows = task->rows;
+		my_claims[my_claim_count++] = slot;
+		info->pid = MyProcPid;
+		info->tries++;
+		info->again_at = DT_NOEND;
+		info->full_at = 0;
+		info->taken_since = info->since;
+		info->since = 0;
+		info->rows_taken = (int64) pg_atomic_exchange_u64(&info->rows, 0);
+
+		memset(task, 0, sizeof(TsdbTask));
+		task->kind = claimed->key.kind;
+		task->level = claimed->level;
+		task->dboid = claimed->key.database;
+		task->relid = claimed->key.table;
+		task->due = claimed->due;
+		task->payload_bytes = info->payload_bytes;
+		memcpy(task->payload.bytes, info->payload, info->payload_bytes);
+		task->slot = slot;
+		task->tries = info->tries;
+		task->rows = info->rows_taken;
+		task->outcome = TSDB_TASK_DONE;
+		task->again_at = DT_NOEND;
+		task->again_level = task->level;
 	}
 	LWLockRelease(shared->lock);
-
-	*next_due = best_due;
-	return claimed;
+	return slot != TSDB_TASK_NONE;
 }
 
-/*
- * Ends the work on a claimed task.  rows_left counts rows that stay in the row
- * store as far as is known; the task's vacuum counters are remembered.
- */
+/* Ends the work on the task that was claimed last.  error is the message of what went wrong, or NULL. */
 void
-tsdb_schedule_finish(const TsdbWorkTask *task, TsdbWorkOutcome outcome,
-					 int64 rows_moved, int64 rows_left)
+tsdb_schedule_finish(const TsdbTask *task, const char *error)
 {
+	Assert(my_claim_count > 0 && my_claims[my_claim_count - 1] == task->slot);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	release_claim(outcome, rows_moved, rows_left, task);
+	my_claim_count--;
+	release_claim(task, error);
 	LWLockRelease(shared->lock);
+}
+
+/* ---- for the view ---- */
+
+bool
+tsdb_schedule_view(int slot, TsdbTaskView *view)
+{
+	bool		interesting;
+
+	if (shared == NULL)
+		return false;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	view->slot = *tsdb_task_queue_slot(queue, slot);
+	interesting = view->slot.state > TSDB_TASK_RESTING;
+	if (interesting)
+	{
+		TsdbTaskInfo *info = &shared->infos[slot];
+
+		view->since = is_running(slot) ? info->taken_since : info->since;
+		view->rows = (int64) pg_atomic_read_u64(&info->rows);
+		view->tries = info->tries;
+		view->pid = info->pid;
+		view->last_error_at = info->last_error_at;
+		view->last_error_encoding = info->last_error_encoding;
+		strlcpy(view->last_error, info->last_error, TSDB_TASK_ERROR_LEN);
+	}
+	LWLockRelease(shared->lock);
+	return interesting;
 }

@@ -1,19 +1,26 @@
 /*
  * schedule.h
- *		What background workers have to do, in shared memory.
+ *		What background workers have to do: tasks in shared memory.
  *
- * Backends note rows that came into a table's row store.  The launcher surveys
- * the notes and starts workers; a worker claims a table, compacts it, and says
- * how that ended.  Without preload a note does nothing and nothing else may be
- * called.
+ * Backends note rows that came into a table's row store, and anybody may add tasks.  The launcher surveys
+ * what is due and starts workers; a worker claims a task of its database, does it, and says how that ended.
+ * Without preload a note does nothing, nothing can be added, and nothing else may be called.
  */
 #ifndef TSDB_WORKER_SCHEDULE_H
 #define TSDB_WORKER_SCHEDULE_H
 
 #include "datatype/timestamp.h"
+#include "worker/task_queue.h"
 
-/* tables with unfinished work that are known by name; see overflow in schedule.c */
-#define TSDB_WORK_ENTRIES_MAX 4096
+/* tasks that are known by name; see overflow in schedule.c */
+#define TSDB_TASKS_MAX 4096
+
+/* of these, tasks of kinds that a table may have several of; and how many of them one table may have */
+#define TSDB_TASKS_ADDED_MAX 1024
+#define TSDB_TASKS_OF_TABLE_MAX 64
+
+#define TSDB_TASK_PAYLOAD_MAX 128
+#define TSDB_TASK_ERROR_LEN 128
 
 #define TSDB_COMPACT_ROWS_DEFAULT 65536
 #define TSDB_COMPACT_ROWS_MIN 1
@@ -28,34 +35,76 @@
 extern int	tsdb_compact_rows;
 extern int	tsdb_compact_age;
 
-/* How a worker's work on a task ended. */
-typedef enum TsdbWorkOutcome
+/* What each of them is, and does, is said in task_kinds.c. */
+typedef enum TsdbTaskKind
 {
-	TSDB_WORK_DONE,				/* all was seen; what was kept is told */
-	TSDB_WORK_YIELDED,			/* more is to do, and may be done at once */
-	TSDB_WORK_BUSY,				/* somebody else wanted or held the lock */
-	TSDB_WORK_FAILED,			/* an error, which has been reported */
-	TSDB_WORK_GONE				/* the table is no more, or no table of ours */
-} TsdbWorkOutcome;
+	TSDB_TASK_LOOK,				/* for tables of a database that have work */
+	TSDB_TASK_COMPACT,			/* a table: with merges, level cold, VACUUM */
+	TSDB_TASK_PREFETCH,			/* what the next query will read */
+	TSDB_TASK_KINDS
+} TsdbTaskKind;
 
-/* A claimed piece of work: a private copy, given back by finish. */
-typedef struct TsdbWorkTask
+/* How a task ended. */
+typedef enum TsdbTaskOutcome
 {
+	TSDB_TASK_DONE,
+	TSDB_TASK_YIELDED,			/* more is to do, and may be done at once */
+	TSDB_TASK_BUSY,				/* somebody else wanted or held the lock */
+	TSDB_TASK_FAILED,			/* an error, which has been reported */
+	TSDB_TASK_GONE				/* the table is no more, or no table of ours */
+} TsdbTaskOutcome;
+
+/*
+ * A task: as somebody adds it, and as a worker has it while it runs, a private copy.
+ */
+typedef struct TsdbTask
+{
+	TsdbTaskKind kind;
+	TsdbTaskLevel level;
 	Oid			dboid;
-	Oid			relid;			/* invalid: look for work in the database */
-	int64		rows;			/* noted when it was claimed */
-	int64		unvacuumed;		/* rows moved since the row store's VACUUM */
-	int64		unindexed;		/* ... since one that also cleaned indexes */
-	TimestampTz look_at;		/* when to come back without a note; DT_NOEND: never */
-} TsdbWorkTask;
+	Oid			relid;			/* invalid: the database */
+	TimestampTz due;			/* when it may be done; 0: at once */
+	uint32		payload_bytes;	/* up to TSDB_TASK_PAYLOAD_MAX */
+	union
+	{
+		char		bytes[TSDB_TASK_PAYLOAD_MAX];
+		int64		align;
+	}			payload;		/* the kind's own; kept from run to run, with what a run has changed */
+
+	/* of a task that runs */
+	int			slot;
+	int			tries;			/* runs since one was done, with this one */
+	int64		rows;			/* that were noted of the table */
+
+	/* how it ended; the run function may change what is here when it begins: done, nothing left, never again */
+	TsdbTaskOutcome outcome;
+	int64		rows_moved;		/* of the row store */
+	int64		rows_left;
+	TimestampTz again_at;		/* when to do it again without a note; DT_NOEND: never */
+	TsdbTaskLevel again_level;
+} TsdbTask;
 
 /* One database with work that is due, as the launcher sees it. */
-typedef struct TsdbWorkDatabase
+typedef struct TsdbTaskDatabase
 {
 	Oid			dboid;
-	int			due;			/* tasks that nobody has claimed */
-	TimestampTz since;			/* for how long the oldest of them is due */
-} TsdbWorkDatabase;
+	int			tasks;			/* due, that want a worker each */
+	bool		short_tasks;	/* due, too: one worker does them all, also one that sleeps */
+	int64		order;			/* of the first of them: the smaller, the sooner */
+} TsdbTaskDatabase;
+
+/* A task as the view tsdb.stat_tasks shows it. */
+typedef struct TsdbTaskView
+{
+	TsdbTaskSlot slot;
+	TimestampTz since;
+	int64		rows;
+	int			tries;
+	int			pid;
+	TimestampTz last_error_at;	/* 0: none */
+	int			last_error_encoding;
+	char		last_error[TSDB_TASK_ERROR_LEN];
+} TsdbTaskView;
 
 /* Asks for shared memory; to be called while libraries are preloaded. */
 extern void tsdb_schedule_init(void);
@@ -66,23 +115,37 @@ extern void tsdb_schedule_init(void);
  */
 extern void tsdb_work_note(Oid dboid, Oid relid, int64 rows);
 
+/*
+ * Adds a task: its first six fields, from kind to payload, are read.  It runs in a worker, connected to its database.
+ *
+ * Of most kinds a table has one task at most: adding it again makes it due sooner, or run once more.  Of others, a task with
+ * the same payload is not added twice.  False if that cannot be: there is no room, the table has too many, or there
+ * is no background work.  No error, and no wait but for a lock that is held for a moment.
+ */
+extern bool tsdb_task_add(const TsdbTask *task);
+
+/* Has the launcher begin a round now (see launcher.h).  A look and, if it sleeps, a signal; takes no lock. */
+extern void tsdb_schedule_wake_launcher(void);
+
 /* For the launcher. */
 extern void tsdb_schedule_attach_launcher(void);
+extern void tsdb_schedule_read_settings(void);
 extern bool tsdb_schedule_scan_wanted(void);
 extern void tsdb_schedule_scan_everything(void);
 extern bool tsdb_schedule_scan_database(Oid dboid);
-extern int	tsdb_schedule_survey(TsdbWorkDatabase *dbs, TimestampTz now,
+extern int	tsdb_schedule_survey(TsdbTaskDatabase *dbs, TimestampTz now,
 								 TimestampTz *wake);
 extern void tsdb_schedule_rest(void);
 
 /* For a worker. */
-extern bool tsdb_schedule_claim(Oid dboid, TsdbWorkTask *task, TimestampTz *next_due);
-extern void tsdb_schedule_finish(const TsdbWorkTask *task, TsdbWorkOutcome outcome,
-								 int64 rows_moved, int64 rows_left);
+extern bool tsdb_schedule_claim(Oid dboid, bool only_short, TsdbTask *task);
+extern void tsdb_schedule_finish(const TsdbTask *task, const char *error);
 
 /* For both. */
-extern void tsdb_schedule_wake_launcher(void);
 extern void tsdb_schedule_postpone_database(Oid dboid, int ms);
 extern void tsdb_schedule_forget_database(Oid dboid);
+
+/* For the view: the task in one of TSDB_TASKS_MAX slots.  False if there is none, or nothing of interest. */
+extern bool tsdb_schedule_view(int slot, TsdbTaskView *view);
 
 #endif							/* TSDB_WORKER_SCHEDULE_H */

@@ -1,20 +1,20 @@
 /*
  * worker.c
- *		A background worker: compacts the due tables of one database.
+ *		A background worker: does the tasks of one database.
  *
- * A worker claims a table that is due, compacts it in batches, each in a
- * transaction of its own, vacuums its row store, and claims the next.  A table
- * that takes longer than a time slice goes to the end of the queue.  With
+ * A worker claims the first task that is due, does it, and claims the next.  A compaction
+ * that takes longer than a time slice goes to the end of its level.  With
  * nothing to do for tsdb.worker_idle_timeout the worker goes.
  *
- * Rate.  After each batch the worker sleeps in proportion to the time that the
+ * Rate.  After each batch of a long task the worker sleeps in proportion to the time that the
  * batch took, so that it is busy for tsdb.compact_duty percent of the time at
  * most.  A share of time and not rows per second: a row costs anything between
  * a microsecond and a millisecond, and a slow disk makes a batch long and so the
  * pause long, which is what its other users want.  Not nice(2): a process that
  * the kernel deprives of the processor while it holds a buffer or the WAL
  * insertion lock stalls everybody.  It sleeps between transactions only, so
- * without locks and without a snapshot that would hold VACUUM back.
+ * without locks and without a snapshot that would hold VACUUM back.  Meanwhile it does short tasks, which
+ * thus wait for one batch at most, also when all workers have tables to compact.
  *
  * Giving way.  Compaction holds ShareUpdateExclusiveLock on its table, which
  * INSERT, SELECT, UPDATE and DELETE do not notice.  Whoever does conflict is
@@ -27,38 +27,23 @@
  * waited for by CREATE INDEX CONCURRENTLY on other tables; we never read those.
  * On our own table the lock keeps the two apart.)
  *
- * Errors.  Those of one table are reported, remembered for tsdb.stat_workers,
- * and put that table off for 10 seconds, doubling up to an hour; the next
- * table is served at once.
+ * Errors.  Those of one task are reported, remembered for tsdb.stat_workers and tsdb.stat_tasks,
+ * and put that task off for 10 seconds, doubling up to an hour; the next
+ * one is served at once.
  *
- * VACUUM.  Each row that moves leaves a dead tuple and a dead index entry.
- * Waiting for autovacuum means to read a row store that is mostly dead, since
- * it counts a fifth of the whole table, chunks included.  But to clean the
- * indexes is to read them whole.  So: when tsdb.compact_rows were moved, VACUUM
- * without its index pass, which frees the tuples but for their line pointers,
- * of which a page has room for some generations; and when a tenth of the table
- * has moved, or when there is no index, an ordinary one.  Merges leave dead
- * chunks, so their rows count as moved ones do.
+ * Shutdown.  SIGTERM ends the transaction at the next check for interrupts; naps and waits end at once. What the task has committed
+ * stays, what it has not was never there, and the task itself need not be kept: after a start, each database is
+ * looked at for work.
  */
 #include "postgres.h"
 
 #include <sys/resource.h>
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/relation.h"
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
-#include "commands/defrem.h"
 #include "commands/extension.h"
-#include "commands/vacuum.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "parser/parse_node.h"
 #include "pgstat.h"
-#include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
@@ -67,25 +52,20 @@
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "storage/sinval.h"
-#include "storage/smgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
-#include "utils/syscache.h"
+#include "utils/portal.h"
 #include "utils/timestamp.h"
 
 #include "stats/progress.h"
-#include "store/table_cold.h"
-#include "worker/compact.h"
 #include "worker/pool.h"
 #include "worker/schedule.h"
+#include "worker/task_kinds.h"
 #include "worker/worker.h"
 
 #define EXTENSION_NAME "tsdb"
-#define ACCESS_METHOD_NAME "tsdb"
 
 /*
  * How long a worker may stay in a database while others wait for one, and how
@@ -99,36 +79,29 @@
 /* the longest pause after one batch, milliseconds */
 #define NAP_MAX 60000
 
-/* what a page of a row store may hold, when only its size is known */
-#define ROWS_PER_PAGE_GUESS 64
-
-/* how often it looks at a table for chunks that have come of age, at most, milliseconds */
-#define COLD_LOOK_MIN 1000
-
-/* rows moved, as a fraction of the table, after which its indexes are cleaned */
-#define INDEX_VACUUM_FRACTION 0.1
-
-/* compactions of one table in a row, each followed by VACUUM */
-#define ROUNDS_MAX 8
-
 #define WORKER_NICE		10		/* priority value of a worker's process */
 
-int			tsdb_compact_batch_rows = TSDB_COMPACT_BATCH_ROWS_DEFAULT;
 int			tsdb_compact_duty = TSDB_COMPACT_DUTY_DEFAULT;
 int			tsdb_worker_idle_timeout = TSDB_WORKER_IDLE_TIMEOUT_DEFAULT;
 
-/* what is being done; static, as it must be known after an error */
-static TsdbWorkTask task;
-static int64 task_rows_moved;
-static int64 task_rows_kept;
-static char task_name[NAMEDATALEN * 2 + 1];
+/* A task that is being done.  Static, as it must be known after an error. */
+typedef struct TaskRun
+{
+	TsdbTask	task;
+	char		name[NAMEDATALEN * 2 + 1];	/* of its table */
+	char		activity[NAMEDATALEN * 2 + 32];
+	TimestampTz started_at;
+	MemoryContext context;		/* reset after each task */
+} TaskRun;
 
-/* reset after each task */
-static MemoryContext task_context;
+/* a long one, and a short one while that sleeps */
+static TaskRun runs[2];
+static TaskRun *run = NULL;		/* the innermost, or NULL */
 
-/* when this worker came to its database, and when it turned to the task */
+/* when this worker came to its database */
 static TimestampTz worker_started_at;
-static TimestampTz task_started_at;
+
+static bool run_next_task(bool only_short);
 
 static bool
 slice_used(TimestampTz since)
@@ -179,9 +152,20 @@ wait_for(long ms)
 	}
 }
 
-/* Sleeps after work that took some time.  Returns false if it is to leave. */
-static bool
-nap_after(double work_ms)
+bool
+tsdb_worker_must_leave(void)
+{
+	return must_leave(false);
+}
+
+bool
+tsdb_worker_turn_is_over(void)
+{
+	return slice_used(run->started_at);
+}
+
+bool
+tsdb_worker_nap_after(double work_ms)
 {
 	double		ms = work_ms * (100 - tsdb_compact_duty) / tsdb_compact_duty;
 	TimestampTz until;
@@ -191,328 +175,70 @@ nap_after(double work_ms)
 		ms = NAP_MAX;
 	until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) ms);
 
-	tsdb_pool_set_state(TSDB_WORKER_SLEEPING, task.relid);
 	tsdb_progress_phase(TSDB_PROGRESS_SLEEPING);
-	while (!(leave = must_leave(false)))
+	for (;;)
 	{
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		long		left;
 
-		if (left <= 0)
+		tsdb_pool_set_state(TSDB_WORKER_SLEEPING, run->task.relid);
+		leave = must_leave(false);
+		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		if (leave || left <= 0)
 			break;
-		wait_for(left);
+		if (!run_next_task(true))
+			wait_for(left);
 	}
-	tsdb_pool_set_state(TSDB_WORKER_COMPACTING, task.relid);
+	tsdb_pool_set_state(tsdb_task_kinds[run->task.kind].state, run->task.relid);
+	pgstat_report_activity(STATE_RUNNING, run->activity);
 	return !leave;
 }
 
-/* Says in pg_stat_activity what is being done to the task's table. */
-static void
-report_activity(const char *what)
+void
+tsdb_worker_report(const char *what)
 {
-	char		activity[sizeof(task_name) + 32];
+	snprintf(run->activity, sizeof(run->activity), "tsdb: %s %s", what, run->name);
+	pgstat_report_activity(STATE_RUNNING, run->activity);
+}
 
-	snprintf(activity, sizeof(activity), "tsdb: %s %s", what, task_name);
-	pgstat_report_activity(STATE_RUNNING, activity);
+void
+tsdb_worker_learn_name(void)
+{
+	char	   *name = get_rel_name(run->task.relid);
+	char	   *nspname = get_namespace_name(get_rel_namespace(run->task.relid));
+
+	snprintf(run->name, sizeof(run->name), "%s.%s",
+			 nspname ? nspname : "?", name ? name : "?");
 }
 
 static void
 error_context_callback(void *arg)
 {
-	if (OidIsValid(task.relid))
-		errcontext("background compaction of table %s", task_name);
-	else
-		errcontext("background search for tables to compact");
-}
+	const TaskRun *failed = arg;
 
-/* Learns the table's name, for messages.  In a transaction. */
-static void
-learn_name(void)
-{
-	char	   *name = get_rel_name(task.relid);
-	char	   *nspname = get_namespace_name(get_rel_namespace(task.relid));
-
-	snprintf(task_name, sizeof(task_name), "%s.%s",
-			 nspname ? nspname : "?", name ? name : "?");
-}
-
-/*
- * True if the table is one that a worker can compact.  Needs a transaction, and
- * no lock, so the answer may be old when it is used.
- */
-static bool
-is_our_table(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	bool		ours = false;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
-
-		ours = (class->relkind == RELKIND_RELATION ||
-				class->relkind == RELKIND_MATVIEW) &&
-			class->relpersistence != RELPERSISTENCE_TEMP &&
-			class->relam == get_table_am_oid(ACCESS_METHOD_NAME, true);
-		ReleaseSysCache(tuple);
-	}
-	return ours;
-}
-
-/*
- * Notes every table of this database whose row store is not empty, or whose chunks
- * get to be cold.
- *
- * A row store of dead tuples only is noted too; the compaction that follows
- * finds nothing, and VACUUM truncates it some day.
- */
-static void
-look_for_work(void)
-{
-	Oid			am;
-	List	   *relids = NIL;
-	ListCell   *lc;
-	MemoryContext oldcontext;
-
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	am = get_table_am_oid(ACCESS_METHOD_NAME, true);
-	if (OidIsValid(am))
-	{
-		Relation	pg_class = table_open(RelationRelationId, AccessShareLock);
-		SysScanDesc scan = systable_beginscan(pg_class, InvalidOid, false, NULL, 0, NULL);
-		HeapTuple	tuple;
-
-		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		{
-			Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
-
-			if (class->relam != am || class->relpersistence == RELPERSISTENCE_TEMP)
-				continue;
-			oldcontext = MemoryContextSwitchTo(task_context);
-			relids = lappend_oid(relids, class->oid);
-			MemoryContextSwitchTo(oldcontext);
-		}
-		systable_endscan(scan);
-		table_close(pg_class, AccessShareLock);
-	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-
-	foreach(lc, relids)
-	{
-		Oid			relid = lfirst_oid(lc);
-		int64		rows = 1;
-
-		CHECK_FOR_INTERRUPTS();
-		StartTransactionCommand();
-
-		/* a table that somebody has locked is noted unseen */
-		if (ConditionalLockRelationOid(relid, AccessShareLock))
-		{
-			Relation	rel = is_our_table(relid) ? try_relation_open(relid, NoLock) : NULL;
-
-			rows = 0;
-			if (rel != NULL)
-			{
-				/* not the table's size, which may count more than this fork */
-				rows = (int64) smgrnblocks(RelationGetSmgr(rel), MAIN_FORKNUM) *
-					ROWS_PER_PAGE_GUESS;
-				if (rows == 0 && tsdb_table_cold_age(rel) != TSDB_COLD_AGE_NEVER)
-					rows = 1;
-				relation_close(rel, NoLock);
-			}
-			UnlockRelationOid(relid, AccessShareLock);
-		}
-		CommitTransactionCommand();
-
-		tsdb_work_note(MyDatabaseId, relid, rows);
-	}
-}
-
-/*
- * VACUUMs the table if enough rows have left their place, or if it must.  Returns
- * true if it did.
- *
- * Through ExecVacuum, whose parameters are the same in all versions.
- */
-static bool
-vacuum_if_needed(bool must)
-{
-	VacuumStmt *stmt;
-	MemoryContext oldcontext;
-	HeapTuple	tuple;
-	bool		skip_indexes = false;
-	double		reltuples = 0;
-
-	if (task.unvacuumed < tsdb_compact_rows && !must)
-		return false;
-
-	StartTransactionCommand();
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(task.relid));
-	if (!HeapTupleIsValid(tuple))
-	{
-		CommitTransactionCommand();
-		return false;
-	}
-	if (((Form_pg_class) GETSTRUCT(tuple))->relhasindex)
-	{
-		skip_indexes = true;
-		reltuples = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
-	}
-	ReleaseSysCache(tuple);
-	if (task.unindexed >= reltuples * INDEX_VACUUM_FRACTION)
-		skip_indexes = false;
-
-	report_activity("vacuum");
-	tsdb_pool_set_state(TSDB_WORKER_VACUUMING, task.relid);
-	tsdb_progress_phase(TSDB_PROGRESS_VACUUMING);
-
-	/* must outlive the transactions that VACUUM ends */
-	oldcontext = MemoryContextSwitchTo(task_context);
-	stmt = makeNode(VacuumStmt);
-	stmt->is_vacuumcmd = true;
-	stmt->rels = list_make1(makeVacuumRelation(NULL, task.relid, NIL));
-	stmt->options = list_make2(makeDefElem("skip_locked", NULL, -1),
-							   makeDefElem("parallel", (Node *) makeInteger(0), -1));
-	if (skip_indexes)
-		stmt->options = lappend(stmt->options,
-								makeDefElem("index_cleanup", (Node *) makeString("off"), -1));
-	ExecVacuum(make_parsestate(NULL), stmt, true);
-	MemoryContextSwitchTo(oldcontext);
-
-	CommitTransactionCommand();
-	pgstat_report_stat(false);
-
-	task.unvacuumed = 0;
-	if (!skip_indexes)
-		task.unindexed = 0;
-	tsdb_pool_count_vacuum();
-	tsdb_pool_set_state(TSDB_WORKER_COMPACTING, task.relid);
-	return true;
-}
-
-/* Comes back to the task's table at a time, DT_NOEND for none, but not too soon. */
-static void
-look_again_at(TimestampTz at)
-{
-	task.look_at = Max(at, TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   Max(tsdb_compact_age, COLD_LOOK_MIN)));
-}
-
-/*
- * Compacts the task's table until nothing is left, or somebody else's turn is.
- * Sets *rows_merged and *bytes_moved.
- */
-static TsdbWorkOutcome
-compact_until_done(int64 *rows_merged, int64 *bytes_moved)
-{
-	TsdbCompactOptions options = {
-		.max_rows = tsdb_compact_batch_rows,
-		.merge = true,
-		.nowait = true,
-		.background = true,
-	};
-
-	for (;;)
-	{
-		TsdbCompactResult result = {0};
-		instr_time	start,
-					duration;
-		bool		stay;
-
-		INSTR_TIME_SET_CURRENT(start);
-		SetCurrentStatementStartTimestamp();	/* from it comes the age of chunks */
-		StartTransactionCommand();
-		if (!is_our_table(task.relid))
-		{
-			CommitTransactionCommand();
-			return TSDB_WORK_GONE;
-		}
-		learn_name();
-		report_activity("compact");
-		tsdb_compact_relation(task.relid, &options, &result);
-		CommitTransactionCommand();
-		options.first_block = result.next_block;
-		pgstat_report_stat(false);
-
-		task_rows_moved += result.rows_moved;
-		task_rows_kept = result.rows_kept;
-		task.unvacuumed += result.rows_moved + result.rows_merged;
-		task.unindexed += result.rows_moved + result.rows_merged;
-		*rows_merged += result.rows_merged;
-		*bytes_moved += result.bytes_moved;
-		tsdb_pool_count_batch(result.rows_moved);
-
-		INSTR_TIME_SET_CURRENT(duration);
-		INSTR_TIME_SUBTRACT(duration, start);
-
-		if (!result.done && result.rows_moved == 0 && result.chunks_written == 0 &&
-			result.chunks_merged == 0 && result.bytes_moved == 0)
-			return TSDB_WORK_BUSY;
-
-		stay = nap_after(INSTR_TIME_GET_MILLISEC(duration));
-		if (result.done)
-		{
-			look_again_at(result.cold_at);
-			return TSDB_WORK_DONE;
-		}
-		if (!stay || slice_used(task_started_at))
-			return TSDB_WORK_YIELDED;
-	}
-}
-
-/*
- * Compacts and vacuums the task's table.  When VACUUM has freed what merges left,
- * there is room for more of them, and for chunks from the ends of shards, which
- * the next VACUUM can give back then.  If rounds do not come to an end, somebody's
- * snapshot keeps VACUUM from freeing anything: the next rows bring us back.
- */
-static TsdbWorkOutcome
-compact_table(void)
-{
-	for (int round = 1;; round++)
-	{
-		int64		rows_merged = 0;
-		int64		bytes_moved = 0;
-		TsdbWorkOutcome outcome = compact_until_done(&rows_merged, &bytes_moved);
-
-		if (outcome != TSDB_WORK_DONE || must_leave(false) ||
-			!vacuum_if_needed(bytes_moved > 0) || rows_merged == 0 || round == ROUNDS_MAX)
-			return outcome;
-	}
+	errcontext(tsdb_task_kinds[failed->task.kind].context, failed->name);
 }
 
 /* Does the task; what can go wrong goes out as an error. */
-static TsdbWorkOutcome
-do_task(void)
+static void
+do_task(TsdbTask *task)
 {
-	TsdbWorkOutcome outcome;
 	bool		exists;
 
 	StartTransactionCommand();
 	exists = OidIsValid(get_extension_oid(EXTENSION_NAME, true));
 	CommitTransactionCommand();
-	if (!exists)
+	MemoryContextSwitchTo(run->context);
+	if (exists)
+		tsdb_task_kinds[task->kind].run(task);
+	else
 	{
 		tsdb_schedule_forget_database(MyDatabaseId);
-		return TSDB_WORK_GONE;
+		task->outcome = TSDB_TASK_GONE;
 	}
-
-	if (!OidIsValid(task.relid))
-	{
-		look_for_work();
-		return TSDB_WORK_DONE;
-	}
-
-	tsdb_progress_begin(task.relid);
-	tsdb_progress_total(task.rows);
-	outcome = compact_table();
-	tsdb_progress_end();
-	return outcome;
 }
 
-/* Cleans up after an error in a task, and says how it ended. */
-static TsdbWorkOutcome
+/* Cleans up after an error in a task, and says how it ended.  Returns the message, or NULL if it only gave way. */
+static const char *
 recover_from_error(void)
 {
 	ErrorData  *edata;
@@ -520,7 +246,7 @@ recover_from_error(void)
 
 	HOLD_INTERRUPTS();
 
-	MemoryContextSwitchTo(task_context);
+	MemoryContextSwitchTo(run->context);
 	edata = CopyErrorData();
 	gave_way = edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
 		edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
@@ -533,57 +259,65 @@ recover_from_error(void)
 	if (gave_way)
 		elog(DEBUG1, "tsdb worker gives way: %s", edata->message);
 	else
-		tsdb_pool_record_error(task.relid, edata->message);
+		tsdb_pool_record_error(run->task.relid, edata->message);
 	QueryCancelPending = false;
+	run->task.outcome = gave_way ? TSDB_TASK_BUSY : TSDB_TASK_FAILED;
 
 	RESUME_INTERRUPTS();
-	return gave_way ? TSDB_WORK_BUSY : TSDB_WORK_FAILED;
+	MemoryContextSwitchTo(run->context);
+	return gave_way ? NULL : edata->message;
 }
 
-/* Does the claimed task and ends the claim, whatever happens but FATAL. */
-static void
-run_task(void)
+/*
+ * Claims a task, does it, and ends the claim, whatever happens but FATAL.  Returns false if there is none.  May be
+ * called while a long task sleeps, to do a short one.
+ */
+static bool
+run_next_task(bool only_short)
 {
-	volatile TsdbWorkOutcome outcome;
+	TaskRun    *const outer = run;
+	TaskRun    *const mine = outer == NULL ? &runs[0] : &runs[1];
+	const char *volatile error = NULL;
 	ErrorContextCallback callback;
-	int64		rows_left;
 
-	task_started_at = GetCurrentTimestamp();
-	task_rows_moved = 0;
-	task_rows_kept = 0;
-	strlcpy(task_name, "?", sizeof(task_name));
-	MemoryContextSwitchTo(task_context);
-	tsdb_pool_set_state(OidIsValid(task.relid) ? TSDB_WORKER_COMPACTING : TSDB_WORKER_LOOKING,
-						task.relid);
+	if (!tsdb_schedule_claim(MyDatabaseId, only_short, &mine->task))
+		return false;
+
+	run = mine;
+	mine->started_at = GetCurrentTimestamp();
+	strlcpy(mine->name, "?", sizeof(mine->name));
+	mine->activity[0] = '\0';
+	MemoryContextSwitchTo(mine->context);
+	PortalContext = mine->context;	/* VACUUM makes its own context below this one */
+	tsdb_pool_set_state(tsdb_task_kinds[mine->task.kind].state, mine->task.relid);
 
 	callback.callback = error_context_callback;
-	callback.arg = NULL;
+	callback.arg = mine;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 	PG_TRY();
 	{
-		outcome = do_task();
+		do_task(&mine->task);
 	}
 	PG_CATCH();
 	{
-		outcome = recover_from_error();
+		error = recover_from_error();
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
 
-	if (outcome == TSDB_WORK_DONE)
-		rows_left = task_rows_kept;
-	else
-		rows_left = Max(task.rows - task_rows_moved, 1);
-	tsdb_schedule_finish(&task, outcome, task_rows_moved, rows_left);
+	if (mine->task.outcome != TSDB_TASK_DONE && mine->task.rows > 0)
+		mine->task.rows_left = Max(mine->task.rows - mine->task.rows_moved, 1);
+	tsdb_schedule_finish(&mine->task, error);
 
-	if (outcome == TSDB_WORK_DONE && OidIsValid(task.relid))
-		tsdb_pool_count_table();
+	run = outer;
+	PortalContext = outer == NULL ? runs[0].context : outer->context;
 	tsdb_pool_set_state(TSDB_WORKER_IDLE, InvalidOid);
-	pgstat_report_stat(true);
+	pgstat_report_stat(outer == NULL);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	MemoryContextSwitchTo(TopMemoryContext);
-	MemoryContextReset(task_context);
+	MemoryContextSwitchTo(outer == NULL ? TopMemoryContext : outer->context);
+	MemoryContextReset(mine->context);
+	return true;
 }
 
 /*
@@ -640,23 +374,19 @@ tsdb_worker_main(Datum main_arg)
 
 	worker_started_at = GetCurrentTimestamp();
 	force_settings();
-	task_context = AllocSetContextCreate(TopMemoryContext, "tsdb worker task",
-										 ALLOCSET_DEFAULT_SIZES);
-
-	/* VACUUM makes its own context below this one */
-	PortalContext = task_context;
+	for (int i = 0; i < (int) lengthof(runs); i++)
+		runs[i].context = AllocSetContextCreate(TopMemoryContext, "tsdb worker task",
+												ALLOCSET_DEFAULT_SIZES);
 	pgstat_report_activity(STATE_IDLE, NULL);
 
 	while (!must_leave(idle_since != 0))
 	{
-		TimestampTz next_due;
 		TimestampTz now;
 		TimestampTz until;
 
-		if (tsdb_schedule_claim(MyDatabaseId, &task, &next_due))
+		if (run_next_task(false))
 		{
 			idle_since = 0;
-			run_task();
 			wait_for(0);
 			continue;
 		}
@@ -667,7 +397,7 @@ tsdb_worker_main(Datum main_arg)
 		until = TimestampTzPlusMilliseconds(idle_since, tsdb_worker_idle_timeout);
 		if (now >= until)
 			break;
-		wait_for(TimestampDifferenceMilliseconds(now, Min(until, next_due)));
+		wait_for(TimestampDifferenceMilliseconds(now, until));
 	}
 
 	proc_exit(0);
