@@ -119,8 +119,8 @@ class View:
         end = now if self.end is None else self.end
         if action == "forward" and self.end is None:
             action = "back"             # there is nothing further on
-        if action == "back" and end - 2 * self.span < first:
-            action = "home"
+        if action in ("back", "zoom out") and end - 2 * self.span < first:
+            action = "home"             # there are no data
         self.direction = action if action in ("back", "forward") else None
         if action == "back":
             self.end = end - self.span
