@@ -4,14 +4,15 @@ The table has one row a minute of each of 10,000 series: 1,000 hosts with ten me
 series h * 10 + 1 … h * 10 + 10 belong to one host.  How popular a series is follows Zipf's law (exponent 1)
 over all of them, in an order that has nothing to do with their numbers.
 
-    dashboards   100, of six to fourteen panels.  A panel shows one column of one to eight series: those
-                 of a host, or the same metric of hosts that stand side by side; the first is drawn by
-                 popularity.  A dashboard has one range (last hour, six hours, day) and refreshes by itself.
-    screens      eight that hang on a wall, each with its dashboard, all the time
-    viewers      six on average: open a dashboard, popular ones more often, for ten to sixty minutes
+    dashboards   200, of six to fourteen panels.  A panel shows one column or two of one to eight series.  Six
+                 dashboards in ten show one host, which can be chosen, the others one metric of many hosts in each
+                 panel; hosts and metrics are drawn by popularity.  A dashboard has one range for all its panels (last
+                 hour, six, twelve) and refreshes by itself.
+    screens      ten that hang on a wall, each with its dashboard, all the time
+    viewers      ten on average: open a dashboard, popular ones more often, for ten to sixty minutes
     analysts     three on average: open a dashboard and do something every ten to forty seconds: page back and
                  forward, zoom, choose another column, another host.  All panels follow, and none refreshes.
-    explorers    three on average: the same with one panel of series drawn by popularity from all
+    explorers    three on average: the same with a panel of their own, drawn by popularity from all series
     report       on the hour, apart from the four clients: reads every row of the table
 
 Times are microseconds of trace time; who plays it divides them.  Only random() of the generator is used,
@@ -33,13 +34,14 @@ DEFINITION = "ts timestamptz not null, series_id int not null, " + ", ".join(f"{
 
 SECOND = 1000000
 HOUR = 3600 * SECOND
-RANGES = [(3600, 55), (6 * 3600, 35), (24 * 3600, 10)]          # seconds, weight
+RANGES = [(3600, 60), (6 * 3600, 30), (12 * 3600, 10)]          # seconds, weight
 BUCKETS = {3600: 60, 6 * 3600: 300, 24 * 3600: 900}
 REFRESH = [(30, 50), (60, 35), (300, 15)]
 SIZES = [(1, 35), (2, 25), (4, 25), (8, 15)]
 SHOWN = [(["value"], 55), (["load"], 20), (["errors"], 10), (["value", "load"], 15)]
-ACTIONS = [("back", 40), ("forward", 15), ("zoom in", 12), ("zoom out", 8), ("column", 10), ("host", 10), ("home", 5)]
-DASHBOARDS, SCREENS, VIEWERS, ANALYSTS, EXPLORERS = 100, 8, 6, 3, 3
+ACTIONS = [("back", 40), ("forward", 18), ("zoom in", 14), ("zoom out", 10), ("column", 6), ("host", 6), ("home", 6)]
+MOMENTUM = 0.7                  # with which who pages goes on in the same direction
+DASHBOARDS, SCREENS, VIEWERS, ANALYSTS, EXPLORERS = 200, 10, 10, 3, 3
 
 Event = namedtuple("Event", "due kind sql")     # microseconds since the trace began, who asks, a statement
 
@@ -90,38 +92,49 @@ class Popularity:
 
 
 class Panel:
-    def __init__(self, draw, popular):
+    """One to eight series of a host (host: a place among the dashboard's choice), or of one metric of many."""
+
+    def __init__(self, draw, popular, of_host):
         anchor, size = popular.one(), draw.one(SIZES)
-        self.metric, host = anchor % METRICS, anchor // METRICS
-        self.by_host = draw.random() < 0.5      # all of one host, or one metric of many
-        if self.by_host:
-            self.series = [host * METRICS + (self.metric + i) % METRICS for i in range(size)]
-        else:
-            self.series = [(anchor + i * METRICS) % SERIES for i in range(size)]
+        self.of_host, self.metrics = of_host, [(anchor + i) % METRICS for i in range(size)]
+        self.series = [(anchor + i * METRICS) % SERIES for i in range(size)]
         self.columns = draw.one(SHOWN)
         self.aggregate = draw.one([("avg", 65), ("max", 35)])
 
 
-class View:
-    """A dashboard, or one panel, as somebody sees it: moved, zoomed, with another column or host."""
+class Dashboard:
+    def __init__(self, draw, popular, panels):
+        self.host = popular.one() // METRICS
+        self.by_host = draw.random() < 0.6      # shows one host, which can be chosen; else the fleet
+        self.panels = [Panel(draw, popular, self.by_host) for _ in range(panels)]
+        self.span, self.refresh = draw.one(RANGES), draw.one(REFRESH)
 
-    def __init__(self, panels, span):
-        self.panels, self.home = panels, span
-        self.span = span                # seconds
+
+class View:
+    """A dashboard as somebody sees it: moved, zoomed, with another column or host."""
+
+    def __init__(self, dashboard):
+        self.dashboard = dashboard
+        self.go_home()
+        self.again = None               # what was done last, if it is of the kind that is done again
+
+    def go_home(self):
+        self.span = self.dashboard.span     # seconds
         self.end = None                 # None: now
         self.columns = None             # None: each panel's own
-        self.hosts = 0                  # further on
-        self.direction = None
+        self.host = self.dashboard.host
 
-    def act(self, draw, now, first):
+    def act(self, draw, popular, now, first):
         """Does one thing, of which it returns the name; now and first are seconds, of the trace and of the data."""
-        action = self.direction if self.direction and draw.random() < 0.6 else draw.one(ACTIONS)
+        action = self.again if self.again and draw.random() < MOMENTUM else draw.one(ACTIONS)
         end = now if self.end is None else self.end
         if action == "forward" and self.end is None:
             action = "back"             # there is nothing further on
+        if action == "host" and not self.dashboard.by_host:
+            action = "column"
         if action in ("back", "zoom out") and end - 2 * self.span < first:
             action = "home"             # there are no data
-        self.direction = action if action in ("back", "forward") else None
+        self.again = action if action in ("back", "forward") else None
         if action == "back":
             self.end = end - self.span
         elif action == "forward":
@@ -134,9 +147,9 @@ class View:
         elif action == "column":
             self.columns = [draw.one([(column, 1) for column in COLUMNS])]
         elif action == "host":
-            self.hosts += 1
+            self.host = (self.host + 1) % (SERIES // METRICS) if draw.random() < 0.3 else popular.one() // METRICS
         else:
-            self.span, self.end, self.columns, self.hosts = self.home, None, None, 0
+            self.go_home()
         return action
 
     def queries(self, now, epoch):
@@ -144,8 +157,8 @@ class View:
         end = now if self.end is None else self.end
         start = end - self.span
         bucket = next((b for span, b in sorted(BUCKETS.items()) if self.span <= span), 900)
-        for panel in self.panels:
-            series = [(one + self.hosts * METRICS) % SERIES + 1 for one in panel.series]
+        for panel in self.dashboard.panels:
+            series = [self.host * METRICS + one + 1 for one in panel.metrics] if panel.of_host else [one + 1 for one in panel.series]
             wanted = f"series_id = {series[0]}" if len(series) == 1 else f"series_id IN ({', '.join(map(str, series))})"
             columns = self.columns or panel.columns
             aggregates = ", ".join(f"{panel.aggregate}({column}) AS {column}" for column in columns)
@@ -167,13 +180,13 @@ class Trace:
         self.epoch, self.begin, self.length = epoch, history * 3600, hours * HOUR
         self.popular = Popularity(self.draw, SERIES)
         favourite = Popularity(self.draw, DASHBOARDS)
-        self.dashboards = [self.dashboard() for _ in range(DASHBOARDS)]
+        self.dashboards = [Dashboard(self.draw, self.popular, 6 + self.draw.below(9)) for _ in range(DASHBOARDS)]
         self.favourite = favourite
         self.events, self.queue, self.number = [], [], 0
         for screen in range(SCREENS):
-            panels, span, refresh = self.dashboards[favourite.order[screen]]
-            self.later(self.draw.between(0, refresh) * SECOND,
-                       lambda at, v=View(panels, span), r=refresh: self.refresh(at, "screen", v, r, math.inf))
+            view = View(self.dashboards[favourite.order[screen]])
+            self.later(self.draw.between(0, view.dashboard.refresh) * SECOND,
+                       lambda at, view=view: self.refresh(at, "screen", view, math.inf))
         for people, mean, arrive in ((VIEWERS, 35 * 60, self.viewer), (ANALYSTS, 15 * 25, self.analyst),
                                      (EXPLORERS, 15 * 25, self.explorer)):
             # Some are there already; others come at a rate that keeps their number.
@@ -188,10 +201,6 @@ class Trace:
                 what(at)
         self.reports = [Event(hour * HOUR, "report", " ".join(REPORT.split())) for hour in range(hours)]
 
-    def dashboard(self):
-        draw = self.draw
-        return ([Panel(draw, self.popular) for _ in range(6 + draw.below(9))], draw.one(RANGES), draw.one(REFRESH))
-
     def later(self, at, what):
         self.number += 1
         heapq.heappush(self.queue, (int(at), self.number, what))
@@ -200,24 +209,22 @@ class Trace:
         for sql in view.queries(self.begin + at // 1000 / 1000, self.epoch):
             self.events.append(Event(at, kind, sql))
 
-    def refresh(self, at, kind, view, interval, until):
+    def refresh(self, at, kind, view, until):
         self.ask(at, kind, view)
-        if at + interval * SECOND < until:
-            self.later(at + interval * SECOND, lambda at: self.refresh(at, "refresh", view, interval, until))
+        if at + view.dashboard.refresh * SECOND < until:
+            self.later(at + view.dashboard.refresh * SECOND, lambda at: self.refresh(at, "refresh", view, until))
 
     def viewer(self, at):
-        panels, span, refresh = self.dashboards[self.favourite.one()]
-        self.refresh(at, "open", View(panels, span), refresh, at + self.draw.between(600, 3600) * SECOND)
+        self.refresh(at, "open", View(self.dashboards[self.favourite.one()]), at + self.draw.between(600, 3600) * SECOND)
 
     def analyst(self, at):
-        panels, span, _ = self.dashboards[self.favourite.one()]
-        self.acts(at, "open", View(panels, span), 5 + self.draw.below(21))
+        self.acts(at, "open", View(self.dashboards[self.favourite.one()]), 5 + self.draw.below(21))
 
     def explorer(self, at):
-        self.acts(at, "explore", View([Panel(self.draw, self.popular)], self.draw.one(RANGES)), 5 + self.draw.below(21))
+        self.acts(at, "explore", View(Dashboard(self.draw, self.popular, 1)), 5 + self.draw.below(21))
 
     def acts(self, at, kind, view, left):
         self.ask(at, kind, view)
         if left > 0:
             at += int(self.draw.between(10, 40) * SECOND)
-            self.later(at, lambda at: self.acts(at, view.act(self.draw, self.begin + at / SECOND, 0), view, left - 1))
+            self.later(at, lambda at: self.acts(at, view.act(self.draw, self.popular, self.begin + at / SECOND, 0), view, left - 1))
