@@ -9,8 +9,12 @@
 #include "cache/miss_history.h"
 #include "cache/vector_pages.h"
 
-/* A quarter of the slots is used when all entries are 1024 plain numbers, so a window is hardly ever full. */
-#define BYTES_PER_HOME		2048
+/*
+ * Half the slots are used when all entries are 1024 plain numbers.  Then one insertion in a thousand finds its
+ * window full.  Twice the slots would be twice the pages that lookups hit, and the processor's own table of
+ * pages is what they run out of first.
+ */
+#define BYTES_PER_HOME		4096
 
 /* A page, and a partition, is made larger rather than others added, while it has fewer than so many parts. */
 #define PARTS_WANTED		64
@@ -110,7 +114,7 @@ lay_out(size_t cache_bytes, TsdbVectorShared *s)
 	s->pages = (uint32_t) (npages / s->npartitions);
 	s->homes = (uint32_t) ((size_t) s->pages * s->page_bytes / BYTES_PER_HOME);
 	s->stride = s->homes + TSDB_VECTOR_WINDOW - 1;
-	s->history_lines = tsdb_miss_history_lines(s->homes / 2);
+	s->history_lines = tsdb_miss_history_lines(s->homes);
 	s->array_bytes = aligned(tsdb_vector_pages_bytes(s->page_bytes, s->pages));
 
 	s->partitions = aligned(sizeof(TsdbVectorShared));

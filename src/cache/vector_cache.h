@@ -90,7 +90,7 @@
 #define TSDB_VECTOR_CACHE_ALIGN		128
 
 #define TSDB_VECTOR_PARTITIONS_MAX	64
-#define TSDB_VECTOR_WINDOW			8
+#define TSDB_VECTOR_WINDOW			16
 #define TSDB_VECTOR_USAGE_MAX		3
 
 /* state of a slot */
@@ -214,7 +214,7 @@ typedef struct TsdbVectorEntry
 } TsdbVectorEntry;
 
 /*
- * Shared memory that a cache needs for cache_bytes of contents, all included (4 % more).  0 if
+ * Shared memory that a cache needs for cache_bytes of contents, all included (3 % more).  0 if
  * cache_bytes is out of its bounds.
  */
 extern size_t tsdb_vector_cache_bytes(size_t cache_bytes);
