@@ -16,10 +16,9 @@
  * of the stream, so that 1600 columns fit.
  *
  * The reader is opened on a body and decodes columns when first asked for,
- * through a callback that fetches a range of the stream.  Everything that it
- * returns lives in its own memory context, a child of the one that it was
- * opened in, until it is closed.  It keeps neither the body nor the row type
- * that it was opened with.
+ * through a callback that fetches a range of the stream.  Itself and everything
+ * that it returns lives in the memory context that it is given.  It keeps neither
+ * the body nor the row type that it was opened with.
  *
  * Errors: stored bytes that break the format are reported through the damage
  * callback, which knows table, shard and chunk and raises
@@ -108,9 +107,14 @@ typedef void (*TsdbChunkDamage) (void *arg, const char *detail);
 
 typedef struct TsdbChunkReader TsdbChunkReader;
 
-/* tupdesc is the table's present row type: columns added since the chunk was
- * written read as their missing value, dropped ones as null.  peek may be NULL. */
-extern TsdbChunkReader *tsdb_chunk_reader_open(TupleDesc tupdesc,
+/*
+ * tupdesc is the table's present row type: columns added since the chunk was
+ * written read as their missing value, dropped ones as null.  peek may be NULL.
+ * The body is looked at when something must be decoded; it is damage if it has
+ * another number of rows.
+ */
+extern TsdbChunkReader *tsdb_chunk_reader_open(MemoryContext context, TupleDesc tupdesc,
+											   uint32 nrows,
 											   const char *body, uint32 body_bytes,
 											   TsdbStreamFetch fetch,
 											   TsdbStreamPeek peek,
@@ -119,13 +123,39 @@ extern TsdbChunkReader *tsdb_chunk_reader_open(TupleDesc tupdesc,
 extern uint32 tsdb_chunk_reader_rows(const TsdbChunkReader *reader);
 
 /* A decoded column, one entry per row.  By-reference values point into the
- * reader's memory and are complete, aligned varlenas or fixed-size values. */
+ * reader's memory, or a shelf's, and are complete, aligned varlenas or fixed-size
+ * values.  What a reader shows must not be written to. */
 typedef struct TsdbColumn
 {
 	Datum	   *values;
 	bool	   *nulls;
 	bool		any_null;
 } TsdbColumn;
+
+/*
+ * Columns that were decoded before, by whomever; of columns that the chunk has, never of
+ * those that were added later or dropped.
+ *
+ *	find	fill in the column, whose content then stays where it is at least until the
+ *			reader's memory goes; false if it is not there
+ *	wants	would it be kept?  Asked after find, by who would else decode a part of it
+ *	keep	the column has been decoded; its by-reference values, if it has such, lie in
+ *			these bytes of payload.  Copies what it wants to keep
+ */
+typedef struct TsdbColumnShelf
+{
+	bool		(*find) (void *arg, AttrNumber attno, uint32 nrows, TsdbColumn *column);
+	bool		(*wants) (void *arg, AttrNumber attno, uint32 nrows);
+	void		(*keep) (void *arg, AttrNumber attno, uint32 nrows, const TsdbColumn *column,
+						 const char *payload, Size payload_bytes);
+} TsdbColumnShelf;
+
+/* Take columns from there, and give them there. */
+extern void tsdb_chunk_reader_use_shelf(TsdbChunkReader *reader, const TsdbColumnShelf *shelf,
+										void *arg);
+
+/* The context that it was given. */
+extern MemoryContext tsdb_chunk_reader_memory(const TsdbChunkReader *reader);
 
 extern const TsdbColumn *tsdb_chunk_reader_column(TsdbChunkReader *reader,
 												  AttrNumber attno);
@@ -157,6 +187,10 @@ typedef struct TsdbSegments
 /* Lives as long as the reader. */
 extern const TsdbSegments *tsdb_chunk_reader_segments(TsdbChunkReader *reader);
 
+/* Was anything of the chunk decoded? */
+extern bool tsdb_chunk_reader_has_decoded(const TsdbChunkReader *reader);
+
+/* Delete that context, which must have been made for the reader. */
 extern void tsdb_chunk_reader_close(TsdbChunkReader *reader);
 
 /* ---- the body without decoding, for views, planner and pruning ---- */

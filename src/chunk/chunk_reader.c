@@ -8,10 +8,10 @@
  * by-reference values of a column take one allocation, in which they lie in
  * row order, aligned and complete.
  *
- * Everything is in the reader's own context, a child of the one at open, so
- * that closing is one deletion and its size can be told.  The row type is
- * copied as far as needed: the reader outlives the TupleDesc it was opened
- * with, as a cached one must.
+ * Everything is in the context that the reader is given, so that closing is one
+ * deletion and its size can be told, or a scan uses the same memory for chunk after
+ * chunk.  The row type is copied as far as needed: the reader outlives the
+ * TupleDesc it was opened with, as a cached one must.
  *
  * A vector describes itself.  It is read by its own type tag, which is checked
  * against what the body says and against what the attribute is today; nothing
@@ -49,34 +49,57 @@ struct TsdbChunkReader
 {
 	MemoryContext context;
 	TsdbChunkSource source;
+	uint32		nrows;
+	const char *stored;			/* the body, to be parsed when first needed ... */
+	uint32		stored_bytes;
+	bool		parsed;			/* ... which it was: */
 	TsdbChunkBody body;
 	int			natts;			/* of the present row type */
 	ReaderAttribute *attributes;
-	ReaderMissing *missing;		/* of attributes that the chunk does not have */
+	ReaderMissing *missing;		/* natts entries, NULL: all null */
 	TsdbColumn **columns;		/* natts entries, NULL until decoded */
 	TsdbSegments *segments;		/* NULL until decoded */
+	const TsdbColumnShelf *shelf;	/* or NULL */
+	void	   *shelf_arg;
+	bool	   *sought;			/* natts entries: the shelf was asked for it */
+	const char *payload;		/* of the column decoded last, or NULL */
+	Size		payload_bytes;
 	char	   *scratch;		/* of the decoder */
 	Size		scratch_bytes;
 };
 
-TsdbChunkReader *
-tsdb_chunk_reader_open(TupleDesc tupdesc, const char *body, uint32 body_bytes,
-					   TsdbStreamFetch fetch, TsdbStreamPeek peek, TsdbChunkDamage damage,
-					   void *arg)
+/* Values of columns that a chunk may not have, as it is older. */
+static void
+copy_missing(TsdbChunkReader *reader, TupleDesc tupdesc)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
-												  "tsdb chunk reader",
-												  ALLOCSET_SMALL_SIZES);
+	reader->missing = palloc0(reader->natts * sizeof(ReaderMissing));
+	for (int i = 0; i < reader->natts; i++)
+	{
+		ReaderMissing *missing = &reader->missing[i];
+
+		missing->value = getmissingattr(tupdesc, i + 1, &missing->is_null);
+		if (!missing->is_null)
+			missing->value = datumCopy(missing->value, reader->attributes[i].by_value,
+									   reader->attributes[i].length);
+	}
+}
+
+TsdbChunkReader *
+tsdb_chunk_reader_open(MemoryContext context, TupleDesc tupdesc, uint32 nrows,
+					   const char *body, uint32 body_bytes, TsdbStreamFetch fetch,
+					   TsdbStreamPeek peek, TsdbChunkDamage damage, void *arg)
+{
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	TsdbChunkReader *reader = palloc0(sizeof(TsdbChunkReader));
 	char	   *copy = palloc(Max(body_bytes, 1));
 	int			natts = tupdesc->natts;
-	int			stored;
 
 	reader->context = context;
 	reader->source = (TsdbChunkSource) {.fetch = fetch,.peek = peek,.damage = damage,.arg = arg};
+	reader->nrows = nrows;
 	memcpy(copy, body, body_bytes);
-	tsdb_chunk_load(&reader->source, copy, body_bytes, &reader->body);
+	reader->stored = copy;
+	reader->stored_bytes = body_bytes;
 
 	reader->natts = natts;
 	reader->attributes = palloc(Max(natts, 1) * sizeof(ReaderAttribute));
@@ -90,22 +113,8 @@ tsdb_chunk_reader_open(TupleDesc tupdesc, const char *body, uint32 body_bytes,
 		reader->attributes[i].align = att->attalign;
 	}
 	reader->columns = palloc0(Max(natts, 1) * sizeof(TsdbColumn *));
-
-	stored = (int) reader->body.head.natts;
-	if (stored < natts)
-	{
-		reader->missing = palloc((natts - stored) * sizeof(ReaderMissing));
-		for (int i = stored; i < natts; i++)
-		{
-			ReaderMissing *missing = &reader->missing[i - stored];
-
-			missing->value = getmissingattr(tupdesc, i + 1, &missing->is_null);
-			if (!missing->is_null)
-				missing->value = datumCopy(missing->value,
-										   reader->attributes[i].by_value,
-										   reader->attributes[i].length);
-		}
-	}
+	if (tupdesc->constr != NULL && tupdesc->constr->missing != NULL)
+		copy_missing(reader, tupdesc);
 	MemoryContextSwitchTo(caller);
 	return reader;
 }
@@ -113,7 +122,27 @@ tsdb_chunk_reader_open(TupleDesc tupdesc, const char *body, uint32 body_bytes,
 uint32
 tsdb_chunk_reader_rows(const TsdbChunkReader *reader)
 {
-	return reader->body.head.nrows;
+	return reader->nrows;
+}
+
+MemoryContext
+tsdb_chunk_reader_memory(const TsdbChunkReader *reader)
+{
+	return reader->context;
+}
+
+void
+tsdb_chunk_reader_use_shelf(TsdbChunkReader *reader, const TsdbColumnShelf *shelf, void *arg)
+{
+	reader->shelf = shelf;
+	reader->shelf_arg = arg;
+	reader->sought = MemoryContextAllocZero(reader->context, Max(reader->natts, 1) * sizeof(bool));
+}
+
+bool
+tsdb_chunk_reader_has_decoded(const TsdbChunkReader *reader)
+{
+	return reader->parsed;
 }
 
 void
@@ -123,6 +152,22 @@ tsdb_chunk_reader_close(TsdbChunkReader *reader)
 }
 
 /* ---- decoding ---- */
+
+static const TsdbChunkBody *
+get_body(TsdbChunkReader *reader)
+{
+	MemoryContext caller;
+
+	if (reader->parsed)
+		return &reader->body;
+	caller = MemoryContextSwitchTo(reader->context);
+	tsdb_chunk_load(&reader->source, reader->stored, reader->stored_bytes, &reader->body);
+	MemoryContextSwitchTo(caller);
+	if (reader->body.head.nrows != reader->nrows)
+		tsdb_chunk_damaged(&reader->source, "The body has another number of rows.");
+	reader->parsed = true;
+	return &reader->body;
+}
 
 /* Entries that a decoder may touch. */
 static uint32
@@ -231,6 +276,8 @@ read_fixed(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
 	if (info->raw_bytes != used)
 		tsdb_chunk_damaged(&reader->source, "A vector states an impossible size.");
 	vector->data = MemoryContextAllocHuge(reader->context, stride * info->nrows);
+	reader->payload = (char *) vector->data;
+	reader->payload_bytes = stride * info->nrows;
 	decode(reader, src, bytes, info, vector);
 
 	if (stride != width)
@@ -273,6 +320,8 @@ read_bytes(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
 	}
 
 	next = MemoryContextAllocHuge(reader->context, total);
+	reader->payload = next;
+	reader->payload_bytes = total;
 	for (uint32 i = 0; i < nrows; i++)
 	{
 		uint32		length = offsets[i + 1] - offsets[i];
@@ -291,6 +340,7 @@ read_bytes(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
 			next += TYPEALIGN(align, (Size) length + VARHDRSZ);
 		}
 	}
+	reader->payload_bytes = next - reader->payload;
 	pfree(data);
 	pfree(offsets);
 }
@@ -323,7 +373,7 @@ read_decimal(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
 			 const ReaderAttribute *attribute, TsdbColumn *column)
 {
 	Size		stride = INTALIGN(VARHDRSZ + TSDB_DECIMAL_PAYLOAD_MAX);
-	uint32		nrows = reader->body.head.nrows;
+	uint32		nrows = reader->nrows;
 	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
 	int64	   *unscaled;
 	int64	   *scales = NULL;
@@ -338,6 +388,7 @@ read_decimal(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
 	expand_nulls(nulls, 1, nrows, column->nulls);
 
 	next = MemoryContextAlloc(reader->context, stride * nrows);
+	reader->payload = next;
 	for (uint32 i = 0; i < nrows; i++)
 	{
 		uint32		scale = stored->scale;
@@ -362,6 +413,7 @@ read_decimal(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
 		SET_VARSIZE(next, VARHDRSZ + length);
 		next += INTALIGN(VARHDRSZ + length);
 	}
+	reader->payload_bytes = next - reader->payload;
 	pfree(unscaled);
 	if (scales != NULL)
 		pfree(scales);
@@ -375,7 +427,7 @@ inspect_column(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
 	TsdbVectorType type;
 	uint32		width;
 
-	inspect(reader, src, stored->vector.bytes, reader->body.head.nrows, stored->nnulls, info);
+	inspect(reader, src, stored->vector.bytes, reader->nrows, stored->nnulls, info);
 	tsdb_column_kind_vector(stored->kind, stored->width, &type, &width);
 	if (info->type != type ||
 		((type == TSDB_VECTOR_INT || type == TSDB_VECTOR_FIXED) && info->width != width))
@@ -391,7 +443,7 @@ static void
 read_column(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
 			const ReaderAttribute *attribute, TsdbColumn *column)
 {
-	uint32		nrows = reader->body.head.nrows;
+	uint32		nrows = reader->nrows;
 	uint32		bytes = stored->vector.bytes;
 	char	   *fetched;
 	const uint8 *src = vector_bytes(reader, &stored->vector, &fetched);
@@ -445,7 +497,7 @@ fill_column(TsdbColumn *column, uint32 nrows, Datum value, bool is_null)
 static TsdbColumn *
 new_column(TsdbChunkReader *reader)
 {
-	uint32		nrows = reader->body.head.nrows;
+	uint32		nrows = reader->nrows;
 	TsdbColumn *column = MemoryContextAlloc(reader->context, sizeof(TsdbColumn));
 
 	column->values = MemoryContextAlloc(reader->context,
@@ -454,41 +506,79 @@ new_column(TsdbChunkReader *reader)
 	return column;
 }
 
-const TsdbColumn *
-tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno)
+/* Take a column from the shelf, if it is there; asked once for each. */
+static const TsdbColumn *
+find_on_shelf(TsdbChunkReader *reader, int index)
 {
-	uint32		nrows = reader->body.head.nrows;
-	int			stored = (int) reader->body.head.natts;
-	int			index = attno - 1;
+	TsdbColumn	found;
 	TsdbColumn *column;
 
-	if (index < 0 || index >= reader->natts)
-		elog(ERROR, "invalid attribute number %d", attno);
-	if (reader->columns[index] != NULL)
-		return reader->columns[index];
+	if (reader->shelf == NULL || reader->sought[index] || reader->attributes[index].dropped)
+		return NULL;
+	reader->sought[index] = true;
+	if (!reader->shelf->find(reader->shelf_arg, index + 1, reader->nrows, &found))
+		return NULL;
+	column = MemoryContextAlloc(reader->context, sizeof(TsdbColumn));
+	*column = found;
+	reader->columns[index] = column;
+	return column;
+}
 
-	column = new_column(reader);
-	if (index >= stored)
+static const TsdbColumn *
+decode_column(TsdbChunkReader *reader, int index)
+{
+	const TsdbChunkBody *body = get_body(reader);
+	const ReaderAttribute *attribute = &reader->attributes[index];
+	TsdbColumn *column = new_column(reader);
+	bool		decoded = false;
+
+	reader->payload = NULL;
+	reader->payload_bytes = 0;
+	if (index >= (int) body->head.natts)
 	{
-		const ReaderMissing *missing = &reader->missing[index - stored];
-
-		fill_column(column, nrows, missing->value, missing->is_null);
+		if (reader->missing != NULL)
+			fill_column(column, reader->nrows, reader->missing[index].value,
+						reader->missing[index].is_null);
+		else
+			fill_column(column, reader->nrows, (Datum) 0, true);
 	}
-	else if (reader->attributes[index].dropped ||
-			 reader->body.columns[index].kind == TSDB_BODY_NULL)
-		fill_column(column, nrows, (Datum) 0, true);
-	else if (reader->body.columns[index].kind == TSDB_BODY_DECIMAL)
-		read_decimal(reader, &reader->body.columns[index],
-					 &reader->attributes[index], column);
+	else if (attribute->dropped || body->columns[index].kind == TSDB_BODY_NULL)
+		fill_column(column, reader->nrows, (Datum) 0, true);
 	else
-		read_column(reader, &reader->body.columns[index],
-					&reader->attributes[index], column);
-
-	column->any_null = memchr(column->nulls, true, nrows) != NULL;
+	{
+		if (body->columns[index].kind == TSDB_BODY_DECIMAL)
+			read_decimal(reader, &body->columns[index], attribute, column);
+		else
+			read_column(reader, &body->columns[index], attribute, column);
+		decoded = true;
+	}
+	column->any_null = memchr(column->nulls, true, reader->nrows) != NULL;
+	if (decoded && reader->shelf != NULL)
+		reader->shelf->keep(reader->shelf_arg, index + 1, reader->nrows, column,
+							reader->payload, reader->payload_bytes);
 
 	/* only now: an error must not leave half a column */
 	reader->columns[index] = column;
 	return column;
+}
+
+/* The column, if it need not be decoded. */
+static const TsdbColumn *
+known_column(TsdbChunkReader *reader, AttrNumber attno)
+{
+	int			index = attno - 1;
+
+	if (index < 0 || index >= reader->natts)
+		elog(ERROR, "invalid attribute number %d", attno);
+	return reader->columns[index] != NULL ? reader->columns[index] : find_on_shelf(reader, index);
+}
+
+const TsdbColumn *
+tsdb_chunk_reader_column(TsdbChunkReader *reader, AttrNumber attno)
+{
+	const TsdbColumn *known = known_column(reader, attno);
+
+	return known != NULL ? known : decode_column(reader, attno - 1);
 }
 
 /* Is a column of numbers that are passed by value, one vector of them? */
@@ -509,38 +599,49 @@ is_plain_number(const TsdbBodyColumn *stored)
 	}
 }
 
+/*
+ * Is a column, which is not known, to be decoded in parts, not as a whole?  Only numbers can
+ * be, and others may want the whole.
+ */
+static bool
+decodes_in_parts(TsdbChunkReader *reader, int index)
+{
+	const TsdbChunkBody *body = get_body(reader);
+
+	return index < (int) body->head.natts && !reader->attributes[index].dropped &&
+		is_plain_number(&body->columns[index]) &&
+		(reader->shelf == NULL || !reader->shelf->wants(reader->shelf_arg, index + 1, reader->nrows));
+}
+
 Datum
 tsdb_chunk_reader_value(TsdbChunkReader *reader, AttrNumber attno, uint32 row, bool *is_null)
 {
 	int			index = attno - 1;
-	uint32		nrows = reader->body.head.nrows;
 	uint32		first = row - row % TSDB_VECTOR_BLOCK_ROWS;
 	uint64		values[TSDB_VECTOR_BLOCK_ROWS];
 	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
 	TsdbVector	vector = {.nulls = nulls,.float8s = values};
 	const TsdbBodyColumn *stored;
-	const TsdbColumn *column;
+	const TsdbColumn *column = known_column(reader, attno);
 	const uint8 *src;
 	char	   *fetched;
 	TsdbVectorInfo info;
 	Size		scratch_bytes;
 	void	   *scratch;
 
-	if (index < 0 || index >= reader->natts)
-		elog(ERROR, "invalid attribute number %d", attno);
-	stored = &reader->body.columns[index];
-	if (reader->columns[index] != NULL || index >= (int) reader->body.head.natts ||
-		reader->attributes[index].dropped || !is_plain_number(stored))
+	if (column == NULL && !decodes_in_parts(reader, index))
+		column = decode_column(reader, index);
+	if (column != NULL)
 	{
-		column = tsdb_chunk_reader_column(reader, attno);
 		*is_null = column->nulls[row];
 		return column->values[row];
 	}
+	stored = &reader->body.columns[index];
 	src = vector_bytes(reader, &stored->vector, &fetched);
 	inspect_column(reader, stored, &reader->attributes[index], src, &info);
 	scratch = get_scratch(reader, &info, &scratch_bytes);
 	check_status(reader, tsdb_codec_decode_range(src, stored->vector.bytes, first,
-												 Min(TSDB_VECTOR_BLOCK_ROWS, nrows - first),
+												 Min(TSDB_VECTOR_BLOCK_ROWS, reader->nrows - first),
 												 scratch, scratch_bytes, &vector));
 	if (fetched != NULL)
 		pfree(fetched);
@@ -556,11 +657,11 @@ const TsdbColumn *
 tsdb_chunk_reader_column_part(TsdbChunkReader *reader, AttrNumber attno, uint32 from, uint32 to)
 {
 	int			index = attno - 1;
-	uint32		nrows = reader->body.head.nrows;
 	uint32		first = from - from % TSDB_VECTOR_BLOCK_ROWS;
 	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
 	TsdbVector	vector = {.nulls = nulls};
 	const TsdbBodyColumn *stored;
+	const TsdbColumn *known = known_column(reader, attno);
 	TsdbColumn *column;
 	const uint8 *src;
 	char	   *fetched;
@@ -568,14 +669,14 @@ tsdb_chunk_reader_column_part(TsdbChunkReader *reader, AttrNumber attno, uint32 
 	Size		scratch_bytes;
 	void	   *scratch;
 
-	if (index < 0 || index >= reader->natts || reader->columns[index] != NULL ||
-		index >= (int) reader->body.head.natts || reader->attributes[index].dropped ||
-		rounded_rows(to) - first >= rounded_rows(nrows))
-		return tsdb_chunk_reader_column(reader, attno);
-	stored = &reader->body.columns[index];
-	if (!is_plain_number(stored) || stored->kind == TSDB_BODY_FLOAT4)
-		return tsdb_chunk_reader_column(reader, attno);
+	if (known != NULL)
+		return known;
+	if (rounded_rows(to) - first >= rounded_rows(reader->nrows) ||
+		!decodes_in_parts(reader, index) ||
+		reader->body.columns[index].kind == TSDB_BODY_FLOAT4)
+		return decode_column(reader, index);
 
+	stored = &reader->body.columns[index];
 	column = new_column(reader);
 	src = vector_bytes(reader, &stored->vector, &fetched);
 	inspect_column(reader, stored, &reader->attributes[index], src, &info);
@@ -595,12 +696,13 @@ tsdb_chunk_reader_column_part(TsdbChunkReader *reader, AttrNumber attno, uint32 
 const TsdbSegments *
 tsdb_chunk_reader_segments(TsdbChunkReader *reader)
 {
-	const TsdbBodyHead *head = &reader->body.head;
+	const TsdbBodyHead *head;
 	TsdbSegments *segments = reader->segments;
 	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
 
 	if (segments != NULL)
 		return segments;
+	head = &get_body(reader)->head;
 
 	segments = MemoryContextAllocZero(reader->context, sizeof(TsdbSegments));
 	segments->count = head->nsegments;

@@ -517,16 +517,25 @@ report_damage(void *arg, const char *detail)
 }
 
 TsdbChunkReader *
-tsdb_directory_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc)
+tsdb_directory_open_chunk_here(TsdbChunkHandle *source, TupleDesc tupdesc)
 {
-	TsdbChunkReader *reader;
-
 	source->memory = CurrentMemoryContext;
 	memset(source->pieces, 0, sizeof(source->pieces));
-	reader = tsdb_chunk_reader_open(tupdesc, source->entry->body, source->entry->body_bytes,
-									fetch_stream, peek_stream, report_damage, source);
-	if (tsdb_chunk_reader_rows(reader) != source->entry->nrows)
-		report_damage(source, "The body has another number of rows.");
+	return tsdb_chunk_reader_open(CurrentMemoryContext, tupdesc, source->entry->nrows,
+								  source->entry->body, source->entry->body_bytes,
+								  fetch_stream, peek_stream, report_damage, source);
+}
+
+TsdbChunkReader *
+tsdb_directory_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	TsdbChunkReader *reader;
+
+	MemoryContextSwitchTo(AllocSetContextCreate(caller, "tsdb chunk reader",
+												ALLOCSET_DEFAULT_SIZES));
+	reader = tsdb_directory_open_chunk_here(source, tupdesc);
+	MemoryContextSwitchTo(caller);
 	return reader;
 }
 

@@ -131,9 +131,14 @@ typedef struct TsdbChunkHandle
 	char	   *pieces[TSDB_KEPT_PIECES];	/* verified, so that each is only once; or NULL */
 } TsdbChunkHandle;
 
-/* Open a reader on a source; tupdesc is the table's present row type. */
+/* Open a reader on a source; tupdesc is the table's present row type.  Its context is a child
+ * of the current one. */
 extern TsdbChunkReader *tsdb_directory_open_chunk(TsdbChunkHandle *source,
 												  TupleDesc tupdesc);
+
+/* The same in the current context itself, for who resets that: the reader is not to be closed. */
+extern TsdbChunkReader *tsdb_directory_open_chunk_here(TsdbChunkHandle *source,
+													   TupleDesc tupdesc);
 extern TsdbChunkSummary *tsdb_directory_summary(TsdbStorage *storage,
 												TsdbChunkEntry *entry);
 
