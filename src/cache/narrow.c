@@ -1,0 +1,283 @@
+/*
+ * narrow.c
+ *		64-bit values in the fewest whole bytes.
+ */
+#include "cache/narrow.h"
+
+#include <string.h>
+
+#include "codec/dispatch.h"
+
+/* What a double may be of a whole number: conversions are of 32 bits. */
+#define WHOLE_MAX		1000000000.0
+
+/* A double in memory that the callers see as 64 bits. */
+typedef double __attribute__((may_alias)) CarriedDouble;
+
+static const double powers[TSDB_NARROW_SCALE_MAX + 1] = {1, 10, 100, 1000, 10000};
+
+/* ---- integers ---- */
+
+static uint64_t
+greatest_common_divisor(uint64_t a, uint64_t b)
+{
+	while (b != 0)
+	{
+		uint64_t	rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/*
+ * Exact division by multiplication (Warren, Hacker's Delight, chapter 10): an odd number has an inverse
+ * modulo 2^64, found from three right bits by Newton's iteration, and a multiple of it, times that, is the quotient.
+ * What is no multiple gives a number larger than any quotient.
+ */
+typedef struct Divisor
+{
+	uint64_t	inverse;		/* of the divisor's odd part */
+	uint64_t	max;			/* quotient by that */
+	uint64_t	below;			/* bits that multiples do not have */
+	int			shift;
+} Divisor;
+
+static void
+set_divisor(Divisor *divisor, uint64_t step)
+{
+	uint64_t	odd = step;
+
+	divisor->shift = 0;
+	while ((odd & 1) == 0)
+	{
+		odd >>= 1;
+		divisor->shift++;
+	}
+	divisor->inverse = odd;
+	for (int i = 0; i < 5; i++)
+		divisor->inverse *= 2 - odd * divisor->inverse;
+	divisor->max = UINT64_MAX / odd;
+	divisor->below = (UINT64_C(1) << divisor->shift) - 1;
+}
+
+static inline uint64_t
+quotient(const Divisor *divisor, uint64_t number)
+{
+	return (number >> divisor->shift) * divisor->inverse;
+}
+
+static inline bool
+divides(const Divisor *divisor, uint64_t number)
+{
+	return (number & divisor->below) == 0 && quotient(divisor, number) <= divisor->max;
+}
+
+static bool
+find_width(uint64_t range, TsdbNarrow *narrow)
+{
+	narrow->width = range <= UINT8_MAX ? 1 : range <= UINT16_MAX ? 2 : 4;
+	return range <= UINT32_MAX;
+}
+
+static bool
+find_integers(const uint64_t *values, uint32_t count, TsdbNarrow *narrow, uint32_t *u)
+{
+	int64_t		min = (int64_t) values[0];
+	int64_t		max = min;
+	uint64_t	range;
+	uint64_t	step = 0;
+	Divisor		divisor;
+
+	for (uint32_t i = 0; i < count; i++)
+	{
+		int64_t		value = (int64_t) values[i];
+
+		min = value < min ? value : min;
+		max = value > max ? value : max;
+	}
+	range = (uint64_t) max - (uint64_t) min;
+	narrow->kind = TSDB_NARROW_INTEGERS;
+	narrow->base = min;
+
+	/* a step pays if it makes them narrower */
+	for (uint32_t i = 0; i < count && step != 1 && range > UINT8_MAX; i++)
+	{
+		uint64_t	distance = values[i] - (uint64_t) min;
+
+		if (distance == 0 || (step != 0 && divides(&divisor, distance)))
+			continue;
+		step = greatest_common_divisor(step, distance);
+		set_divisor(&divisor, step);
+	}
+	narrow->step = step == 0 ? 1 : step;
+	if (!find_width(range / narrow->step, narrow))
+		return false;
+	set_divisor(&divisor, narrow->step);
+	for (uint32_t i = 0; i < count; i++)
+		u[i] = (uint32_t) quotient(&divisor, values[i] - (uint64_t) min);
+	return true;
+}
+
+/* ---- doubles ---- */
+
+/*
+ * The whole numbers of so many values at a scale; false if one of them would not come back to the bit.
+ * Adding a large number and taking it away again rounds.
+ */
+TSDB_CODEC_CLONES static bool
+find_wholes(const CarriedDouble *restrict values, uint32_t count, double power,
+			int32_t *restrict wholes)
+{
+	const double rounder = 6755399441055744.0;	/* 1.5 * 2^52 */
+	uint64_t	wrong = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+	{
+		double		scaled = values[i] * power;
+		double		whole = scaled + rounder - rounder;
+
+		whole = scaled >= -WHOLE_MAX ? whole : 0;	/* also of NaN */
+		whole = scaled <= WHOLE_MAX ? whole : 0;
+		wholes[i] = (int32_t) whole;
+		wrong |= whole / power == values[i] ? UINT64_C(0) : UINT64_C(1);
+	}
+	return wrong == 0;
+}
+
+/* -0, which equals 0 but is not the same. */
+TSDB_CODEC_CLONES static bool
+has_negative_zero(const uint64_t *values, uint32_t count)
+{
+	uint64_t	found = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		found |= values[i] == UINT64_C(1) << 63;
+	return found != 0;
+}
+
+static bool
+find_doubles(const uint64_t *values, uint32_t count, TsdbNarrow *narrow, uint32_t *u)
+{
+	const CarriedDouble *doubles = (const CarriedDouble *) values;
+	int32_t    *wholes = (int32_t *) u;
+	const uint32_t sample = 8;
+	int32_t		min;
+	int32_t		max;
+	int			scale = 0;
+
+	/* most scales that do not fit, do not fit the first values */
+	while (scale <= TSDB_NARROW_SCALE_MAX &&
+		   !(find_wholes(doubles, sample < count ? sample : count, powers[scale], wholes) &&
+			 find_wholes(doubles, count, powers[scale], wholes)))
+		scale++;
+	if (scale > TSDB_NARROW_SCALE_MAX || has_negative_zero(values, count))
+		return false;
+	min = max = wholes[0];
+	for (uint32_t i = 0; i < count; i++)
+	{
+		min = wholes[i] < min ? wholes[i] : min;
+		max = wholes[i] > max ? wholes[i] : max;
+	}
+	if (!find_width((uint64_t) ((int64_t) max - min), narrow))
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		u[i] -= (uint32_t) min;
+	narrow->kind = TSDB_NARROW_DOUBLES;
+	narrow->base = min;
+	narrow->step = 1;
+	narrow->scale = (uint8_t) scale;
+	return true;
+}
+
+bool
+tsdb_narrow_find(const uint64_t *values, uint32_t count, TsdbNarrow *narrow, uint32_t *u)
+{
+	memset(narrow, 0, sizeof(*narrow));
+	/* integers that are not zero are no doubles of any size that counts here */
+	return count > 0 &&
+		(find_doubles(values, count, narrow, u) || find_integers(values, count, narrow, u));
+}
+
+/* ---- writing ---- */
+
+#define WRITE_LOOP(name, type) \
+	TSDB_CODEC_CLONES static void \
+	name(const uint32_t *restrict u, uint32_t count, type *restrict out) \
+	{ \
+		for (uint32_t i = 0; i < count; i++) \
+			out[i] = (type) u[i]; \
+	}
+
+WRITE_LOOP(write_bytes, uint8_t)
+WRITE_LOOP(write_shorts, uint16_t)
+
+void
+tsdb_narrow_write(const TsdbNarrow *narrow, const uint32_t *u, uint32_t count, void *out)
+{
+	if (narrow->width == 1)
+		write_bytes(u, count, out);
+	else if (narrow->width == 2)
+		write_shorts(u, count, out);
+	else
+		memcpy(out, u, count * sizeof(uint32_t));
+}
+
+/* ---- reading ---- */
+
+/* A loop for each width: type is that of u. */
+#define READ_LOOPS(name, type) \
+	TSDB_CODEC_CLONES static void \
+	read_integers_##name(const type *restrict in, uint32_t count, uint64_t base, \
+						 uint64_t step, uint64_t *restrict values) \
+	{ \
+		for (uint32_t i = 0; i < count; i++) \
+			values[i] = base + step * in[i]; \
+	} \
+	TSDB_CODEC_CLONES static void \
+	read_wholes_##name(const type *restrict in, uint32_t count, int32_t base, \
+					   CarriedDouble *restrict values) \
+	{ \
+		for (uint32_t i = 0; i < count; i++) \
+			values[i] = (double) (int32_t) ((uint32_t) base + in[i]); \
+	} \
+	TSDB_CODEC_CLONES static void \
+	read_decimals_##name(const type *restrict in, uint32_t count, int32_t base, \
+						 double power, CarriedDouble *restrict values) \
+	{ \
+		for (uint32_t i = 0; i < count; i++) \
+			values[i] = (double) (int32_t) ((uint32_t) base + in[i]) / power; \
+	} \
+	static void \
+	read_##name(const TsdbNarrow *narrow, const type *in, uint32_t count, uint64_t *values) \
+	{ \
+		if (narrow->kind == TSDB_NARROW_INTEGERS) \
+			read_integers_##name(in, count, (uint64_t) narrow->base, narrow->step, values); \
+		else if (narrow->scale == 0) \
+			read_wholes_##name(in, count, (int32_t) narrow->base, (CarriedDouble *) values); \
+		else \
+			read_decimals_##name(in, count, (int32_t) narrow->base, powers[narrow->scale], \
+								 (CarriedDouble *) values); \
+	}
+
+READ_LOOPS(bytes, uint8_t)
+READ_LOOPS(shorts, uint16_t)
+READ_LOOPS(ints, uint32_t)
+
+void
+tsdb_narrow_read(const TsdbNarrow *narrow, const void *in, uint32_t count, uint64_t *values)
+{
+	switch (narrow->width)
+	{
+		case 1:
+			read_bytes(narrow, in, count, values);
+			break;
+		case 2:
+			read_shorts(narrow, in, count, values);
+			break;
+		default:
+			read_ints(narrow, in, count, values);
+			break;
+	}
+}
