@@ -322,6 +322,80 @@ CREATE POLICY deleters ON tsdb.dead_letters FOR DELETE
 		AND NOT pg_catalog.row_security_active("table"::oid));
 GRANT SELECT, DELETE ON tsdb.dead_letters TO PUBLIC;
 
+-- the working set
+
+CREATE FUNCTION tsdb.get_stat_cache(
+	OUT level text, OUT size bigint, OUT bytes bigint, OUT vectors bigint, OUT pins bigint,
+	OUT hits bigint, OUT misses bigint, OUT inserts bigint, OUT refused bigint, OUT evictions bigint,
+	OUT prefetched bigint, OUT prefetch_used bigint, OUT prefetch_wasted bigint,
+	OUT hit_ns_p50 bigint, OUT hit_ns_p95 bigint, OUT hit_ns_p99 bigint,
+	OUT miss_ns_p50 bigint, OUT miss_ns_p95 bigint, OUT miss_ns_p99 bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'tsdb_stat_cache';
+COMMENT ON FUNCTION tsdb.get_stat_cache() IS 'counters of the levels of the cache';
+CREATE VIEW tsdb.stat_cache AS
+SELECT c.level, c.size, c.bytes, c.vectors, c.pins, c.hits, c.misses,
+	pg_catalog.round(100.0 * c.hits / NULLIF(c.hits + c.misses, 0), 2) AS hit_percent,
+	c.inserts, c.refused, c.evictions, c.prefetched, c.prefetch_used, c.prefetch_wasted,
+	c.hit_ns_p50, c.hit_ns_p95, c.hit_ns_p99, c.miss_ns_p50, c.miss_ns_p95, c.miss_ns_p99
+FROM tsdb.get_stat_cache() c;
+COMMENT ON VIEW tsdb.stat_cache IS
+	'one row per level of the cache of decoded columns; no row if there is none; times in nanoseconds';
+
+CREATE FUNCTION tsdb.get_stat_cache_columns(
+	OUT relid oid, OUT attnum smallint, OUT hits bigint, OUT spill_hits bigint, OUT misses bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'tsdb_stat_cache_columns';
+COMMENT ON FUNCTION tsdb.get_stat_cache_columns() IS
+	'how often columns of tables of this database were looked for in the cache';
+CREATE VIEW tsdb.stat_cache_columns AS
+SELECT s.relid, n.nspname AS schemaname, c.relname, a.attname, s.hits, s.spill_hits, s.misses
+FROM tsdb.get_stat_cache_columns() s
+JOIN pg_catalog.pg_class c ON c.oid = s.relid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute a ON a.attrelid = s.relid AND a.attnum = s.attnum AND NOT a.attisdropped;
+COMMENT ON VIEW tsdb.stat_cache_columns IS
+	'one row per column of this database that was looked for in the cache since the server started';
+
+CREATE FUNCTION tsdb.stat_cache_session(
+	OUT hits bigint, OUT spill_hits bigint, OUT misses bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'tsdb_stat_cache_session';
+COMMENT ON FUNCTION tsdb.stat_cache_session() IS
+	'how often this session has looked for a column in the cache, parallel workers not counted';
+
+CREATE FUNCTION tsdb.get_cache_contents(
+	OUT relid oid, OUT attnum smallint, OUT vectors bigint, OUT bytes bigint, OUT pins bigint,
+	OUT hot bigint, OUT prefetched bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'tsdb_cache_contents';
+COMMENT ON FUNCTION tsdb.get_cache_contents() IS 'what the cache holds of this database';
+CREATE VIEW tsdb.cache_contents AS
+SELECT k.relid, n.nspname AS schemaname, c.relname, a.attname,
+	k.vectors, k.bytes, k.pins, k.hot, k.prefetched
+FROM tsdb.get_cache_contents() k
+LEFT JOIN pg_catalog.pg_class c ON c.oid = k.relid
+LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = k.relid AND a.attnum = k.attnum AND NOT a.attisdropped;
+COMMENT ON VIEW tsdb.cache_contents IS
+	'what the cache holds of this database, one row per column; those without a name are of tables that are no more, and are evicted in time';
+
+GRANT SELECT ON tsdb.stat_cache, tsdb.stat_cache_columns, tsdb.cache_contents TO PUBLIC;
+
+CREATE FUNCTION tsdb.cache_reset()
+RETURNS void
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'tsdb_cache_reset';
+COMMENT ON FUNCTION tsdb.cache_reset() IS
+	'empties the cache of decoded columns, but for what is in use, and sets its counters to zero';
+REVOKE EXECUTE ON FUNCTION tsdb.cache_reset() FROM PUBLIC;
+
+CREATE FUNCTION tsdb.prewarm(
+	"table" regclass, columns name[] DEFAULT NULL, older_than "any" DEFAULT NULL, newer_than "any" DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'tsdb_prewarm';
+COMMENT ON FUNCTION tsdb.prewarm(regclass, name[], "any", "any") IS
+	'decodes columns of a table, of a range of time, into the cache as far as there is room; returns how many vectors are there now';
+
 CREATE FUNCTION tsdb.get_stat_ingest(
 	OUT datid oid, OUT shard integer, OUT batches_pushed bigint, OUT rows_pushed bigint,
 	OUT rows_drained bigint, OUT rows_waiting bigint, OUT full_waits bigint, OUT handed_back bigint,

@@ -14,6 +14,7 @@
 #include "am/salvage.h"
 #include "cache/cache_trace.h"
 #include "cache/chunk_cache.h"
+#include "cache/working_set.h"
 #include "catalog/dependency.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -197,6 +198,7 @@ at_xact_event(XactEvent event, void *arg)
 			tsdb_directory_view_at_xact_end();
 			tsdb_marks_at_xact_end();
 			tsdb_moves_at_xact_end();
+			tsdb_working_set_at_xact_end();
 			break;
 		default:
 			break;
@@ -260,6 +262,7 @@ _PG_init(void)
 	tsdb_distinct_path_init();
 	tsdb_in_list_init();
 	tsdb_progress_init();
+	tsdb_working_set_init();
 	tsdb_worker_init();
 	tsdb_ingest_init();
 	tsdb_compact_always_init();

@@ -18,6 +18,11 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
+/* bytes: pieces and what the reader needs; a column with its nulls; together, at most */
+#define KEPT_FIXED		(32 * 1024)
+#define KEPT_PER_COLUMN	(10 * 1024)
+#define KEPT_MAX		(512 * 1024)
+
 void
 tsdb_rows_scan_init(TsdbRowsScan *scan, ScanState *node, List *columns, List *clauses)
 {
@@ -29,6 +34,9 @@ tsdb_rows_scan_init(TsdbRowsScan *scan, ScanState *node, List *columns, List *cl
 	foreach(lc, columns)
 		scan->columns[scan->ncolumns++] = (AttrNumber) lfirst_int(lc);
 	scan->filter = tsdb_chunk_filter_create(clauses, relid, &node->ps);
+	scan->use.hit = &scan->counts[TSDB_COUNT_HIT];
+	scan->use.spilled = &scan->counts[TSDB_COUNT_SPILLED];
+	scan->use.read = &scan->counts[TSDB_COUNT_READ];
 }
 
 int
@@ -57,13 +65,17 @@ tsdb_rows_scan_begin(TsdbRowsScan *scan, ScanState *node, TableScanDesc table)
 }
 
 void
-tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan)
+tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan, bool reused)
 {
+	/* what most chunks take: the first block stays when the context is reset */
+	Size		kept = !reused ? ALLOCSET_DEFAULT_INITSIZE :
+	Min(KEPT_FIXED + (Size) scan->ncolumns * KEPT_PER_COLUMN, KEPT_MAX);
+
 	rows->scan = scan;
 	rows->open = false;
 	rows->values = palloc0(Max(scan->ncolumns, 1) * sizeof(TsdbColumn *));
-	rows->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb chunk",
-										 ALLOCSET_DEFAULT_SIZES);
+	rows->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb chunk", 0, kept,
+										 Max(kept, ALLOCSET_DEFAULT_MAXSIZE));
 }
 
 void
@@ -83,8 +95,9 @@ tsdb_chunk_rows_reader(TsdbChunkRows *rows)
 	{
 		MemoryContext old = MemoryContextSwitchTo(rows->memory);
 
-		rows->reader = tsdb_directory_open_chunk(&rows->handle,
-												 RelationGetDescr(rows->scan->rel));
+		rows->reader = tsdb_working_set_open_chunk(&rows->handle,
+												   RelationGetDescr(rows->scan->rel),
+												   &rows->scan->use);
 		MemoryContextSwitchTo(old);
 		rows->scan->counts[TSDB_COUNT_DECODED]++;
 	}
@@ -262,8 +275,13 @@ tsdb_rows_scan_explain(const TsdbRowsScan *scan, ScanState *node, List *clauses,
 		[TSDB_COUNT_DECODED] = "Chunks Decoded",
 		[TSDB_COUNT_FILTERED] = "Chunks Filtered",
 		[TSDB_COUNT_ROWS_FILTERED] = "Rows Removed in Chunks",
-		[TSDB_COUNT_ROW_STORE] = "Row Store Rows"
+		[TSDB_COUNT_ROW_STORE] = "Row Store Rows",
+		[TSDB_COUNT_HIT] = "Vectors Hit",
+		[TSDB_COUNT_SPILLED] = "Vectors Spilled",
+		[TSDB_COUNT_READ] = "Vectors Read"
 	};
+	/* where columns come from depends on what others did before, as buffers do */
+	int			shown = es->buffers && tsdb_working_set_cache() != NULL ? TSDB_SCAN_COUNTERS : TSDB_COUNT_HIT;
 
 	if (clauses != NIL)
 	{
@@ -273,6 +291,6 @@ tsdb_rows_scan_explain(const TsdbRowsScan *scan, ScanState *node, List *clauses,
 		ExplainPropertyText("Chunk Filter",
 							deparse_expression(all, context, es->verbose, false), es);
 	}
-	for (int i = 0; es->analyze && i < TSDB_SCAN_COUNTERS; i++)
+	for (int i = 0; es->analyze && i < shown; i++)
 		ExplainPropertyUInteger(names[i], NULL, scan->counts[i], es);
 }

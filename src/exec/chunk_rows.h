@@ -10,6 +10,7 @@
 #define TSDB_EXEC_CHUNK_ROWS_H
 
 #include "access/relscan.h"
+#include "cache/working_set.h"
 #include "commands/explain.h"
 #include "exec/chunk_filter.h"
 #include "nodes/execnodes.h"
@@ -24,6 +25,9 @@ typedef enum TsdbScanCounter
 	TSDB_COUNT_FILTERED,		/* of which no row was left after the conditions */
 	TSDB_COUNT_ROWS_FILTERED,	/* ruled out in the other chunks */
 	TSDB_COUNT_ROW_STORE,		/* rows of the row store */
+	TSDB_COUNT_HIT,				/* columns of chunks, found in shared memory */
+	TSDB_COUNT_SPILLED,			/* found in the spill cache */
+	TSDB_COUNT_READ,			/* not found */
 	TSDB_SCAN_COUNTERS
 } TsdbScanCounter;
 
@@ -41,6 +45,7 @@ typedef struct TsdbRowsScan
 	AttrNumber *columns;		/* that may be read, in order */
 	TsdbChunkFilter *filter;
 	uint64		counts[TSDB_SCAN_COUNTERS];
+	TsdbWorkingSetUse use;		/* points to some of them */
 } TsdbRowsScan;
 
 /* A chunk at hand. */
@@ -69,8 +74,8 @@ extern void tsdb_rows_scan_begin(TsdbRowsScan *scan, ScanState *node, TableScanD
 /* Where a column is in scan->columns. */
 extern int	tsdb_rows_scan_place(const TsdbRowsScan *scan, AttrNumber attno);
 
-/* In the current context. */
-extern void tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan);
+/* In the current context.  With reused, for chunk after chunk, and it may keep some memory. */
+extern void tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan, bool reused);
 
 /* Open a chunk, unless no row of it can match.  Entry and summary stay the caller's. */
 extern bool tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,

@@ -461,7 +461,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 
 	read_plan(plan->custom_private, &state->plan);
 	tsdb_rows_scan_init(&state->by_columns, &node->ss, state->plan.columns, plan->custom_exprs);
-	tsdb_chunk_rows_init(&state->rows, &state->by_columns);
+	tsdb_chunk_rows_init(&state->rows, &state->by_columns, true);
 	state->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb distinct scan",
 										  ALLOCSET_DEFAULT_SIZES);
 	tsdb_scan_wanted_init(&state->wanted, rel, state->by_columns.filter);

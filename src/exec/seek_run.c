@@ -193,7 +193,7 @@ tsdb_seek_run_open(TsdbSeekScan *state)
 		MemoryContext old = MemoryContextSwitchTo(state->memory);
 
 		opened = palloc0(sizeof(TsdbSeekOpened));
-		tsdb_chunk_rows_init(&opened->rows, &state->by_columns);
+		tsdb_chunk_rows_init(&opened->rows, &state->by_columns, false);
 		MemoryContextSwitchTo(old);
 	}
 	return opened;

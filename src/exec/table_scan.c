@@ -100,7 +100,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 
 	state->backward = (eflags & EXEC_FLAG_BACKWARD) != 0;
 	tsdb_rows_scan_init(&state->by_columns, &node->ss, plan->custom_private, plan->custom_exprs);
-	tsdb_chunk_rows_init(&state->rows, &state->by_columns);
+	tsdb_chunk_rows_init(&state->rows, &state->by_columns, true);
 	map_conditions(state, plan->scan.plan.qual, plan->custom_exprs);
 	tsdb_scan_wanted_init(&state->wanted, rel, state->by_columns.filter);
 }

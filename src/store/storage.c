@@ -545,6 +545,18 @@ is_orphan_name(const char *name)
 		!OidIsValid(RelidByRelfilenode(tablespace, filenode));
 }
 
+Oid
+tsdb_storage_table_of(Oid identity)
+{
+	char	   *name = get_rel_name(identity);
+	Oid			tablespace;
+	Oid			filenode;
+
+	if (name == NULL || sscanf(name, DIRECTORY_NAME, &tablespace, &filenode) != 2)
+		return InvalidOid;
+	return RelidByRelfilenode(tablespace, filenode);
+}
+
 /*
  * Directories of schema _tsdb that belong to no table, locked.  Whoever gives a
  * table and its directory a new relfilenode holds the directory's lock until

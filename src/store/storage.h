@@ -120,6 +120,9 @@ extern BlockNumber tsdb_storage_shard_blocks(TsdbStorage *storage);
  * no shard. */
 extern bool tsdb_storage_lock_shard(Relation shard);
 
+/* The table that a storage belongs to, for who has no lock on either; invalid if there is none. */
+extern Oid	tsdb_storage_table_of(Oid identity);
+
 /* OIDs of every relation of this storage, the directory first. */
 extern List *tsdb_storage_relations(TsdbStorage *storage);
 

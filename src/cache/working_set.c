@@ -1,0 +1,697 @@
+/*
+ * working_set.c
+ *		Decoded columns of chunks, shared by all sessions.
+ *
+ * An entry of the cache is either a column as readers want it, with pointers of its own:
+ *
+ *		values	nrows Datums; by reference, they point into payload
+ *		nulls	nrows bools, if there are nulls
+ *		payload	by-reference values, aligned as the reader has laid them out
+ *
+ * or, of numbers that are narrow enough (cache/narrow.h), what they are widened from into the reader's own
+ * memory:
+ *
+ *		rule	a TsdbNarrow, padded to 32 bytes
+ *		u		nrows integers of the rule's width
+ *		nulls	nrows bools, if there are nulls
+ *
+ * Shared memory is mapped at one address in all processes, so pointers hold for everybody.
+ * The entry's tag says how many rows there are, and which parts.
+ *
+ * Sessions count on their own, and add up in shared memory when a transaction ends, but
+ * not if somebody else is doing that just then: then later.
+ */
+#include "postgres.h"
+
+#include "cache/working_set.h"
+
+#include "access/xact.h"
+#include "cache/cache_trace.h"
+#include "cache/narrow.h"
+#include "lib/ilist.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+int			tsdb_cache_size = TSDB_CACHE_SIZE_DEFAULT;
+bool		tsdb_enable_cache = true;
+TsdbVectorOrigin tsdb_working_set_origin = TSDB_VECTOR_QUERY;
+
+#define TRANCHE			"tsdb_working_set"
+#define TIMED_HITS		64		/* one of so many is timed */
+#define TIMED_MISSES	16
+#define COLUMNS_MAX		8192	/* with counters; what is more is counted in the sums only */
+
+/* An entry's tag. */
+#define TAG_ROWS		0xFFFF
+#define TAG_NULLS		0x10000
+#define TAG_REFERENCES	0x20000
+#define TAG_NARROW		0x40000
+
+#define NARROW_OFFSET	32
+StaticAssertDecl(sizeof(TsdbNarrow) <= NARROW_OFFSET, "a rule fits its place");
+
+/* ---- shared state ---- */
+
+typedef struct ColumnKey
+{
+	Oid			dboid;
+	Oid			relid;
+	int32		attno;
+} ColumnKey;
+
+typedef struct ColumnCounts
+{
+	uint64		hits;
+	uint64		spill_hits;
+	uint64		misses;
+} ColumnCounts;
+
+typedef struct SharedColumn
+{
+	ColumnKey	key;
+	ColumnCounts counts;
+} SharedColumn;
+
+static TsdbVectorCache the_cache;
+static TsdbVectorCache *cache = NULL;	/* the_cache, if there is one */
+static TsdbWorkingSetStats *stats = NULL;
+static HTAB *shared_columns = NULL;	/* under columns_lock */
+static LWLock *columns_lock = NULL;
+static LWLockPadded *partition_locks = NULL;
+
+static shmem_request_hook_type previous_request = NULL;
+static shmem_startup_hook_type previous_startup = NULL;
+
+/* ---- of this session ---- */
+
+typedef struct TableCounts
+{
+	Oid			relid;
+	int			natts;
+	bool		changed;
+	slist_node	next_changed;
+	ColumnCounts *columns;
+} TableCounts;
+
+static HTAB *tables = NULL;
+static slist_head changed_tables = SLIST_STATIC_INIT(changed_tables);
+static ColumnCounts session;	/* all of this session */
+static ColumnCounts published;	/* of them, what is in stats */
+
+/* What a reader asks through. */
+typedef struct Shelf
+{
+	TsdbVectorKey key;			/* but for the column */
+	const TsdbWorkingSetUse *use;
+	TableCounts *table;
+	AttrNumber	timed;			/* column that is being decoded, or 0 */
+	instr_time	since;
+	int			npins;
+	int			allocated;
+	TsdbVectorPin *pins;
+	TsdbVectorPin few[8];
+	MemoryContext memory;
+	MemoryContextCallback callback;
+} Shelf;
+
+static bool no_nulls[TSDB_CHUNK_ROWS];	/* never written to */
+
+static Size
+cache_bytes(void)
+{
+	return Max((Size) tsdb_cache_size * 1024, TSDB_VECTOR_CACHE_MIN);
+}
+
+/* ---- pins ---- */
+
+static void
+release_pins(void *arg)
+{
+	Shelf	   *shelf = arg;
+
+	while (shelf->npins > 0)
+		tsdb_vector_cache_unpin(cache, shelf->pins[--shelf->npins]);
+}
+
+/* Make room for a pin before it is taken. */
+static void
+prepare_pin(Shelf *shelf)
+{
+	int			allocated = 4 * shelf->allocated;
+
+	if (shelf->npins < shelf->allocated)
+		return;
+	if (shelf->pins == shelf->few)
+	{
+		shelf->pins = MemoryContextAlloc(shelf->memory, allocated * sizeof(TsdbVectorPin));
+		memcpy(shelf->pins, shelf->few, sizeof(shelf->few));
+	}
+	else
+		shelf->pins = repalloc(shelf->pins, allocated * sizeof(TsdbVectorPin));
+	shelf->allocated = allocated;
+}
+
+/* ---- counting ---- */
+
+static void
+count(Shelf *shelf, AttrNumber attno, uint64 *of_session, uint64 *of_query, Size of_column)
+{
+	TableCounts *table = shelf->table;
+
+	(*of_session)++;
+	if (of_query != NULL)
+		(*of_query)++;
+	if (attno > table->natts)
+		return;
+	(*(uint64 *) ((char *) &table->columns[attno - 1] + of_column))++;
+	if (!table->changed)
+	{
+		table->changed = true;
+		slist_push_head(&changed_tables, &table->next_changed);
+	}
+}
+
+static void
+add_latency(TsdbLatency *latency, instr_time since)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, since);
+	tsdb_latency_add(latency, (uint64) (INSTR_TIME_GET_DOUBLE(now) * 1e9));
+}
+
+/* Counters of a table, in this session. */
+static TableCounts *
+counts_of(Oid relid, int natts)
+{
+	TableCounts *counts;
+	bool		found;
+
+	if (tables == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(Oid),.entrysize = sizeof(TableCounts)};
+
+		tables = hash_create("tsdb working set of tables", 16, &control, HASH_ELEM | HASH_BLOBS);
+	}
+	counts = hash_search(tables, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		counts->natts = 0;
+		counts->changed = false;
+		counts->columns = NULL;
+	}
+	if (counts->natts < natts)
+	{
+		ColumnCounts *columns = MemoryContextAllocExtended(TopMemoryContext,
+														   natts * sizeof(ColumnCounts),
+														   MCXT_ALLOC_ZERO | MCXT_ALLOC_NO_OOM);
+
+		/* counting must not fail */
+		if (columns != NULL)
+		{
+			if (counts->columns != NULL)
+			{
+				memcpy(columns, counts->columns, counts->natts * sizeof(ColumnCounts));
+				pfree(counts->columns);
+			}
+			counts->columns = columns;
+			counts->natts = natts;
+		}
+	}
+	return counts;
+}
+
+static void
+publish_table(TableCounts *table)
+{
+	for (int i = 0; i < table->natts; i++)
+	{
+		ColumnCounts *counts = &table->columns[i];
+		ColumnKey	key = {MyDatabaseId, table->relid, i + 1};
+		SharedColumn *column;
+		bool		found;
+
+		if (counts->hits + counts->spill_hits + counts->misses == 0)
+			continue;
+		column = hash_search(shared_columns, &key,
+							 hash_get_num_entries(shared_columns) < COLUMNS_MAX ?
+							 HASH_ENTER_NULL : HASH_FIND, &found);
+		if (column != NULL)
+		{
+			if (!found)
+				memset(&column->counts, 0, sizeof(column->counts));
+			column->counts.hits += counts->hits;
+			column->counts.spill_hits += counts->spill_hits;
+			column->counts.misses += counts->misses;
+		}
+		memset(counts, 0, sizeof(ColumnCounts));
+	}
+	table->changed = false;
+}
+
+void
+tsdb_working_set_at_xact_end(void)
+{
+	if (slist_is_empty(&changed_tables) ||
+		!LWLockConditionalAcquire(columns_lock, LW_EXCLUSIVE))
+		return;
+	while (!slist_is_empty(&changed_tables))
+		publish_table(slist_container(TableCounts, next_changed,
+									  slist_pop_head_node(&changed_tables)));
+	LWLockRelease(columns_lock);
+	pg_atomic_fetch_add_u64(&stats->hits, session.hits - published.hits);
+	pg_atomic_fetch_add_u64(&stats->spill_hits, session.spill_hits - published.spill_hits);
+	pg_atomic_fetch_add_u64(&stats->misses, session.misses - published.misses);
+	published = session;
+}
+
+/* ---- a reader's columns ---- */
+
+/* Where by-reference values begin. */
+static Size
+payload_offset(uint32 nrows, bool any_null)
+{
+	return MAXALIGN(nrows * sizeof(Datum) + (any_null ? nrows * sizeof(bool) : 0));
+}
+
+/* Is there such an entry, made ahead, and not asked for yet? */
+static bool
+is_first_use(const TsdbVectorKey *key)
+{
+	TsdbVectorPin pin = tsdb_vector_cache_peek(cache, key);
+	bool		first = pin != 0 &&
+	(atomic_load(&cache->slots[pin - 1].state) & TSDB_VECTOR_AHEAD) != 0;
+
+	if (pin != 0)
+		tsdb_vector_cache_unpin(cache, pin);
+	return first;
+}
+
+/* A column from an entry that the shelf has pinned last, which is not needed any more then. */
+static void
+widen(Shelf *shelf, const char *data, uint32 nrows, bool any_null, TsdbColumn *column)
+{
+	const TsdbNarrow *narrow = (const TsdbNarrow *) data;
+	const char *u = data + NARROW_OFFSET;
+
+	column->values = MemoryContextAlloc(shelf->memory, nrows * sizeof(Datum));
+	tsdb_narrow_read(narrow, u, nrows, (uint64 *) column->values);
+	if (any_null)
+	{
+		column->nulls = MemoryContextAlloc(shelf->memory, nrows * sizeof(bool));
+		memcpy(column->nulls, u + tsdb_narrow_bytes(narrow, nrows), nrows * sizeof(bool));
+	}
+	tsdb_vector_cache_unpin(cache, shelf->pins[--shelf->npins]);
+}
+
+static bool
+find(void *arg, AttrNumber attno, uint32 nrows, TsdbColumn *column)
+{
+	Shelf	   *shelf = arg;
+	TsdbVectorKey key = shelf->key;
+	bool		timed = session.hits % TIMED_HITS == 0;
+	TsdbCacheOutcome outcome = TSDB_CACHE_HIT;
+	TsdbVectorPin pin;
+	uint32		tag;
+	char	   *data;
+
+	prepare_pin(shelf);
+	key.column = attno;
+	if (unlikely(tsdb_trace_cache) && is_first_use(&key))
+		outcome = TSDB_CACHE_HIT_PREFETCHED;
+	if (timed)
+		INSTR_TIME_SET_CURRENT(shelf->since);
+	pin = tsdb_vector_cache_find(cache, &key);
+	tsdb_cache_trace_add(key.generation, attno, pin != 0 ? outcome : TSDB_CACHE_MISS);
+	if (pin == 0)
+	{
+		count(shelf, attno, &session.misses, shelf->use == NULL ? NULL : shelf->use->read,
+			  offsetof(ColumnCounts, misses));
+		shelf->timed = 0;
+		if (session.misses % TIMED_MISSES == 0)
+		{
+			shelf->timed = attno;
+			INSTR_TIME_SET_CURRENT(shelf->since);
+		}
+		return false;
+	}
+	shelf->pins[shelf->npins++] = pin;
+	data = tsdb_vector_cache_data(cache, pin, NULL, &tag);
+	Assert((tag & TAG_ROWS) == nrows);
+	column->values = (Datum *) data;
+	column->any_null = (tag & TAG_NULLS) != 0;
+	column->nulls = column->any_null ? (bool *) (data + nrows * sizeof(Datum)) : no_nulls;
+	if (tag & TAG_NARROW)
+		widen(shelf, data, nrows, column->any_null, column);
+	count(shelf, attno, &session.hits, shelf->use == NULL ? NULL : shelf->use->hit,
+		  offsetof(ColumnCounts, hits));
+	if (timed)
+		add_latency(&stats->hit_ns, shelf->since);
+	return true;
+}
+
+/*
+ * For whom a column is decoded.  A query that has decoded as much as a fourth of the cache would hold is
+ * not let in as others are: nobody will come back soon for all of that.
+ */
+static TsdbVectorOrigin
+origin(const Shelf *shelf)
+{
+	const uint64 much = cache_bytes() / (TSDB_CHUNK_ROWS * sizeof(Datum)) / 4;
+
+	if (tsdb_working_set_origin == TSDB_VECTOR_QUERY && shelf->use != NULL &&
+		*shelf->use->read > much)
+		return TSDB_VECTOR_SCAN;
+	return tsdb_working_set_origin;
+}
+
+static bool
+wants(void *arg, AttrNumber attno, uint32 nrows)
+{
+	Shelf	   *shelf = arg;
+	TsdbVectorKey key = shelf->key;
+
+	key.column = attno;
+	return tsdb_vector_cache_wants(cache, &key, payload_offset(nrows, false), origin(shelf));
+}
+
+/* Copy a column into an entry's data. */
+static void
+copy_column(char *data, uint32 nrows, const TsdbColumn *column, const char *payload,
+			Size payload_bytes)
+{
+	Datum	   *values = (Datum *) data;
+
+	memcpy(values, column->values, nrows * sizeof(Datum));
+	if (column->any_null)
+		memcpy(data + nrows * sizeof(Datum), column->nulls, nrows * sizeof(bool));
+	if (payload != NULL)
+	{
+		char	   *copy = data + payload_offset(nrows, column->any_null);
+
+		memcpy(copy, payload, payload_bytes);
+		for (uint32 i = 0; i < nrows; i++)
+			values[i] = column->nulls[i] ? (Datum) 0 :
+				PointerGetDatum(copy + (DatumGetPointer(values[i]) - payload));
+	}
+}
+
+/* Memory for an entry, or NULL. */
+static char *
+reserve(Shelf *shelf, AttrNumber attno, uint32 tag, Size bytes, TsdbVectorPin *pin)
+{
+	TsdbVectorKey key = shelf->key;
+
+	if (bytes > tsdb_vector_cache_entry_max(cache))
+		return NULL;
+	key.column = attno;
+	*pin = tsdb_vector_cache_reserve(cache, &key, (uint32) bytes, tag, origin(shelf));
+	return *pin == 0 ? NULL : tsdb_vector_cache_data(cache, *pin, NULL, NULL);
+}
+
+/* Between reserve and this there are neither errors nor interrupts. */
+static void
+publish(TsdbVectorPin pin)
+{
+	tsdb_vector_cache_publish(cache, pin);
+	tsdb_vector_cache_unpin(cache, pin);
+}
+
+/* Keep numbers in less than half of their room; false if they do not fit there. */
+static bool
+keep_narrow(Shelf *shelf, AttrNumber attno, uint32 tag, uint32 nrows, const TsdbColumn *column)
+{
+	const Datum *values = column->values;
+	Datum		filled[TSDB_CHUNK_ROWS];
+	uint32		u[TSDB_CHUNK_ROWS];
+	uint32		first = 0;
+	TsdbNarrow	narrow;
+	TsdbVectorPin pin;
+	char	   *data;
+
+	if (column->any_null)
+	{
+		/* what nulls have for values must not be in the way */
+		while (first + 1 < nrows && column->nulls[first])
+			first++;
+		for (uint32 i = 0; i < nrows; i++)
+			filled[i] = values[column->nulls[i] ? first : i];
+		values = filled;
+	}
+	if (!tsdb_narrow_find((const uint64 *) values, nrows, &narrow, u))
+		return false;
+	data = reserve(shelf, attno, tag | TAG_NARROW,
+				   NARROW_OFFSET + tsdb_narrow_bytes(&narrow, nrows) +
+				   (column->any_null ? nrows * sizeof(bool) : 0), &pin);
+	if (data == NULL)
+		return true;
+	*(TsdbNarrow *) data = narrow;
+	data += NARROW_OFFSET;
+	tsdb_narrow_write(&narrow, u, nrows, data);
+	if (column->any_null)
+		memcpy(data + tsdb_narrow_bytes(&narrow, nrows), column->nulls, nrows * sizeof(bool));
+	publish(pin);
+	return true;
+}
+
+static void
+keep(void *arg, AttrNumber attno, uint32 nrows, const TsdbColumn *column, const char *payload,
+	 Size payload_bytes)
+{
+	Shelf	   *shelf = arg;
+	uint32		tag = nrows | (column->any_null ? TAG_NULLS : 0);
+	TsdbVectorKey key = shelf->key;
+	TsdbVectorPin pin;
+	char	   *data;
+
+	if (shelf->timed == attno)
+		add_latency(&stats->miss_ns, shelf->since);
+	key.column = attno;
+	if (!tsdb_vector_cache_wants(cache, &key, payload_offset(nrows, false), origin(shelf)) ||
+		(payload == NULL && keep_narrow(shelf, attno, tag, nrows, column)))
+		return;
+	data = reserve(shelf, attno, tag | (payload != NULL ? TAG_REFERENCES : 0),
+				   payload_offset(nrows, column->any_null) + payload_bytes, &pin);
+	if (data == NULL)
+		return;
+	copy_column(data, nrows, column, payload, payload_bytes);
+	publish(pin);
+}
+
+static const TsdbColumnShelf shared_shelf = {.find = find,.wants = wants,.keep = keep};
+
+TsdbChunkReader *
+tsdb_working_set_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc,
+							const TsdbWorkingSetUse *use)
+{
+	TsdbChunkReader *reader = tsdb_directory_open_chunk_here(source, tupdesc);
+	Relation	table = source->storage->table;
+	Shelf	   *shelf;
+
+	if (cache == NULL || !tsdb_enable_cache || RelationUsesLocalBuffers(table))
+		return reader;
+	shelf = MemoryContextAlloc(tsdb_chunk_reader_memory(reader), sizeof(Shelf));
+	shelf->key = (TsdbVectorKey) {
+		.generation = source->entry->generation,
+		.database = MyDatabaseId,
+		.storage = source->storage->identity
+	};
+	shelf->use = use;
+	shelf->table = counts_of(RelationGetRelid(table), tupdesc->natts);
+	shelf->timed = 0;
+	shelf->npins = 0;
+	shelf->allocated = lengthof(shelf->few);
+	shelf->pins = shelf->few;
+	shelf->memory = tsdb_chunk_reader_memory(reader);
+	shelf->callback.func = release_pins;
+	shelf->callback.arg = shelf;
+	MemoryContextRegisterResetCallback(shelf->memory, &shelf->callback);
+	tsdb_chunk_reader_use_shelf(reader, &shared_shelf, shelf);
+	return reader;
+}
+
+bool
+tsdb_working_set_has(const TsdbStorage *storage, uint64 generation, AttrNumber attno)
+{
+	TsdbVectorKey key = {
+		.generation = generation,
+		.database = MyDatabaseId,
+		.storage = storage->identity,
+		.column = attno
+	};
+	TsdbVectorPin pin = cache == NULL ? 0 : tsdb_vector_cache_peek(cache, &key);
+
+	if (pin != 0)
+		tsdb_vector_cache_unpin(cache, pin);
+	return pin != 0;
+}
+
+/* ---- views ---- */
+
+TsdbVectorCache *
+tsdb_working_set_cache(void)
+{
+	return cache;
+}
+
+TsdbWorkingSetStats *
+tsdb_working_set_stats(void)
+{
+	return stats;
+}
+
+void
+tsdb_working_set_session(uint64 *hits, uint64 *spill_hits, uint64 *misses)
+{
+	*hits = session.hits;
+	*spill_hits = session.spill_hits;
+	*misses = session.misses;
+}
+
+int
+tsdb_working_set_columns(TsdbColumnUse **columns)
+{
+	HASH_SEQ_STATUS status;
+	SharedColumn *column;
+	int			count = 0;
+
+	*columns = NULL;
+	if (cache == NULL)
+		return 0;
+	/* before the lock is taken: what can fail */
+	*columns = palloc(COLUMNS_MAX * sizeof(TsdbColumnUse));
+	LWLockAcquire(columns_lock, LW_SHARED);
+	hash_seq_init(&status, shared_columns);
+	while ((column = hash_seq_search(&status)) != NULL)
+	{
+		if (column->key.dboid != MyDatabaseId)
+			continue;
+		(*columns)[count++] = (TsdbColumnUse) {
+			.relid = column->key.relid,
+			.attno = column->key.attno,
+			.hits = column->counts.hits,
+			.spill_hits = column->counts.spill_hits,
+			.misses = column->counts.misses
+		};
+	}
+	LWLockRelease(columns_lock);
+	return count;
+}
+
+static void
+init_stats(void)
+{
+	pg_atomic_init_u64(&stats->hits, 0);
+	pg_atomic_init_u64(&stats->spill_hits, 0);
+	pg_atomic_init_u64(&stats->misses, 0);
+	tsdb_latency_init(&stats->hit_ns);
+	tsdb_latency_init(&stats->spill_hit_ns);
+	tsdb_latency_init(&stats->miss_ns);
+}
+
+void
+tsdb_working_set_reset(void)
+{
+	HASH_SEQ_STATUS status;
+	SharedColumn *column;
+
+	if (cache == NULL)
+		return;
+	tsdb_vector_cache_clear(cache);
+	LWLockAcquire(columns_lock, LW_EXCLUSIVE);
+	hash_seq_init(&status, shared_columns);
+	while ((column = hash_seq_search(&status)) != NULL)
+		hash_search(shared_columns, &column->key, HASH_REMOVE, NULL);
+	init_stats();
+	LWLockRelease(columns_lock);
+}
+
+/* ---- start ---- */
+
+static void
+lock_partition(void *arg, uint32 partition)
+{
+	LWLockAcquire(&partition_locks[partition].lock, LW_EXCLUSIVE);
+}
+
+static void
+unlock_partition(void *arg, uint32 partition)
+{
+	LWLockRelease(&partition_locks[partition].lock);
+}
+
+static void
+request(void)
+{
+	if (previous_request)
+		previous_request();
+	if (tsdb_cache_size == 0)
+		return;
+	RequestAddinShmemSpace(add_size(tsdb_vector_cache_bytes(cache_bytes()),
+									TSDB_VECTOR_CACHE_ALIGN));
+	RequestAddinShmemSpace(MAXALIGN(sizeof(TsdbWorkingSetStats)));
+	RequestAddinShmemSpace(hash_estimate_size(COLUMNS_MAX, sizeof(SharedColumn)));
+	RequestNamedLWLockTranche(TRANCHE, 1 + tsdb_vector_cache_partitions(cache_bytes()));
+}
+
+static void
+startup(void)
+{
+	static const TsdbVectorCalls calls = {.lock = lock_partition,.unlock = unlock_partition};
+	HASHCTL		control = {.keysize = sizeof(ColumnKey),.entrysize = sizeof(SharedColumn)};
+	LWLockPadded *tranche;
+	void	   *memory;
+	bool		found;
+
+	if (previous_startup)
+		previous_startup();
+	if (tsdb_cache_size == 0)
+		return;
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	tranche = GetNamedLWLockTranche(TRANCHE);
+	columns_lock = &tranche[0].lock;
+	partition_locks = &tranche[1];
+	stats = ShmemInitStruct("tsdb working set counters", sizeof(TsdbWorkingSetStats), &found);
+	if (!found)
+		init_stats();
+	shared_columns = ShmemInitHash("tsdb working set of columns", COLUMNS_MAX, COLUMNS_MAX,
+								   &control, HASH_ELEM | HASH_BLOBS);
+	memory = ShmemInitStruct("tsdb working set",
+							 tsdb_vector_cache_bytes(cache_bytes()) + TSDB_VECTOR_CACHE_ALIGN, &found);
+	memory = (void *) TYPEALIGN(TSDB_VECTOR_CACHE_ALIGN, memory);
+	if (!found && !tsdb_vector_cache_init(memory, cache_bytes()))
+		elog(ERROR, "could not make a cache of %d kB", tsdb_cache_size);
+	tsdb_vector_cache_attach(&the_cache, memory, &calls);
+	cache = &the_cache;
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+tsdb_working_set_init(void)
+{
+	DefineCustomBoolVariable("tsdb.enable_cache",
+							 "Lets queries take decoded columns from shared memory, and leave them there.",
+							 "The shared memory is that of tsdb.cache_size.",
+							 &tsdb_enable_cache, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	DefineCustomIntVariable("tsdb.cache_size",
+							"Sets the shared memory for decoded columns of chunks.",
+							"What queries decode stays there for others. Zero disables it.",
+							&tsdb_cache_size, TSDB_CACHE_SIZE_DEFAULT, TSDB_CACHE_SIZE_MIN,
+							TSDB_CACHE_SIZE_MAX,
+							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+	previous_request = shmem_request_hook;
+	shmem_request_hook = request;
+	previous_startup = shmem_startup_hook;
+	shmem_startup_hook = startup;
+}
