@@ -36,6 +36,7 @@
 #include "storage/shmem.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
+#include "utils/memdebug.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -320,6 +321,7 @@ find(void *arg, AttrNumber attno, uint32 nrows, TsdbColumn *column)
 	bool		timed = session.hits % TIMED_HITS == 0;
 	TsdbCacheOutcome outcome = TSDB_CACHE_HIT;
 	TsdbVectorPin pin;
+	uint32		bytes;
 	uint32		tag;
 	char	   *data;
 
@@ -344,7 +346,9 @@ find(void *arg, AttrNumber attno, uint32 nrows, TsdbColumn *column)
 		return false;
 	}
 	shelf->pins[shelf->npins++] = pin;
-	data = tsdb_vector_cache_data(cache, pin, NULL, &tag);
+	data = tsdb_vector_cache_data(cache, pin, &bytes, &tag);
+	/* memcheck knows of what this process last wrote there, not of what another has */
+	VALGRIND_MAKE_MEM_DEFINED(data, bytes);
 	Assert((tag & TAG_ROWS) == nrows);
 	column->values = (Datum *) data;
 	column->any_null = (tag & TAG_NULLS) != 0;

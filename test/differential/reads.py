@@ -27,7 +27,7 @@ import psycopg2                                             # noqa: E402
 from server import (STAND_IN, Raw, Server, closing_line, create_extension, memory_directory,    # noqa: E402
                     note, remove_directory, work_directory)
 
-SHORTCUTS = ["tsdb.enable_scan", "tsdb.enable_aggregate", "tsdb.enable_in_list", "tsdb.enable_seek"]
+SHORTCUTS = ["tsdb.enable_scan", "tsdb.enable_aggregate", "tsdb.enable_in_list", "tsdb.enable_seek", "tsdb.enable_cache"]
 WORKERS = {"max_parallel_workers_per_gather": "2", "parallel_setup_cost": "0",
            "parallel_tuple_cost": "0", "min_parallel_table_scan_size": "0"}
 WAYS = {
@@ -321,7 +321,7 @@ def main():
     data = memory_directory("reads")
     settings = {"jit": "off", "restart_after_crash": "on"}
     if not STAND_IN:
-        settings["tsdb.workers"] = "0"
+        settings.update({"tsdb.workers": "0", "tsdb.cache_size": "512kB"})
     server = Server(directory, data=data).new(settings=settings)
     try:
         server.start()
