@@ -198,7 +198,7 @@ record_bytes_max(uint32_t entry_max)
 size_t
 tsdb_spill_store_scratch_bytes(uint32_t entry_max)
 {
-	return record_bytes_max(entry_max) + aligned(entry_max);
+	return 2 * record_bytes_max(entry_max) + aligned(entry_max);
 }
 
 bool
@@ -209,7 +209,8 @@ tsdb_spill_store_attach(TsdbSpillStore *store, void *memory, void *scratch, uint
 	store->file = *file;
 	store->entry_max = entry_max;
 	store->record = scratch;
-	store->planes = store->record + record_bytes_max(entry_max);
+	store->found = store->record + record_bytes_max(entry_max);
+	store->planes = store->found + record_bytes_max(entry_max);
 	store->seed = sum_step(sum_step(sum_step(TSDB_SPILL_VERSION, identity->system),
 									identity->timeline), identity->contents);
 	store->compressor = ZSTD_createCCtx();
@@ -525,7 +526,7 @@ tsdb_spill_store_put(TsdbSpillStore *store, const TsdbVectorKey *key, uint32_t t
 static bool
 is_record(const TsdbSpillStore *store, const TsdbVectorKey *key, uint64_t units)
 {
-	const Record *record = (const Record *) store->record;
+	const Record *record = (const Record *) store->found;
 
 	return record->magic == RECORD_MAGIC && record->generation == key->generation &&
 		record->relation == tsdb_vector_relation(key) && record->column == key->column &&
@@ -539,7 +540,7 @@ is_record(const TsdbSpillStore *store, const TsdbVectorKey *key, uint64_t units)
 bool
 tsdb_spill_store_find(TsdbSpillStore *store, const TsdbVectorKey *key, TsdbSpilled *found)
 {
-	const Record *record = (const Record *) store->record;
+	const Record *record = (const Record *) store->found;
 	uint64_t	hash = tsdb_vector_hash(key);
 	uint64_t	place;
 	uint64_t	units;
@@ -559,7 +560,7 @@ tsdb_spill_store_find(TsdbSpillStore *store, const TsdbVectorKey *key, TsdbSpill
 	if (units == 0 || units * TSDB_SPILL_UNIT > record_bytes_max(store->entry_max) ||
 		position % store->shared->log_units + units > store->shared->log_units)
 		goto damaged;
-	if (!store->file.read(store->file.arg, store->record, units * TSDB_SPILL_UNIT,
+	if (!store->file.read(store->file.arg, store->found, units * TSDB_SPILL_UNIT,
 						  file_offset(store, position)))
 	{
 		go_off(store);
@@ -585,8 +586,8 @@ damaged:
 bool
 tsdb_spill_store_copy(TsdbSpillStore *store, void *data)
 {
-	const Record *record = (const Record *) store->record;
-	const unsigned char *contents = store->record + sizeof(Record);
+	const Record *record = (const Record *) store->found;
+	const unsigned char *contents = store->found + sizeof(Record);
 
 	if (record->method == PLAIN)
 		memcpy(data, contents, record->bytes);
@@ -609,13 +610,10 @@ void
 tsdb_spill_store_counts(const TsdbSpillStore *store, TsdbSpillCounts *counts)
 {
 	const TsdbSpillShared *shared = store->shared;
-	const Slot *slots = slots_of(store);
 	uint64_t	written = atomic_load(&shared->head) - shared->log_units;
 
 	memset(counts, 0, sizeof(*counts));
 	counts->on = tsdb_spill_store_is_on(store);
-	for (uint64_t i = 0; i < shared->nslots; i++)
-		counts->entries += is_there(store, atomic_load_explicit(&slots[i].place, memory_order_relaxed));
 	counts->bytes = (written < shared->log_units ? written : shared->log_units) * TSDB_SPILL_UNIT;
 	counts->hits = atomic_load(&shared->hits);
 	counts->misses = atomic_load(&shared->misses);
@@ -623,4 +621,15 @@ tsdb_spill_store_counts(const TsdbSpillStore *store, TsdbSpillCounts *counts)
 	counts->bytes_put = atomic_load(&shared->bytes_put);
 	counts->skipped = atomic_load(&shared->skipped);
 	counts->damaged = atomic_load(&shared->damaged);
+}
+
+uint64_t
+tsdb_spill_store_entries(const TsdbSpillStore *store)
+{
+	const Slot *slots = slots_of(store);
+	uint64_t	entries = 0;
+
+	for (uint64_t i = 0; i < store->shared->nslots; i++)
+		entries += is_there(store, atomic_load_explicit(&slots[i].place, memory_order_relaxed));
+	return entries;
 }

@@ -101,13 +101,14 @@ typedef struct TsdbSpillStore
 	TsdbSpillFile file;
 	uint64_t	seed;			/* of sums */
 	uint32_t	entry_max;
-	unsigned char *record;		/* scratch: a record, */
+	unsigned char *record;		/* scratch: the record that is written, */
+	unsigned char *found;		/* the one that was found, */
 	unsigned char *planes;		/* and bytes of an entry, plane by plane */
 	void	   *compressor;
 	void	   *decompressor;
 } TsdbSpillStore;
 
-/* A record that was found; it lies in the process's scratch memory until the next call. */
+/* A record that was found; it lies in the process's scratch memory until the next is looked for. */
 typedef struct TsdbSpilled
 {
 	uint32_t	bytes;
@@ -118,7 +119,6 @@ typedef struct TsdbSpilled
 typedef struct TsdbSpillCounts
 {
 	bool		on;
-	uint64_t	entries;		/* slots whose records are there: an estimate */
 	uint64_t	bytes;			/* of the log in use */
 	uint64_t	hits;
 	uint64_t	misses;
@@ -166,7 +166,9 @@ extern bool tsdb_spill_store_find(TsdbSpillStore *store, const TsdbVectorKey *ke
 /* Copy the contents of the record found last.  False if they are damaged; then data is undefined. */
 extern bool tsdb_spill_store_copy(TsdbSpillStore *store, void *data);
 
-/* entries looks at all slots; others are counters. */
 extern void tsdb_spill_store_counts(const TsdbSpillStore *store, TsdbSpillCounts *counts);
+
+/* How many records are there; an estimate, for which all slots are looked at. */
+extern uint64_t tsdb_spill_store_entries(const TsdbSpillStore *store);
 
 #endif							/* TSDB_CACHE_SPILL_STORE_H */

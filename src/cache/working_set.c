@@ -28,6 +28,7 @@
 #include "access/xact.h"
 #include "cache/cache_trace.h"
 #include "cache/narrow.h"
+#include "cache/spill_cache.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
@@ -39,6 +40,7 @@
 #include "utils/memdebug.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 int			tsdb_cache_size = TSDB_CACHE_SIZE_DEFAULT;
 bool		tsdb_enable_cache = true;
@@ -47,7 +49,11 @@ TsdbVectorOrigin tsdb_working_set_origin = TSDB_VECTOR_QUERY;
 #define TRANCHE			"tsdb_working_set"
 #define TIMED_HITS		64		/* one of so many is timed */
 #define TIMED_MISSES	16
+#define SHUTDOWN_MS		2000	/* that entries are written at the end of the server */
 #define COLUMNS_MAX		8192	/* with counters; what is more is counted in the sums only */
+
+/* Version of what an entry is, since some outlive the server in the spill cache. */
+#define CONTENTS		1
 
 /* An entry's tag. */
 #define TAG_ROWS		0xFFFF
@@ -296,7 +302,7 @@ is_first_use(const TsdbVectorKey *key)
 	return first;
 }
 
-/* A column from an entry that the shelf has pinned last, which is not needed any more then. */
+/* A column in memory of the reader's own, from an entry that is not needed any more then. */
 static void
 widen(Shelf *shelf, const char *data, uint32 nrows, bool any_null, TsdbColumn *column)
 {
@@ -310,7 +316,104 @@ widen(Shelf *shelf, const char *data, uint32 nrows, bool any_null, TsdbColumn *c
 		column->nulls = MemoryContextAlloc(shelf->memory, nrows * sizeof(bool));
 		memcpy(column->nulls, u + tsdb_narrow_bytes(narrow, nrows), nrows * sizeof(bool));
 	}
-	tsdb_vector_cache_unpin(cache, shelf->pins[--shelf->npins]);
+}
+
+/* A column from an entry's data, which stay where they are unless the tag says that they are narrow. */
+static void
+read_entry(Shelf *shelf, const char *data, uint32 tag, uint32 nrows, TsdbColumn *column)
+{
+	Assert((tag & TAG_ROWS) == nrows);
+	column->values = (Datum *) data;
+	column->any_null = (tag & TAG_NULLS) != 0;
+	column->nulls = column->any_null ? (bool *) (data + nrows * sizeof(Datum)) : no_nulls;
+	if (tag & TAG_NARROW)
+		widen(shelf, data, nrows, column->any_null, column);
+}
+
+/* An entry has moved: so have the values that it points to. */
+static void
+move_pointers(char *data, uint32 nrows, uint32 tag, uint64 from)
+{
+	Datum	   *values = (Datum *) data;
+
+	if ((tag & TAG_REFERENCES) == 0)
+		return;
+	for (uint32 i = 0; i < nrows; i++)
+		if (values[i] != (Datum) 0)
+			values[i] += (Datum) data - (Datum) from;
+}
+
+/*
+ * For whom a column is decoded.  A query that has decoded as much as a fourth of the cache would hold is
+ * not let in as others are: nobody will come back soon for all of that.
+ */
+static TsdbVectorOrigin
+origin(const Shelf *shelf)
+{
+	const uint64 much = cache_bytes() / (TSDB_CHUNK_ROWS * sizeof(Datum)) / 4;
+
+	if (tsdb_working_set_origin == TSDB_VECTOR_QUERY && shelf->use != NULL &&
+		*shelf->use->read > much)
+		return TSDB_VECTOR_SCAN;
+	return tsdb_working_set_origin;
+}
+
+/* Take a column from the spill cache, back into shared memory if it is let in there. */
+static bool
+find_spilled(Shelf *shelf, const TsdbVectorKey *key, uint32 nrows, TsdbColumn *column)
+{
+	TsdbSpilled spilled;
+	TsdbVectorPin pin;
+	char	   *data;
+
+	if (!tsdb_spill_cache_find(key, &spilled) || (spilled.tag & TAG_ROWS) != nrows)
+		return false;
+	pin = tsdb_vector_cache_reserve(cache, key, spilled.bytes, spilled.tag, origin(shelf));
+	data = pin != 0 ? tsdb_vector_cache_data(cache, pin, NULL, NULL) :
+		MemoryContextAlloc(shelf->memory, spilled.bytes);
+	if (!tsdb_spill_cache_copy(data))
+	{
+		if (pin != 0)
+			tsdb_vector_cache_cancel(cache, pin);
+		return false;
+	}
+	move_pointers(data, nrows, spilled.tag, spilled.address);
+	if (pin != 0)
+	{
+		tsdb_vector_cache_publish(cache, pin);
+		shelf->pins[shelf->npins++] = pin;
+	}
+	read_entry(shelf, data, spilled.tag, nrows, column);
+	if (pin != 0 && (spilled.tag & TAG_NARROW))
+		tsdb_vector_cache_unpin(cache, shelf->pins[--shelf->npins]);
+	return true;
+}
+
+/* A column that is not in shared memory. */
+static bool
+find_elsewhere(Shelf *shelf, const TsdbVectorKey *key, uint32 nrows, TsdbColumn *column)
+{
+	AttrNumber	attno = (AttrNumber) key->column;
+	uint64		asked = session.misses + session.spill_hits;
+
+	shelf->timed = 0;
+	if (asked % TIMED_MISSES == 0)
+		INSTR_TIME_SET_CURRENT(shelf->since);
+	if (find_spilled(shelf, key, nrows, column))
+	{
+		tsdb_cache_trace_add(key->generation, attno, TSDB_CACHE_SPILLED);
+		count(shelf, attno, &session.spill_hits, shelf->use == NULL ? NULL : shelf->use->spilled,
+			  offsetof(ColumnCounts, spill_hits));
+		if (asked % TIMED_MISSES == 0)
+			add_latency(&stats->spill_hit_ns, shelf->since);
+		return true;
+	}
+	tsdb_cache_trace_add(key->generation, attno, TSDB_CACHE_MISS);
+	count(shelf, attno, &session.misses, shelf->use == NULL ? NULL : shelf->use->read,
+		  offsetof(ColumnCounts, misses));
+	if (asked % TIMED_MISSES == 0)
+		shelf->timed = attno;
+	return false;
 }
 
 static bool
@@ -332,49 +435,21 @@ find(void *arg, AttrNumber attno, uint32 nrows, TsdbColumn *column)
 	if (timed)
 		INSTR_TIME_SET_CURRENT(shelf->since);
 	pin = tsdb_vector_cache_find(cache, &key);
-	tsdb_cache_trace_add(key.generation, attno, pin != 0 ? outcome : TSDB_CACHE_MISS);
 	if (pin == 0)
-	{
-		count(shelf, attno, &session.misses, shelf->use == NULL ? NULL : shelf->use->read,
-			  offsetof(ColumnCounts, misses));
-		shelf->timed = 0;
-		if (session.misses % TIMED_MISSES == 0)
-		{
-			shelf->timed = attno;
-			INSTR_TIME_SET_CURRENT(shelf->since);
-		}
-		return false;
-	}
+		return find_elsewhere(shelf, &key, nrows, column);
+	tsdb_cache_trace_add(key.generation, attno, outcome);
 	shelf->pins[shelf->npins++] = pin;
 	data = tsdb_vector_cache_data(cache, pin, &bytes, &tag);
 	/* memcheck knows of what this process last wrote there, not of what another has */
 	VALGRIND_MAKE_MEM_DEFINED(data, bytes);
-	Assert((tag & TAG_ROWS) == nrows);
-	column->values = (Datum *) data;
-	column->any_null = (tag & TAG_NULLS) != 0;
-	column->nulls = column->any_null ? (bool *) (data + nrows * sizeof(Datum)) : no_nulls;
+	read_entry(shelf, data, tag, nrows, column);
 	if (tag & TAG_NARROW)
-		widen(shelf, data, nrows, column->any_null, column);
+		tsdb_vector_cache_unpin(cache, shelf->pins[--shelf->npins]);
 	count(shelf, attno, &session.hits, shelf->use == NULL ? NULL : shelf->use->hit,
 		  offsetof(ColumnCounts, hits));
 	if (timed)
 		add_latency(&stats->hit_ns, shelf->since);
 	return true;
-}
-
-/*
- * For whom a column is decoded.  A query that has decoded as much as a fourth of the cache would hold is
- * not let in as others are: nobody will come back soon for all of that.
- */
-static TsdbVectorOrigin
-origin(const Shelf *shelf)
-{
-	const uint64 much = cache_bytes() / (TSDB_CHUNK_ROWS * sizeof(Datum)) / 4;
-
-	if (tsdb_working_set_origin == TSDB_VECTOR_QUERY && shelf->use != NULL &&
-		*shelf->use->read > much)
-		return TSDB_VECTOR_SCAN;
-	return tsdb_working_set_origin;
 }
 
 static bool
@@ -610,6 +685,7 @@ tsdb_working_set_reset(void)
 	if (cache == NULL)
 		return;
 	tsdb_vector_cache_clear(cache);
+	tsdb_spill_cache_reset();
 	LWLockAcquire(columns_lock, LW_EXCLUSIVE);
 	hash_seq_init(&status, shared_columns);
 	while ((column = hash_seq_search(&status)) != NULL)
@@ -649,7 +725,9 @@ request(void)
 static void
 startup(void)
 {
-	static const TsdbVectorCalls calls = {.lock = lock_partition,.unlock = unlock_partition};
+	static const TsdbVectorCalls calls = {
+		.lock = lock_partition,.unlock = unlock_partition,.evicted = tsdb_spill_cache_put
+	};
 	HASHCTL		control = {.keysize = sizeof(ColumnKey),.entrysize = sizeof(SharedColumn)};
 	LWLockPadded *tranche;
 	void	   *memory;
@@ -678,6 +756,44 @@ startup(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
+/*
+ * The server is shut down: leave what is hot in the spill cache, the hottest first, as long as a shutdown may be kept
+ * waiting, and no more than half of the file.
+ */
+static void
+leave_hot_entries(void)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SHUTDOWN_MS);
+	TsdbSpillCounts begun;
+	TsdbSpillCounts now;
+	TsdbVectorEntry entry;
+
+	if (cache == NULL || !tsdb_spill_cache_counts(&begun))
+		return;
+	for (int usage = TSDB_VECTOR_USAGE_MAX; usage >= 0; usage--)
+	{
+		uint32		cursor = 0;
+		uint32		seen = 0;
+
+		while (tsdb_vector_cache_next(cache, &cursor, &entry))
+		{
+			TsdbVectorPin pin;
+
+			if (entry.usage != usage || (pin = tsdb_vector_cache_peek(cache, &entry.key)) == 0)
+				continue;
+			tsdb_spill_cache_put(NULL, &entry.key, entry.tag,
+								 tsdb_vector_cache_data(cache, pin, NULL, NULL), entry.bytes, true);
+			tsdb_vector_cache_unpin(cache, pin);
+			if (++seen % 64 != 0)
+				continue;
+			tsdb_spill_cache_counts(&now);
+			if (!now.on || GetCurrentTimestamp() > until ||
+				now.bytes_put - begun.bytes_put > (uint64) tsdb_spill_cache_size * 512)
+				return;
+		}
+	}
+}
+
 void
 tsdb_working_set_init(void)
 {
@@ -698,4 +814,5 @@ tsdb_working_set_init(void)
 	shmem_request_hook = request;
 	previous_startup = shmem_startup_hook;
 	shmem_startup_hook = startup;
+	tsdb_spill_cache_init(CONTENTS, leave_hot_entries);
 }

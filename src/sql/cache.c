@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "cache/spill_cache.h"
 #include "cache/working_set.h"
 #include "catalog/pg_authid.h"
 #include "common/hashfn.h"
@@ -27,6 +28,38 @@ put_int(TsdbStatRow *row, uint64 value)
 	tsdb_stat_row_put(row, Int64GetDatum((int64) value), false);
 }
 
+static void
+put_null(TsdbStatRow *row)
+{
+	tsdb_stat_row_put(row, (Datum) 0, true);
+}
+
+/* The row of the spill cache. Pins, evictions and prefetching are none of its business. */
+static void
+add_spill_cache(FunctionCallInfo fcinfo, TsdbWorkingSetStats *stats)
+{
+	TsdbSpillCounts counts;
+	TsdbStatRow row = {0};
+
+	if (!tsdb_spill_cache_counts(&counts))
+		return;
+	tsdb_stat_row_put(&row, CStringGetTextDatum("spill"), false);
+	put_int(&row, counts.on ? (uint64) tsdb_spill_cache_size * 1024 : 0);
+	put_int(&row, counts.on ? counts.bytes : 0);
+	put_int(&row, counts.on ? tsdb_spill_cache_entries() : 0);
+	put_null(&row);
+	tsdb_stat_row_put_count(&row, &stats->spill_hits);
+	tsdb_stat_row_put_count(&row, &stats->misses);
+	put_int(&row, counts.puts);
+	put_int(&row, counts.skipped);
+	for (int i = 0; i < 4; i++)
+		put_null(&row);
+	tsdb_stat_row_put_quantiles(&row, &stats->spill_hit_ns);
+	for (int i = 0; i < 3; i++)
+		put_null(&row);
+	tsdb_stat_row_add(fcinfo, &row);
+}
+
 /* One row per level. */
 Datum
 tsdb_stat_cache(PG_FUNCTION_ARGS)
@@ -46,7 +79,7 @@ tsdb_stat_cache(PG_FUNCTION_ARGS)
 	put_int(&row, counts.entries);
 	put_int(&row, tsdb_vector_cache_pins(cache));
 	tsdb_stat_row_put_count(&row, &stats->hits);
-	tsdb_stat_row_put_count(&row, &stats->misses);
+	put_int(&row, pg_atomic_read_u64(&stats->misses) + pg_atomic_read_u64(&stats->spill_hits));
 	put_int(&row, counts.inserts);
 	put_int(&row, counts.refused);
 	put_int(&row, counts.evictions);
@@ -56,6 +89,7 @@ tsdb_stat_cache(PG_FUNCTION_ARGS)
 	tsdb_stat_row_put_quantiles(&row, &stats->hit_ns);
 	tsdb_stat_row_put_quantiles(&row, &stats->miss_ns);
 	tsdb_stat_row_add(fcinfo, &row);
+	add_spill_cache(fcinfo, stats);
 	return (Datum) 0;
 }
 
