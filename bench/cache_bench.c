@@ -2,12 +2,12 @@
  * cache_bench.c
  *		Lookup, pin and unpin of what the working set has.
  *
- *		cache_bench [-k keys] [-n lookups] [-r rounds] [-a ahead] [-p plot.svg]
+ *		cache_bench [-k keys] [-b bytes] [-n lookups] [-r rounds] [-a ahead] [-p plot.svg]
  *
- * Entries of 8 kB, 64 K of them by default, in memory that processes share; each process asks for them in a random order
- * of its own, all equally often, so that nearly every lookup needs a line that is in no cache of this
- * processor or was written by another one.  Keys, too, lie in random order in memory, but are read
- * ahead; an order of lookups is drawn before the clock starts.
+ * 64 K entries by default, 12 columns of each chunk, in memory that processes share; each process asks for them in a
+ * random order of its own, all equally often, so that nearly every lookup needs a line that is in no cache of this
+ * processor or was written by another one.  The order is drawn before the clock starts; keys are computed from it.
+ * An entry has 1056 bytes by default: a chunk's column of small numbers (cache/narrow.h).
  *
  * "one by one" does nothing else; "ahead" asks for the line of the lookup that comes a few later
  * (-a, 4), as a scan does, which knows the columns of its chunk; "data" reads ahead, too, and looks at the first
@@ -31,7 +31,7 @@
 #include "cache/vector_cache.h"
 #include "cache_plot.h"
 
-#define ENTRY_BYTES		8192
+#define COLUMNS			12		/* of a chunk */
 #define PROCESSES_MAX	16
 #define ROUNDS_MAX		999
 #define AHEAD_MAX		64
@@ -65,7 +65,9 @@ static int	rounds = 9;
 static int	ahead = 4;
 
 static TsdbVectorCache cache;
-static TsdbVectorKey *keys;
+static uint32_t entry_bytes = 1056;
+static uint32_t *there;			/* numbers of the keys that have entries */
+static uint32_t nthere;
 static double ns_per_tick;
 
 static double
@@ -127,6 +129,17 @@ share(size_t bytes)
 	return memory;
 }
 
+/* The key of that number: splitmix64 (Steele and others, 2014) of its chunk's. */
+static inline TsdbVectorKey
+key_of(uint32_t number)
+{
+	uint64_t	h = (uint64_t) (number / COLUMNS + 1) * UINT64_C(0x9E3779B97F4A7C15);
+
+	h = (h ^ h >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+	h = (h ^ h >> 27) * UINT64_C(0x94D049BB133111EB);
+	return (TsdbVectorKey) {h ^ h >> 31, 5, 16384, 1 + number % COLUMNS};
+}
+
 /* One process fills the cache, so nobody else inserts. */
 static void
 no_lock(void *arg, uint32_t partition)
@@ -138,47 +151,37 @@ no_lock(void *arg, uint32_t partition)
 static void
 fill_cache(void)
 {
-	size_t		bytes = (size_t) nkeys * ENTRY_BYTES * 9 / 8;
+	size_t		bytes = (size_t) nkeys * entry_bytes * 5 / 4;
 	void	   *memory = share(tsdb_vector_cache_bytes(bytes));
 	TsdbVectorCalls calls = {NULL, no_lock, no_lock, NULL};
-	uint64_t	state = 88172645463325252;
 
 	if (!tsdb_vector_cache_init(memory, bytes))
 		exit(1);
 	tsdb_vector_cache_attach(&cache, memory, &calls);
-	keys = malloc((size_t) nkeys * sizeof(TsdbVectorKey));
-	if (keys == NULL)
+	there = malloc(nkeys * sizeof(uint32_t));
+	if (there == NULL)
 		exit(1);
-	for (uint32_t i = 0; i < nkeys;)
-	{
-		TsdbVectorPin pin;
-
-		keys[i] = (TsdbVectorKey) {draw(&state), 5, 16384, (uint32_t) (draw(&state) % 16)};
-		pin = tsdb_vector_cache_reserve(&cache, &keys[i], ENTRY_BYTES, i, TSDB_VECTOR_SCAN);
-		if (pin == 0)
-			continue;
-		memcpy(tsdb_vector_cache_data(&cache, pin, NULL, NULL), &keys[i].generation, 8);
-		tsdb_vector_cache_publish(&cache, pin);
-		tsdb_vector_cache_unpin(&cache, pin);
-		i++;
-	}
-	/* a full window has made one give way to another: that one comes again, as another key */
 	for (uint32_t i = 0; i < nkeys; i++)
 	{
-		TsdbVectorPin pin;
+		TsdbVectorKey key = key_of(i);
+		TsdbVectorPin pin = tsdb_vector_cache_reserve(&cache, &key, entry_bytes, i, TSDB_VECTOR_SCAN);
 
-		while ((pin = tsdb_vector_cache_peek(&cache, &keys[i])) == 0)
-		{
-			keys[i].generation = draw(&state);
-			pin = tsdb_vector_cache_reserve(&cache, &keys[i], ENTRY_BYTES, i, TSDB_VECTOR_SCAN);
-			if (pin == 0)
-				continue;
-			memcpy(tsdb_vector_cache_data(&cache, pin, NULL, NULL), &keys[i].generation, 8);
-			tsdb_vector_cache_publish(&cache, pin);
-			tsdb_vector_cache_unpin(&cache, pin);
-			i = 0;
-		}
+		if (pin == 0)
+			continue;
+		memcpy(tsdb_vector_cache_data(&cache, pin, NULL, NULL), &key.generation, 8);
+		tsdb_vector_cache_publish(&cache, pin);
 		tsdb_vector_cache_unpin(&cache, pin);
+	}
+	/* a window of slots that is full makes one give way to another */
+	for (uint32_t i = 0; i < nkeys; i++)
+	{
+		TsdbVectorKey key = key_of(i);
+		TsdbVectorPin pin = tsdb_vector_cache_peek(&cache, &key);
+
+		if (pin == 0)
+			continue;
+		tsdb_vector_cache_unpin(&cache, pin);
+		there[nthere++] = i;
 	}
 }
 
@@ -190,7 +193,7 @@ look_up_timed(Round *round, const uint32_t *order, bool empty)
 	memset(histogram, 0, sizeof(histogram));
 	for (uint32_t i = 0; i < nlookups; i++)
 	{
-		TsdbVectorKey key = keys[order[i]];
+		TsdbVectorKey key = key_of(order[i]);
 		uint64_t	begun = ticks();
 		uint64_t	taken;
 		double		ns;
@@ -219,12 +222,16 @@ look_up(const uint32_t *order, Mode mode)
 
 	for (uint32_t i = 0; i < nlookups; i++)
 	{
-		const TsdbVectorKey *key = &keys[order[i]];
+		TsdbVectorKey key = key_of(order[i]);
 		TsdbVectorPin pin;
 
 		if (mode != ONE_BY_ONE)
-			tsdb_vector_cache_prefetch(&cache, &keys[order[i + (uint32_t) ahead]]);
-		pin = tsdb_vector_cache_find(&cache, key);
+		{
+			TsdbVectorKey later = key_of(order[i + (uint32_t) ahead]);
+
+			tsdb_vector_cache_prefetch(&cache, &later);
+		}
+		pin = tsdb_vector_cache_find(&cache, &key);
 		if (pin == 0)
 			return false;
 		if (mode == DATA)
@@ -233,7 +240,7 @@ look_up(const uint32_t *order, Mode mode)
 			uint32_t	bytes;
 
 			memcpy(&word, tsdb_vector_cache_data(&cache, pin, &bytes, NULL), 8);
-			sum += (word != key->generation) + (bytes != ENTRY_BYTES);
+			sum += (word != key.generation) + (bytes != entry_bytes);
 		}
 		tsdb_vector_cache_unpin(&cache, pin);
 	}
@@ -251,7 +258,7 @@ run_process(Round *round, int number, uint32_t seed, Mode mode)
 	if (order == NULL)
 		exit(1);
 	for (uint32_t i = 0; i < nlookups + AHEAD_MAX; i++)
-		order[i] = (uint32_t) (draw(&state) >> 20) % nkeys;
+		order[i] = there[(uint32_t) (draw(&state) >> 20) % nthere];
 	atomic_fetch_add(&round->ready, 1);
 	while (!atomic_load(&round->start))
 		sched_yield();
@@ -372,9 +379,10 @@ main(int argc, char **argv)
 	const char *plot = NULL;
 	int			option;
 
-	while ((option = getopt(argc, argv, "k:n:r:a:p:")) != -1)
+	while ((option = getopt(argc, argv, "b:k:n:r:a:p:")) != -1)
 		switch (option)
 		{
+			case 'b': entry_bytes = (uint32_t) strtoul(optarg, NULL, 10); break;
 			case 'k': nkeys = (uint32_t) strtoul(optarg, NULL, 10); break;
 			case 'n': nlookups = (uint32_t) strtoul(optarg, NULL, 10); break;
 			case 'r': rounds = atoi(optarg); break;
@@ -382,16 +390,16 @@ main(int argc, char **argv)
 			case 'p': plot = optarg; break;
 			default: return 2;
 		}
-	if (nkeys < 2 || nlookups < 1000 || rounds < 1 || rounds > ROUNDS_MAX || ahead < 1 ||
+	if (nkeys < 2 || entry_bytes < 8 || nlookups < 1000 || rounds < 1 || rounds > ROUNDS_MAX || ahead < 1 ||
 		ahead > AHEAD_MAX)
 	{
-		fprintf(stderr, "usage: cache_bench [-k keys] [-n lookups] [-r rounds, at most %d] [-a ahead, at most %d] [-p plot.svg]\n",
+		fprintf(stderr, "usage: cache_bench [-k keys] [-b bytes] [-n lookups] [-r rounds, at most %d] [-a ahead, at most %d] [-p plot.svg]\n",
 				ROUNDS_MAX, AHEAD_MAX);
 		return 2;
 	}
 	find_tick();
 	fill_cache();
-	printf("%u entries of %d bytes, %u lookups a round\n", nkeys, ENTRY_BYTES, nlookups);
+	printf("%u entries of %u bytes, %u lookups a round\n", nthere, entry_bytes, nlookups);
 	printf("%-14s %-12s %12s %12s\n", "", "M lookups/s", "fastest", "median");
 	measure(1, "one process");
 	measure(2, "two processes");

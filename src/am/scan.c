@@ -427,6 +427,14 @@ tsdb_scan_next_chunk(TableScanDesc base, TsdbChunkWanted *wanted, uint64 *passed
 	return scan->view.entries[scan->entry];
 }
 
+const TsdbChunkEntry *
+tsdb_scan_coming_chunk(TableScanDesc base)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	return scan->entry + 1 < scan->view.count ? scan->view.entries[scan->entry + 1] : NULL;
+}
+
 const TsdbChunkSummary *
 tsdb_scan_summary(TableScanDesc base)
 {

@@ -80,6 +80,9 @@ extern void tsdb_scan_rescan(TableScanDesc scan, struct ScanKeyData *keys,
 extern bool tsdb_scan_getnextslot(TableScanDesc scan, ScanDirection direction,
 								  TupleTableSlot *slot);
 
+/* The chunk that will come after the one returned last, if that is known: for who can prepare. */
+extern const TsdbChunkEntry *tsdb_scan_coming_chunk(TableScanDesc base);
+
 /*
  * For who reads columns himself: first the rows of the row store, to their end,
  * then one chunk after the other, but for some that cannot have what is wanted (which may

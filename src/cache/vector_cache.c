@@ -10,11 +10,10 @@
 #include "cache/vector_pages.h"
 
 /*
- * Half the slots are used when all entries are 1024 plain numbers.  Then one insertion in a thousand finds its
- * window full.  Twice the slots would be twice the pages that lookups hit, and the processor's own table of
- * pages is what they run out of first.
+ * Columns of small numbers take little more than a kilobyte (cache/narrow.h): then there is about a slot for each, and those that
+ * find their window full push others out before memory is full.  With larger ones that does not happen.
  */
-#define BYTES_PER_HOME		4096
+#define BYTES_PER_SLOT		1024
 
 /* A page, and a partition, is made larger rather than others added, while it has fewer than so many parts. */
 #define PARTS_WANTED		64
@@ -53,7 +52,7 @@ typedef struct TsdbVectorShared
 	uint32_t	page_bytes;
 	uint32_t	npartitions;
 	uint32_t	pages;			/* of a partition */
-	uint32_t	homes;
+	uint32_t	groups;
 	uint32_t	stride;
 	uint32_t	history_lines;
 	size_t		partitions;
@@ -112,9 +111,10 @@ lay_out(size_t cache_bytes, TsdbVectorShared *s)
 	while (s->npartitions > 1 && npages / s->npartitions < PARTS_WANTED)
 		s->npartitions /= 2;
 	s->pages = (uint32_t) (npages / s->npartitions);
-	s->homes = (uint32_t) ((size_t) s->pages * s->page_bytes / BYTES_PER_HOME);
-	s->stride = s->homes + TSDB_VECTOR_WINDOW - 1;
-	s->history_lines = tsdb_miss_history_lines(s->homes);
+	s->groups = (uint32_t) ((size_t) s->pages * s->page_bytes / BYTES_PER_SLOT / TSDB_VECTOR_GROUP);
+	s->stride = (s->groups + TSDB_VECTOR_GROUPS_A_CHUNK - 1 + TSDB_VECTOR_WINDOW - 1) *
+		TSDB_VECTOR_GROUP;
+	s->history_lines = tsdb_miss_history_lines((uint64_t) s->groups * TSDB_VECTOR_GROUP);
 	s->array_bytes = aligned(tsdb_vector_pages_bytes(s->page_bytes, s->pages));
 
 	s->partitions = aligned(sizeof(TsdbVectorShared));
@@ -181,7 +181,7 @@ tsdb_vector_cache_attach(TsdbVectorCache *cache, void *memory, const TsdbVectorC
 	cache->slots = (TsdbVectorSlot *) ((char *) memory + cache->shared->slots);
 	cache->cells = (unsigned char *) memory + cache->shared->cells;
 	cache->partition_mask = cache->shared->npartitions - 1;
-	cache->homes = cache->shared->homes;
+	cache->groups = cache->shared->groups;
 	cache->stride = cache->shared->stride;
 	cache->calls = *calls;
 }
@@ -209,17 +209,15 @@ counted(const _Atomic uint64_t *counter)
 void
 tsdb_vector_cache_missed(TsdbVectorCache *cache, const TsdbVectorKey *key)
 {
-	uint64_t	hash = tsdb_vector_hash(key);
-
-	tsdb_miss_history_add(history_at(cache, hash & cache->partition_mask),
-						  cache->shared->history_lines, hash);
+	tsdb_miss_history_add(history_at(cache, tsdb_vector_partition(cache, key)),
+						  cache->shared->history_lines, tsdb_vector_hash(key));
 }
 
 static bool
-asked_again(const TsdbVectorCache *cache, uint64_t hash)
+asked_again(const TsdbVectorCache *cache, const TsdbVectorKey *key)
 {
-	return tsdb_miss_history_again(history_at(cache, hash & cache->partition_mask),
-								   cache->shared->history_lines, hash);
+	return tsdb_miss_history_again(history_at(cache, tsdb_vector_partition(cache, key)),
+								   cache->shared->history_lines, tsdb_vector_hash(key));
 }
 
 void
@@ -515,38 +513,38 @@ find_cell(Insertion *in, uint32_t *page, uint32_t *cell)
 static TsdbVectorSlot *
 find_slot(Insertion *in, const TsdbVectorKey *key)
 {
-	TsdbVectorSlot *window = tsdb_vector_window(in->cache, tsdb_vector_hash(key));
+	TsdbVectorSlot *window = tsdb_vector_window(in->cache, key);
 	TsdbVectorSlot *slot = NULL;
 
 	for (int i = 0; i < TSDB_VECTOR_WINDOW; i++)
 	{
-		uint64_t	state = atomic_load_explicit(&window[i].state, memory_order_acquire);
+		uint64_t	state = atomic_load_explicit(&window[i * TSDB_VECTOR_GROUP].state, memory_order_acquire);
 
 		if ((state & TSDB_VECTOR_PHASE) == TSDB_VECTOR_FREE)
 		{
 			if (slot == NULL)
-				slot = &window[i];
+				slot = &window[i * TSDB_VECTOR_GROUP];
 		}
-		else if (tsdb_vector_slot_is(&window[i], key))
+		else if (tsdb_vector_slot_is(&window[i * TSDB_VECTOR_GROUP], key))
 			return NULL;
 	}
 	for (int i = 0; i < TSDB_VECTOR_WINDOW && slot == NULL; i++)
 	{
-		uint64_t	state = atomic_load_explicit(&window[i].state, memory_order_relaxed);
+		uint64_t	state = atomic_load_explicit(&window[i * TSDB_VECTOR_GROUP].state, memory_order_relaxed);
 
 		if (!is_live(state) || (state & TSDB_VECTOR_PINS) != 0)
 			continue;
 		if (usage_of(state) > 0)
 		{
 			if (in->challenge)
-				take_use(&window[i], state);
+				take_use(&window[i * TSDB_VECTOR_GROUP], state);
 		}
-		else if (evict(in, &window[i], state))
+		else if (evict(in, &window[i * TSDB_VECTOR_GROUP], state))
 		{
 			uint32_t	page;
 			uint32_t	cell;
 
-			slot = &window[i];
+			slot = &window[i * TSDB_VECTOR_GROUP];
 			cell_place(in->cache, in->partition, slot->cell, &page, &cell);
 			*tsdb_vector_pages_map(&in->partition->pages, page, cell) = TSDB_VECTOR_CELL_HELD;
 			in->nheld++;
@@ -571,22 +569,21 @@ unlock(TsdbVectorCache *cache, uint32_t partition)
 
 /* A key that was asked for before may take uses from others. */
 static bool
-may_challenge(const TsdbVectorCache *cache, uint64_t hash, TsdbVectorOrigin origin)
+may_challenge(const TsdbVectorCache *cache, const TsdbVectorKey *key, TsdbVectorOrigin origin)
 {
-	return (origin == TSDB_VECTOR_QUERY || origin == TSDB_VECTOR_SCAN) && asked_again(cache, hash);
+	return (origin == TSDB_VECTOR_QUERY || origin == TSDB_VECTOR_SCAN) && asked_again(cache, key);
 }
 
 bool
 tsdb_vector_cache_wants(TsdbVectorCache *cache, const TsdbVectorKey *key, uint32_t bytes,
 						TsdbVectorOrigin origin)
 {
-	uint64_t	hash = tsdb_vector_hash(key);
 	int			size = tsdb_vector_pages_size(cache->shared->page_bytes, bytes);
 
 	if (size == TSDB_VECTOR_NO_SIZE)
 		return false;
-	return origin != TSDB_VECTOR_SCAN || may_challenge(cache, hash, origin) ||
-		tsdb_vector_pages_room(&partition_at(cache, hash & cache->partition_mask)->pages, size);
+	return origin != TSDB_VECTOR_SCAN || may_challenge(cache, key, origin) ||
+		tsdb_vector_pages_room(&partition_at(cache, tsdb_vector_partition(cache, key))->pages, size);
 }
 
 /* Offer what was evicted; after that its memory is free, or the new entry's, which has slot. */
@@ -618,7 +615,6 @@ TsdbVectorPin
 tsdb_vector_cache_reserve(TsdbVectorCache *cache, const TsdbVectorKey *key, uint32_t bytes,
 						  uint32_t tag, TsdbVectorOrigin origin)
 {
-	uint64_t	hash = tsdb_vector_hash(key);
 	Insertion	in;
 	TsdbVectorSlot *slot;
 	uint64_t	state;
@@ -627,10 +623,10 @@ tsdb_vector_cache_reserve(TsdbVectorCache *cache, const TsdbVectorKey *key, uint
 	bool		found = false;
 
 	in.cache = cache;
-	in.number = (uint32_t) (hash & cache->partition_mask);
+	in.number = tsdb_vector_partition(cache, key);
 	in.partition = partition_at(cache, in.number);
 	in.size = tsdb_vector_pages_size(cache->shared->page_bytes, bytes);
-	in.challenge = may_challenge(cache, hash, origin);
+	in.challenge = may_challenge(cache, key, origin);
 	in.nvictims = 0;
 	in.nheld = 0;
 	in.moved_page = TSDB_VECTOR_NO_PAGE;

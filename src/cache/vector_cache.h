@@ -17,8 +17,10 @@
  *		 63     32 31  12 11    6       5       4   2 1   0
  *		| version | pins |     | fresh | ahead | usage | phase |
  *
- * Looking up.  A key belongs into a window of TSDB_VECTOR_WINDOW slots.  A lookup reads a slot's
- * state, then its key, then swaps the state for one with a pin more.  The version in the
+ * Looking up.  A key belongs into a window of TSDB_VECTOR_WINDOW slots, the same slot of as many groups of 16.  Columns of a
+ * chunk have slots side by side in their group: what a lookup waits for most is the address of a page that the processor does not
+ * remember, and they share one.  (Which slot of its group a column begins with is another one for each chunk, so that
+ * tables of few columns fill groups, too.)  A lookup reads a slot's state, then its key, then swaps the state for one with a pin more.  The version in the
  * state is another one in each life of a slot, so the swap succeeds only if the key
  * that was read is the one that is pinned.  The same swap notes the touch.  No lock, no list that a touch
  * must move something in, one cache line; unpinning is one subtraction.  A line
@@ -90,8 +92,11 @@
 #define TSDB_VECTOR_CACHE_ALIGN		128
 
 #define TSDB_VECTOR_PARTITIONS_MAX	64
-#define TSDB_VECTOR_WINDOW			16
+#define TSDB_VECTOR_WINDOW			16		/* groups */
+#define TSDB_VECTOR_GROUP			16		/* slots */
+#define TSDB_VECTOR_GROUPS_A_CHUNK	8
 #define TSDB_VECTOR_USAGE_MAX		3
+#define TSDB_VECTOR_FETCHED			8	/* lines; then the processor goes on by itself */
 
 /* state of a slot */
 #define TSDB_VECTOR_PHASE			UINT64_C(0x3)
@@ -179,7 +184,7 @@ typedef struct TsdbVectorCache
 	TsdbVectorSlot *slots;
 	unsigned char *cells;
 	uint64_t	partition_mask;
-	uint64_t	homes;			/* of a partition: places where windows begin */
+	uint64_t	groups;			/* of a partition, where windows begin */
 	uint64_t	stride;			/* slots of a partition */
 	TsdbVectorCalls calls;
 } TsdbVectorCache;
@@ -214,7 +219,7 @@ typedef struct TsdbVectorEntry
 } TsdbVectorEntry;
 
 /*
- * Shared memory that a cache needs for cache_bytes of contents, all included (3 % more).  0 if
+ * Shared memory that a cache needs for cache_bytes of contents, all included (a tenth more).  0 if
  * cache_bytes is out of its bounds.
  */
 extern size_t tsdb_vector_cache_bytes(size_t cache_bytes);
@@ -273,29 +278,50 @@ extern uint64_t tsdb_vector_cache_pins(const TsdbVectorCache *cache);
 
 /* ---- lookup ---- */
 
+/* The generation alone is random, but a database made from a template has those of the template. */
 static inline uint64_t
 tsdb_vector_relation(const TsdbVectorKey *key)
 {
 	return (uint64_t) key->database << 32 | key->storage;
 }
 
-/* The generation alone is random, but a database made from a template has those of the template. */
 static inline uint64_t
-tsdb_vector_hash(const TsdbVectorKey *key)
+tsdb_vector_mix(uint64_t h)
 {
-	uint64_t	h = key->generation ^ key->column * UINT64_C(0x9E3779B97F4A7C15) ^
-		tsdb_vector_relation(key) * UINT64_C(0xC2B2AE3D27D4EB4F);
-
 	h = (h ^ h >> 32) * UINT64_C(0xD6E8FEB86659FD93);
 	return h ^ h >> 29;
 }
 
-/* The first slot of the window of a hash. */
-static inline TsdbVectorSlot *
-tsdb_vector_window(const TsdbVectorCache *cache, uint64_t hash)
+/* The same for all columns of a chunk: where it lies. */
+static inline uint64_t
+tsdb_vector_chunk_hash(const TsdbVectorKey *key)
 {
+	return tsdb_vector_mix(key->generation ^ tsdb_vector_relation(key) * UINT64_C(0xC2B2AE3D27D4EB4F));
+}
+
+/* Another one for each column. */
+static inline uint64_t
+tsdb_vector_hash(const TsdbVectorKey *key)
+{
+	return tsdb_vector_mix(tsdb_vector_chunk_hash(key) ^ key->column * UINT64_C(0x9E3779B97F4A7C15));
+}
+
+static inline uint32_t
+tsdb_vector_partition(const TsdbVectorCache *cache, const TsdbVectorKey *key)
+{
+	return (uint32_t) (tsdb_vector_chunk_hash(key) & cache->partition_mask);
+}
+
+/* The first slot of a key's window; the others are TSDB_VECTOR_GROUP slots further each. */
+static inline TsdbVectorSlot *
+tsdb_vector_window(const TsdbVectorCache *cache, const TsdbVectorKey *key)
+{
+	uint64_t	hash = tsdb_vector_chunk_hash(key);
+	uint64_t	group = ((hash >> 32) * cache->groups >> 32) +
+		key->column / TSDB_VECTOR_GROUP % TSDB_VECTOR_GROUPS_A_CHUNK;
+
 	return cache->slots + (hash & cache->partition_mask) * cache->stride +
-		((hash >> 32) * cache->homes >> 32);
+		group * TSDB_VECTOR_GROUP + ((hash >> 16) + key->column) % TSDB_VECTOR_GROUP;
 }
 
 /* Fetch the line of a slot for writing. */
@@ -315,7 +341,7 @@ tsdb_vector_fetch_line(const TsdbVectorSlot *slot)
 static inline void
 tsdb_vector_cache_prefetch(const TsdbVectorCache *cache, const TsdbVectorKey *key)
 {
-	tsdb_vector_fetch_line(tsdb_vector_window(cache, tsdb_vector_hash(key)));
+	tsdb_vector_fetch_line(tsdb_vector_window(cache, key));
 }
 
 /* Is it the slot's key?  To be asked after its state was loaded. */
@@ -327,14 +353,37 @@ tsdb_vector_slot_is(const TsdbVectorSlot *slot, const TsdbVectorKey *key)
 		atomic_load_explicit(&slot->column, memory_order_acquire) == key->column;
 }
 
+/*
+ * Fetch what the contents of an entry begin with, where the slot's line is at hand (tsdb_vector_cache_prefetch).
+ * What is read of the slot may be another's by then: nothing but a wrong line at hand comes of it.
+ */
+static inline void
+tsdb_vector_cache_prefetch_data(const TsdbVectorCache *cache, const TsdbVectorKey *key)
+{
+#if defined(__GNUC__) && !defined(__SANITIZE_THREAD__)
+	const TsdbVectorSlot *slot = tsdb_vector_window(cache, key);
+
+	for (int i = 0; i < TSDB_VECTOR_WINDOW; i++, slot += TSDB_VECTOR_GROUP)
+	{
+		const unsigned char *data = cache->cells + (size_t) slot->cell * TSDB_VECTOR_UNIT;
+
+		if (!tsdb_vector_slot_is(slot, key))
+			continue;
+		for (int line = 0; line < TSDB_VECTOR_FETCHED; line++)
+			__builtin_prefetch(data + 64 * line);
+		return;
+	}
+#endif
+}
+
 /* Pin an entry; 0 if it is not there.  touch: it was asked for. */
 TSDB_VECTOR_INLINE TsdbVectorPin
 tsdb_vector_pin(TsdbVectorCache *cache, const TsdbVectorKey *key, bool touch)
 {
-	TsdbVectorSlot *slot = tsdb_vector_window(cache, tsdb_vector_hash(key));
+	TsdbVectorSlot *slot = tsdb_vector_window(cache, key);
 
 	tsdb_vector_fetch_line(slot);
-	for (int i = 0; i < TSDB_VECTOR_WINDOW; i++, slot++)
+	for (int i = 0; i < TSDB_VECTOR_WINDOW; i++, slot += TSDB_VECTOR_GROUP)
 	{
 		uint64_t	state = atomic_load_explicit(&slot->state, memory_order_acquire);
 		uint64_t	seen = state;

@@ -567,6 +567,17 @@ keep(void *arg, AttrNumber attno, uint32 nrows, const TsdbColumn *column, const 
 
 static const TsdbColumnShelf shared_shelf = {.find = find,.wants = wants,.keep = keep};
 
+static TsdbVectorKey
+key_of(const TsdbStorage *storage, uint64 generation, AttrNumber attno)
+{
+	return (TsdbVectorKey) {
+		.generation = generation,
+		.database = MyDatabaseId,
+		.storage = storage->identity,
+		.column = attno
+	};
+}
+
 TsdbChunkReader *
 tsdb_working_set_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc,
 							const TsdbWorkingSetUse *use)
@@ -578,11 +589,7 @@ tsdb_working_set_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc,
 	if (cache == NULL || !tsdb_enable_cache || RelationUsesLocalBuffers(table))
 		return reader;
 	shelf = MemoryContextAlloc(tsdb_chunk_reader_memory(reader), sizeof(Shelf));
-	shelf->key = (TsdbVectorKey) {
-		.generation = source->entry->generation,
-		.database = MyDatabaseId,
-		.storage = source->storage->identity
-	};
+	shelf->key = key_of(source->storage, source->entry->generation, 0);
 	shelf->use = use;
 	shelf->table = counts_of(RelationGetRelid(table), tupdesc->natts);
 	shelf->timed = 0;
@@ -597,15 +604,28 @@ tsdb_working_set_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc,
 	return reader;
 }
 
+void
+tsdb_working_set_expect(const TsdbStorage *storage, uint64 generation, AttrNumber attno)
+{
+	TsdbVectorKey key = key_of(storage, generation, attno);
+
+	if (cache != NULL && tsdb_enable_cache)
+		tsdb_vector_cache_prefetch(cache, &key);
+}
+
+void
+tsdb_working_set_fetch(const TsdbStorage *storage, uint64 generation, AttrNumber attno)
+{
+	TsdbVectorKey key = key_of(storage, generation, attno);
+
+	if (cache != NULL && tsdb_enable_cache)
+		tsdb_vector_cache_prefetch_data(cache, &key);
+}
+
 bool
 tsdb_working_set_has(const TsdbStorage *storage, uint64 generation, AttrNumber attno)
 {
-	TsdbVectorKey key = {
-		.generation = generation,
-		.database = MyDatabaseId,
-		.storage = storage->identity,
-		.column = attno
-	};
+	TsdbVectorKey key = key_of(storage, generation, attno);
 	TsdbVectorPin pin = cache == NULL ? 0 : tsdb_vector_cache_peek(cache, &key);
 
 	if (pin != 0)

@@ -55,6 +55,13 @@ typedef struct TsdbWorkingSetUse
 extern TsdbChunkReader *tsdb_working_set_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc,
 													const TsdbWorkingSetUse *use);
 
+/*
+ * A column of a chunk will be looked for soon: have the processor fetch where it is noted.  And, some time after
+ * that, what it begins with.
+ */
+extern void tsdb_working_set_expect(const TsdbStorage *storage, uint64 generation, AttrNumber attno);
+extern void tsdb_working_set_fetch(const TsdbStorage *storage, uint64 generation, AttrNumber attno);
+
 /* Is a column of a chunk in shared memory? */
 extern bool tsdb_working_set_has(const TsdbStorage *storage, uint64 generation, AttrNumber attno);
 

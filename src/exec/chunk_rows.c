@@ -74,6 +74,7 @@ tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan, bool reused)
 	rows->scan = scan;
 	rows->open = false;
 	rows->values = palloc0(Max(scan->ncolumns, 1) * sizeof(TsdbColumn *));
+	rows->expected = palloc0(Max(scan->ncolumns, 1) * sizeof(bool));
 	rows->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb chunk", 0, kept,
 										 Max(kept, ALLOCSET_DEFAULT_MAXSIZE));
 }
@@ -88,6 +89,20 @@ tsdb_chunk_rows_close(TsdbChunkRows *rows)
 	rows->open = rows->all_read = false;
 }
 
+/* A column is wanted, so others will be soon. */
+static void
+fetch_expected(TsdbChunkRows *rows)
+{
+	const TsdbRowsScan *scan = rows->scan;
+
+	for (int i = 0; i < scan->ncolumns; i++)
+	{
+		if (rows->expected[i])
+			tsdb_working_set_fetch(scan->storage, rows->handle.entry->generation,
+								   scan->columns[i]);
+	}
+}
+
 TsdbChunkReader *
 tsdb_chunk_rows_reader(TsdbChunkRows *rows)
 {
@@ -95,6 +110,7 @@ tsdb_chunk_rows_reader(TsdbChunkRows *rows)
 	{
 		MemoryContext old = MemoryContextSwitchTo(rows->memory);
 
+		fetch_expected(rows);
 		rows->reader = tsdb_working_set_open_chunk(&rows->handle,
 												   RelationGetDescr(rows->scan->rel),
 												   &rows->scan->use);
@@ -183,6 +199,23 @@ tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,
 	}
 	MemoryContextSwitchTo(old);
 	return rows->open;
+}
+
+void
+tsdb_chunk_rows_expect(TsdbChunkRows *rows, const TsdbChunkEntry *next,
+					   const TsdbChunkEntry *then)
+{
+	const TsdbRowsScan *scan = rows->scan;
+
+	for (int i = 0; i < scan->ncolumns; i++)
+	{
+		rows->expected[i] = rows->values[i] != NULL;
+		if (!rows->expected[i])
+			continue;
+		tsdb_working_set_expect(scan->storage, next->generation, scan->columns[i]);
+		if (then != NULL)
+			tsdb_working_set_expect(scan->storage, then->generation, scan->columns[i]);
+	}
 }
 
 void

@@ -59,6 +59,7 @@ typedef struct TsdbChunkRows
 	TsdbChunkReader *reader;	/* NULL until a column is needed */
 	const TsdbColumn **values;	/* of scan->columns[]; NULL until it is needed */
 	bool		all_read;		/* none of them is NULL */
+	bool	   *expected;		/* which of them will be read, it seems */
 	uint32		nrows;
 	uint32		npass;
 	bool		all_pass;		/* and pass is not set */
@@ -80,6 +81,13 @@ extern void tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan, bool r
 /* Open a chunk, unless no row of it can match.  Entry and summary stay the caller's. */
 extern bool tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,
 								 const TsdbChunkSummary *summary);
+
+/*
+ * This chunk will be opened next, and then that one (or NULL): have the processor fetch what columns as
+ * those that were read of the chunk at hand are found by.
+ */
+extern void tsdb_chunk_rows_expect(TsdbChunkRows *rows, const TsdbChunkEntry *next,
+								   const TsdbChunkEntry *then);
 
 /* Open a chunk for who knows which of its rows to read. */
 extern void tsdb_chunk_rows_open_known(TsdbChunkRows *rows, TsdbChunkEntry *entry,

@@ -161,6 +161,7 @@ next_chunk(TableScan *state)
 		CHECK_FOR_INTERRUPTS();
 		state->by_columns.counts[TSDB_COUNT_CHUNKS]++;
 		state->row = 0;
+		tsdb_chunk_rows_expect(&state->rows, entry, tsdb_scan_coming_chunk(state->scan));
 		if (tsdb_chunk_rows_open(&state->rows, entry, tsdb_scan_summary(state->scan)))
 			return true;
 	}

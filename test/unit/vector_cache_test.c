@@ -285,7 +285,7 @@ test_bounds(void)
 		size_t		all = tsdb_vector_cache_bytes(bytes);
 
 		/* what is no whole page, or no whole page for each partition, is not used */
-		if ((all < bytes * 97 / 100 && bytes > MB) || all > bytes * 105 / 100 + 4 * KB)
+		if ((all < bytes * 97 / 100 && bytes > MB) || all > bytes * 110 / 100 + 32 * KB)
 			fail("%lu bytes take %lu", (unsigned long) bytes, (unsigned long) all);
 	}
 	bed = make_bed(16 * KB);
