@@ -11,6 +11,7 @@
  *		-c CONFIDENCE	from which predictions are handed out (0.7)
  *		-d DELAY		milliseconds from a prediction until it is loaded (20)
  *		-q SECONDS		of data in a chunk (10000)
+ *		-b TIME			when the data begin, in the trace's units
  *		-g				write the trace that is made up, and nothing else
  *
  * The working set is modelled as cells: a column of a series for one chunk's time, which is there once
@@ -48,6 +49,8 @@ static int	nwaiting;
 static double threshold = TSDB_PREDICT_CONFIDENCE_DEFAULT;
 static int64_t delay = 20000;
 static int64_t quantum = INT64_C(10000000000);
+
+static int64_t begin = INT64_MIN;
 
 static uint64_t accesses;
 static uint64_t first_touches;
@@ -108,6 +111,8 @@ visit(TsdbAccess *access, int64_t now, int pattern)
 
 	if (to > now)
 		to = now;
+	if (from != TSDB_ACCESS_FIRST && from < begin)
+		from = begin;
 	if (from == TSDB_ACCESS_FIRST || from > to)
 		return 0;
 	if ((to - from) / quantum > CELLS_A_RANGE)
@@ -271,7 +276,7 @@ main(int argc, char **argv)
 	bool		generate = false;
 	int			option;
 
-	while ((option = getopt(argc, argv, "s:h:u:w:n:c:d:q:g")) != -1)
+	while ((option = getopt(argc, argv, "s:h:u:w:n:c:d:q:b:g")) != -1)
 	{
 		switch (option)
 		{
@@ -298,6 +303,9 @@ main(int argc, char **argv)
 				break;
 			case 'q':
 				quantum = (int64_t) (atof(optarg) * 1000000);
+				break;
+			case 'b':
+				begin = strtoll(optarg, NULL, 10);
 				break;
 			case 'g':
 				generate = true;

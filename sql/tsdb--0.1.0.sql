@@ -277,7 +277,20 @@ LEFT JOIN pg_catalog.pg_database d ON d.oid = t.datid;
 COMMENT ON VIEW tsdb.stat_tasks IS
 	'one row per background task that waits for its time or a worker, or runs';
 
-GRANT SELECT ON tsdb.progress_compaction, tsdb.stat_workers, tsdb.stat_tasks TO PUBLIC;
+CREATE FUNCTION tsdb.get_stat_prefetch(
+	OUT pattern text, OUT predicted bigint, OUT came_true bigint, OUT failed bigint,
+	OUT throttled bigint, OUT vectors bigint, OUT vectors_used bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'tsdb_stat_prefetch';
+COMMENT ON FUNCTION tsdb.get_stat_prefetch() IS 'what became of predictions of what is read next';
+CREATE VIEW tsdb.stat_prefetch AS
+SELECT p.pattern, p.predicted, p.came_true, p.failed, p.throttled, p.vectors, p.vectors_used
+FROM tsdb.get_stat_prefetch() p;
+COMMENT ON VIEW tsdb.stat_prefetch IS
+	'one row per pattern by which it is predicted what is read next; no row if the library is not preloaded';
+
+GRANT SELECT ON tsdb.progress_compaction, tsdb.stat_workers, tsdb.stat_tasks, tsdb.stat_prefetch
+	TO PUBLIC;
 
 -- ingest
 

@@ -13,6 +13,7 @@
 #include "am/insert.h"
 #include "am/salvage.h"
 #include "cache/cache_trace.h"
+#include "cache/access_log.h"
 #include "cache/chunk_cache.h"
 #include "cache/working_set.h"
 #include "catalog/dependency.h"
@@ -50,6 +51,7 @@
 #include "utils/syscache.h"
 #include "worker/compact_always.h"
 #include "worker/launcher.h"
+#include "worker/prefetch.h"
 
 PG_MODULE_MAGIC;
 
@@ -263,7 +265,9 @@ _PG_init(void)
 	tsdb_in_list_init();
 	tsdb_progress_init();
 	tsdb_working_set_init();
+	tsdb_access_log_init();
 	tsdb_worker_init();
+	tsdb_prefetch_init();
 	tsdb_ingest_init();
 	tsdb_compact_always_init();
 	tsdb_touched_init();

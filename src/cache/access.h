@@ -25,7 +25,7 @@
 
 typedef struct TsdbAccess
 {
-	int64_t		at;				/* when the scan began, microseconds of any clock */
+	int64_t		at;				/* when the scan ended, microseconds of any clock */
 
 	/* what was asked for */
 	uint32_t	database;
@@ -41,6 +41,7 @@ typedef struct TsdbAccess
 	uint8_t		nranks;			/* in order; 0: any */
 	uint8_t		nhashes;		/* 0: any */
 	bool		paired;			/* hashes[i] is that of the series of ranks[i] */
+	bool		edges;			/* expected: chunks that lie whole in the range are answered from statistics */
 
 	/* what it took */
 	uint8_t		ncolumns;		/* that were read of some chunk; of others statistics were enough */

@@ -18,6 +18,9 @@
 /* with every prediction that is held back for that */
 #define FORGIVING		0.995f
 
+/* Of the chunks in a range, so many are decoded: then statistics answer hardly any. */
+#define NEARLY_ALL		0.95f
+
 #define SWEPT_AT_ACCESS	4
 #define SWEPT_AT_PASS	256
 
@@ -225,6 +228,7 @@ tsdb_predict_offer(TsdbRound *round, TsdbPattern pattern, double confidence, Tsd
 	access->time = shape->time;
 	access->rank = shape->rank;
 	access->key = shape->key;
+	access->edges = shape->decoded < NEARLY_ALL;
 	access->from = from;
 	access->to = to;
 	access->nranks = of->nranks;
@@ -246,6 +250,8 @@ learn_columns(TsdbShape *shape, const TsdbAccess *access)
 	shape->time = access->time;
 	shape->rank = access->rank;
 	shape->key = access->key;
+	if (access->chunks > 0)
+		shape->decoded += ((float) access->decoded / access->chunks - shape->decoded) / 4;
 	for (int i = 0; i < access->ncolumns; i++)
 	{
 		int			place = 0;

@@ -25,8 +25,10 @@
  *
  * Confidence.  Whatever is expected is noted whether or not it was handed out, and counted as tried when the
  * next access, or the lack of one, decides; its confidence is the share that came true, starting from a prior: of cursors,
- * what the shape's other cursors did, of the shape, one half; of sharing a dashboard, less, since there are so many who could.  Counts are
- * halved now and then, so that old habits are forgotten.  A prediction is handed out from a threshold on.
+ * what the shape's other cursors did (of that width, after that many steps), of the shape, one half; of sharing a
+ * dashboard, less, since there are so many who could.  All panels of a dashboard turn a page together: for the
+ * shape that counts once.  Counts are halved now and then, so that old habits are forgotten.  A prediction is handed out from a
+ * threshold on.
  *
  * Size.  A page that is c likely to be followed by another is followed by k more with c^k: as many pages
  * ahead are predicted as stay above the threshold, never more than one more than have been turned so already.
@@ -39,7 +41,7 @@
  * Memory: tsdb_predict_bytes(), whatever happens; TSDB_PREDICT_CURSOR_BYTES for each panel of a series that is
  * looked at, so below 1 kB for a series on a dashboard of four panels.
  *
- * An access costs about a microsecond.  Plain C11; no server headers, no allocation, no locks: one process has it.
+ * An access costs a few microseconds.  Plain C11; no server headers, no allocation, no locks: one process has it.
  */
 #ifndef TSDB_CACHE_PREDICT_H
 #define TSDB_CACHE_PREDICT_H

@@ -21,7 +21,7 @@
 
 /* trials after which counts are halved */
 #define TSDB_CURSOR_MEMORY	16
-#define TSDB_SHAPE_MEMORY	64
+#define TSDB_SHAPE_MEMORY	256
 
 typedef struct TsdbRound
 {

@@ -25,7 +25,10 @@
 #define PAGES_MAX		8
 
 /* What other cursors did weighs as much as so many trials of this one, once they are many. */
-#define PRIOR_WEIGHT_MAX 8.0
+#define PRIOR_WEIGHT_MAX 24.0
+
+/* and the same of those of all widths, against those of this one */
+#define LIKE_WEIGHT		8.0
 
 /* Going on by its width, for a panel that was just opened. */
 #define FIRST_PRIOR		0.1
@@ -33,15 +36,31 @@
 
 /* ---- what comes true ---- */
 
+static int
+width_class(const TsdbCursor *cursor)
+{
+	int64_t		width = tsdb_range_width(cursor->from, cursor->to);
+
+	return width > 0 ? (63 - __builtin_clzll(width)) % TSDB_WIDTHS : 0;
+}
+
 /* What a cursor expected has not come, or something else has. */
 static void
-count_step(TsdbPredictor *predictor, TsdbCursor *cursor, bool came)
+count_step(TsdbPredictor *predictor, TsdbCursor *cursor, bool came, int64_t now)
 {
 	TsdbShape  *shape = tsdb_shape_at(predictor, cursor->shape, cursor->shape_check);
+	int64_t		width = tsdb_range_width(cursor->from, cursor->to);
 
 	tsdb_tried_count(&cursor->next[cursor->pattern], came, TSDB_CURSOR_MEMORY);
-	if (shape != NULL)
-		tsdb_tried_count(&shape->next[cursor->pattern], came, TSDB_SHAPE_MEMORY);
+	if (shape != NULL &&
+		(tsdb_place_apart(shape->decided, cursor->expected) > width / 16 ||
+		 tsdb_place_apart(shape->decided_at, now) > TSDB_SECONDS))
+	{
+		shape->decided = cursor->expected;
+		shape->decided_at = now;
+		tsdb_tried_count(&shape->next[cursor->pattern][cursor->run > 0], came, TSDB_SHAPE_MEMORY);
+		tsdb_tried_count(&shape->wide[cursor->pattern][width_class(cursor)], came, TSDB_SHAPE_MEMORY);
+	}
 	cursor->expecting = false;
 }
 
@@ -57,10 +76,10 @@ count_first(TsdbPredictor *predictor, TsdbCursor *cursor, int pattern)
 
 /* Nobody comes any more to this place. */
 static void
-end_sitting(TsdbPredictor *predictor, TsdbCursor *cursor)
+end_sitting(TsdbPredictor *predictor, TsdbCursor *cursor, int64_t now)
 {
 	if (cursor->expecting)
-		count_step(predictor, cursor, false);
+		count_step(predictor, cursor, false, now);
 	else if (cursor->steps == 0)
 		count_first(predictor, cursor, -1);
 	cursor->steps = 1;			/* decided */
@@ -87,7 +106,7 @@ tsdb_predict_sweep(TsdbPredictor *predictor, int count, int64_t now)
 		TsdbCursor *cursor = &predictor->cursors[predictor->next_swept++ % TSDB_CURSORS];
 
 		if (cursor->id != 0 && (cursor->expecting || cursor->steps == 0) && is_over(cursor, now))
-			end_sitting(predictor, cursor);
+			end_sitting(predictor, cursor, now);
 	}
 }
 
@@ -125,49 +144,59 @@ gap_before(const TsdbCursor *cursor, int64_t now)
 	return gap < 0 ? 0 : gap < GAP_MAX ? gap : GAP_MAX;
 }
 
-/* Move a cursor to where the access is. */
+/* Does somebody turn pages there? */
+static bool
+turns_pages(const TsdbCursor *cursor)
+{
+	return cursor->pattern >= TSDB_PATTERN_FORWARD;
+}
+
+/* How has a cursor gone on that was just opened? */
 static void
-move_cursor(TsdbRound *round, TsdbCursor *cursor)
+count_opened(TsdbRound *round, TsdbCursor *cursor, int pattern, int64_t step)
+{
+	int64_t		width = tsdb_range_width(cursor->from, cursor->to);
+	bool		by_width = width > 0 && pattern >= TSDB_PATTERN_FORWARD &&
+		tsdb_place_apart(step < 0 ? -step : step, width) <= width / 8;
+
+	count_first(round->predictor, cursor, by_width ? pattern : -1);
+}
+
+/* Move a cursor by a step of a pattern to where the access is. */
+static void
+move_cursor(TsdbRound *round, TsdbCursor *cursor, int pattern, int64_t step, int64_t gap)
 {
 	const TsdbAccess *access = round->access;
 	int64_t		place = tsdb_range_place(access->from, access->to);
 	int64_t		width = tsdb_range_width(access->from, access->to);
-	int64_t		gap = gap_before(cursor, access->at);
-	int64_t		step = tsdb_place_distance(place, tsdb_range_place(cursor->from, cursor->to));
-	int			pattern = classify(access, step, gap);
 	bool		came = false;
 
-	if (is_over(cursor, access->at))
+	if (cursor->expecting)
 	{
-		end_sitting(round->predictor, cursor);
-		cursor->steps = 0;
+		came = is_expected(cursor, pattern, place, width, gap);
+		count_step(round->predictor, cursor, came, access->at);
 	}
-	else
-	{
-		if (cursor->expecting)
-		{
-			came = is_expected(cursor, pattern, place, width, gap);
-			count_step(round->predictor, cursor, came);
-		}
-		else if (cursor->steps == 0)
-		{
-			bool		by_width = width > 0 && pattern >= TSDB_PATTERN_FORWARD &&
-				tsdb_place_apart(step < 0 ? -step : step, width) <= width / 8;
-
-			count_first(round->predictor, cursor, by_width ? pattern : -1);
-		}
-		cursor->steps++;
-		cursor->run = came ? cursor->run + 1 : 0;
-		if (pattern != cursor->pattern)
-			cursor->has_ahead = false;
-		if (pattern == TSDB_PATTERN_REFRESH)
-			cursor->period = came ? (3 * cursor->period + gap) / 4 : gap;
-		cursor->pattern = pattern;
-		cursor->expecting = pattern >= TSDB_PATTERN_FORWARD ||
-			(pattern == TSDB_PATTERN_REFRESH && gap >= PERIOD_MIN);
-	}
+	else if (cursor->steps == 0)
+		count_opened(round, cursor, pattern, step);
+	cursor->steps++;
+	cursor->run = came ? cursor->run + 1 : 0;
+	if (pattern != cursor->pattern)
+		cursor->has_ahead = false;
+	if (pattern == TSDB_PATTERN_REFRESH)
+		cursor->period = came ? (3 * cursor->period + gap) / 4 : gap;
+	cursor->pattern = pattern;
+	cursor->expecting = turns_pages(cursor) ||
+		(pattern == TSDB_PATTERN_REFRESH && gap >= PERIOD_MIN);
 	cursor->step = step;
 	cursor->expected = tsdb_place_add(place, step);
+}
+
+/* The access is at the cursor's place from now on. */
+static void
+settle_cursor(const TsdbRound *round, TsdbCursor *cursor)
+{
+	const TsdbAccess *access = round->access;
+
 	cursor->quiet = access->misses > 0 || access->prefetched > 0 ? 0 :
 		cursor->quiet < UINT16_MAX ? cursor->quiet + 1 : cursor->quiet;
 	cursor->last_at = access->at;
@@ -175,24 +204,15 @@ move_cursor(TsdbRound *round, TsdbCursor *cursor)
 	cursor->to = access->to;
 }
 
-void
-tsdb_predict_find_cursor(TsdbRound *round)
+static TsdbCursor *
+make_cursor(TsdbRound *round, uint64_t id)
 {
 	TsdbPredictor *predictor = round->predictor;
 	const TsdbAccess *access = round->access;
-	uint64_t	id = tsdb_cursor_id(round->shape->id, round->series, access->from, access->to,
-									access->at);
-	TsdbCursor *cursor = tsdb_cursor_find(predictor, id, access->from, access->to);
-	const TsdbCursor *other;
+	const TsdbCursor *other = tsdb_cursor_latest(predictor, id);
+	TsdbCursor *cursor;
 	TsdbSibling siblings[TSDB_SIBLINGS];
 
-	round->cursor = cursor;
-	if (cursor != NULL)
-	{
-		move_cursor(round, cursor);
-		return;
-	}
-	other = tsdb_cursor_latest(predictor, id);
 	for (int i = 0; i < TSDB_SIBLINGS; i++)
 	{
 		siblings[i].place = TSDB_NOWHERE;
@@ -201,15 +221,12 @@ tsdb_predict_find_cursor(TsdbRound *round)
 	}
 	cursor = tsdb_cursor_room(predictor, id);
 	if (cursor->id != 0 && (cursor->expecting || cursor->steps == 0))
-		end_sitting(predictor, cursor);
+		end_sitting(predictor, cursor, access->at);
 	memset(cursor, 0, sizeof(*cursor));
 	cursor->id = id;
 	cursor->series = round->series;
 	cursor->shape = tsdb_shape_place(predictor, round->shape);
 	cursor->shape_check = (uint32_t) round->shape->id;
-	cursor->last_at = access->at;
-	cursor->from = access->from;
-	cursor->to = access->to;
 	cursor->pattern = -1;
 	cursor->nranks = access->nranks;
 	cursor->nhashes = access->nhashes;
@@ -217,14 +234,61 @@ tsdb_predict_find_cursor(TsdbRound *round)
 	memcpy(cursor->ranks, access->ranks, sizeof(cursor->ranks));
 	memcpy(cursor->hashes, access->hashes, sizeof(cursor->hashes));
 	memcpy(cursor->siblings, siblings, sizeof(siblings));
+	return cursor;
+}
+
+/*
+ * Find the cursor that the access belongs to.  Where one stands that is refreshed, or was only opened, who turns a
+ * page from there gets one of his own: others stay where they are.  Who turns pages is not disturbed by who
+ * looks at the same one.
+ */
+void
+tsdb_predict_find_cursor(TsdbRound *round)
+{
+	TsdbPredictor *predictor = round->predictor;
+	const TsdbAccess *access = round->access;
+	uint64_t	id = tsdb_cursor_id(round->shape->id, round->series, access->from, access->to,
+									access->at);
+	TsdbCursor *cursor = tsdb_cursor_find(predictor, id, access->from, access->to);
+
+	if (cursor == NULL)
+		cursor = make_cursor(round, id);
+	else if (is_over(cursor, access->at))
+	{
+		end_sitting(predictor, cursor, access->at);
+		cursor->steps = 0;
+	}
+	else
+	{
+		int64_t		gap = gap_before(cursor, access->at);
+		int64_t		step = tsdb_place_distance(tsdb_range_place(access->from, access->to),
+											   tsdb_range_place(cursor->from, cursor->to));
+		int64_t		width = tsdb_range_width(access->from, access->to);
+		int			pattern = classify(access, step, gap);
+
+		if (pattern >= TSDB_PATTERN_FORWARD && !turns_pages(cursor))
+		{
+			if (cursor->steps == 0)
+			{
+				count_opened(round, cursor, pattern, step);
+				cursor->steps = 1;
+			}
+			cursor = make_cursor(round, id);
+			cursor->steps = 1;
+			move_cursor(round, cursor, pattern, step, gap);
+		}
+		else if (!turns_pages(cursor) || (step < 0 ? -step : step) > width / 16)
+			move_cursor(round, cursor, pattern, step, gap);
+	}
+	settle_cursor(round, cursor);
 	round->cursor = cursor;
 }
 
 /* ---- where a cursor goes ---- */
 
-/* The pages that follow: as many as stay likely enough. */
+/* The pages that follow: as many as stay likely enough, each one as much less as is usual. */
 static void
-predict_pages(TsdbRound *round, double confidence)
+predict_pages(TsdbRound *round, double confidence, double usual)
 {
 	TsdbCursor *cursor = round->cursor;
 	int64_t		now = round->access->at;
@@ -233,7 +297,7 @@ predict_pages(TsdbRound *round, double confidence)
 	int64_t		to = cursor->to;
 
 	for (int page = 0; page < PAGES_MAX && page <= cursor->run && likely >= round->threshold;
-		 page++, likely *= confidence)
+		 page++, likely *= usual)
 	{
 		int64_t		place;
 
@@ -277,18 +341,18 @@ tsdb_predict_steps(TsdbRound *round)
 
 	if (cursor->expecting)
 	{
-		const TsdbTried *others = &shape->next[cursor->pattern];
-		double		weight = 1 + others->tried / 4.0;
+		const TsdbTried *others = &shape->next[cursor->pattern][cursor->run > 0];
+		const TsdbTried *like = &shape->wide[cursor->pattern][width_class(cursor)];
+		double		usual = tsdb_tried_share(like, tsdb_tried_share(others, 0.5, 2), LIKE_WEIGHT);
+		double		weight = 1 + others->tried / 2.0;
 		double		confidence;
 
-		confidence = tsdb_tried_share(&cursor->next[cursor->pattern],
-									  tsdb_tried_share(others, 0.5, 2),
+		confidence = tsdb_tried_share(&cursor->next[cursor->pattern], usual,
 									  weight < PRIOR_WEIGHT_MAX ? weight : PRIOR_WEIGHT_MAX);
-
 		if (cursor->pattern == TSDB_PATTERN_REFRESH)
 			predict_refresh(round, confidence);
 		else
-			predict_pages(round, confidence);
+			predict_pages(round, confidence, usual < confidence ? usual : confidence);
 	}
 	else if (cursor->steps == 0)
 	{

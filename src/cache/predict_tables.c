@@ -105,6 +105,7 @@ tsdb_shape_find(TsdbPredictor *predictor, const TsdbAccess *access)
 	oldest->id = id;
 	oldest->database = access->database;
 	oldest->table = access->table;
+	oldest->decoded = 1;
 	for (int i = 0; i < TSDB_FOLLOWERS; i++)
 		oldest->followers[i].place = TSDB_NOWHERE;
 	return oldest;

@@ -23,8 +23,10 @@
 #define TSDB_CURSORS				4096
 #define TSDB_RECENTS				256
 #define TSDB_PROMISES			512
+/* ranges are told apart by the power of two below their width, modulo this */
+#define TSDB_WIDTHS				8
 #define TSDB_FOLLOWERS			8
-#define TSDB_SIBLINGS			6
+#define TSDB_SIBLINGS			4
 
 /* a place in a table that there is not */
 #define TSDB_NOWHERE				UINT16_MAX
@@ -32,8 +34,8 @@
 /* How often something was expected, and how often it came. */
 typedef struct TsdbTried
 {
-	uint8_t		tried;
-	uint8_t		came;
+	uint16_t	tried;
+	uint16_t	came;
 } TsdbTried;
 
 /* How a panel came to its range: what follows it differs. */
@@ -50,6 +52,7 @@ typedef struct TsdbSibling
 {
 	uint32_t	check;			/* low bits of its identity */
 	uint16_t	place;			/* TSDB_NOWHERE: none */
+	bool		is_new;			/* nothing was counted since it was let in */
 	TsdbTried	tried;
 } TsdbSibling;
 
@@ -58,6 +61,7 @@ typedef struct TsdbFollower
 {
 	uint32_t	check;
 	uint16_t	place;
+	bool		is_new;
 	TsdbTried	tried[TSDB_STANCES];
 } TsdbFollower;
 
@@ -78,11 +82,15 @@ typedef struct TsdbShape
 	uint32_t	accesses[TSDB_STANCES]; /* whose time to be followed is over */
 	int16_t		time;
 	int16_t		rank;
+	float		decoded;		/* share of the chunks asked for, lately */
 	uint8_t		ncolumns;
 	uint8_t		seen[TSDB_ACCESS_COLUMNS_MAX];	/* how often, lately */
 	int16_t		columns[TSDB_ACCESS_COLUMNS_MAX];
 	TsdbTried	first[TSDB_PATTERN_BACK + 1];	/* a new cursor goes on by its width */
-	TsdbTried	next[TSDB_PATTERN_BACK + 1];	/* one goes on as it did */
+	TsdbTried	next[TSDB_PATTERN_BACK + 1][2]; /* one goes on as it did: after its first such step, later */
+	TsdbTried	wide[TSDB_PATTERN_BACK + 1][TSDB_WIDTHS];	/* the same by the width of its range */
+	int64_t		decided;		/* the page that was counted last, ... */
+	int64_t		decided_at;		/* and when: all panels of a dashboard turn it together */
 	TsdbFollower followers[TSDB_FOLLOWERS];	/* of the same series and range */
 	TsdbWorth	worth[TSDB_PATTERNS + TSDB_STANCES - 1];	/* columns come last: one for each stance */
 } TsdbShape;

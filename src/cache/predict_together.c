@@ -34,12 +34,14 @@ close_recent(TsdbPredictor *predictor, TsdbRecent *recent)
 	recent->open = false;
 	for (int i = 0; shape != NULL && i < TSDB_FOLLOWERS; i++)
 	{
+		shape->followers[i].is_new = false;
 		if (shape->followers[i].place != TSDB_NOWHERE)
 			tsdb_tried_count(&shape->followers[i].tried[recent->stance],
 							 (recent->followers & 1 << i) != 0, TSDB_SHAPE_MEMORY);
 	}
 	for (int i = 0; cursor != NULL && i < TSDB_SIBLINGS; i++)
 	{
+		cursor->siblings[i].is_new = false;
 		if (cursor->siblings[i].place != TSDB_NOWHERE)
 			tsdb_tried_count(&cursor->siblings[i].tried, (recent->siblings & 1 << i) != 0,
 							 TSDB_CURSOR_MEMORY);
@@ -76,7 +78,7 @@ follower_place(TsdbShape *shape, uint16_t place, uint32_t check)
 	for (int i = 0; i < TSDB_FOLLOWERS; i++)
 	{
 		const TsdbFollower *follower = &shape->followers[i];
-		double		most = 0;
+		double		most = follower->is_new ? 1 : 0;
 
 		if (follower->place == place && follower->check == check)
 			return i;
@@ -96,7 +98,7 @@ follower_place(TsdbShape *shape, uint16_t place, uint32_t check)
 	{
 		shape->followers[worst] = (TsdbFollower)
 		{
-			.place = place,.check = check
+			.place = place,.check = check,.is_new = true
 		};
 		for (int j = 0; j < TSDB_STANCES; j++)
 			shape->followers[worst].tried[j].tried = missed_trials(shape->accesses[j]);
@@ -115,7 +117,7 @@ sibling_place(TsdbCursor *cursor, uint16_t place, uint32_t check)
 	{
 		const TsdbSibling *sibling = &cursor->siblings[i];
 		double		share = sibling->place == TSDB_NOWHERE ? 0 :
-		tsdb_tried_share(&sibling->tried, 0.5, 1);
+		sibling->is_new ? 1 : tsdb_tried_share(&sibling->tried, 0.5, 1);
 
 		if (sibling->place == place && sibling->check == check)
 			return i;
@@ -128,7 +130,7 @@ sibling_place(TsdbCursor *cursor, uint16_t place, uint32_t check)
 	if (worst >= 0)
 		cursor->siblings[worst] = (TsdbSibling)
 	{
-		.place = place,.check = check,.tried.tried = missed_trials(cursor->steps)
+		.place = place,.check = check,.is_new = true,.tried.tried = missed_trials(cursor->steps)
 	};
 	return worst;
 }

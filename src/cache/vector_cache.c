@@ -224,6 +224,8 @@ void
 tsdb_vector_cache_came_true(TsdbVectorCache *cache, const TsdbVectorSlot *slot)
 {
 	count(&partition_at(cache, (uint64_t) (slot - cache->slots) / cache->stride)->prefetch_used, 1);
+	if (cache->calls.came_true != NULL)
+		cache->calls.came_true(cache->calls.arg);
 }
 
 /* ---- cells ---- */

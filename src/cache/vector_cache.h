@@ -172,6 +172,9 @@ typedef struct TsdbVectorCalls
 	 */
 	void		(*evicted) (void *arg, const TsdbVectorKey *key, uint32_t tag,
 							const void *data, uint32_t bytes, bool used);
+
+	/* An entry that was prefetched has been found for the first time, by this process.  May be null. */
+	void		(*came_true) (void *arg);
 } TsdbVectorCalls;
 
 struct TsdbVectorShared;

@@ -111,6 +111,7 @@ static HTAB *tables = NULL;
 static slist_head changed_tables = SLIST_STATIC_INIT(changed_tables);
 static ColumnCounts session;	/* all of this session */
 static ColumnCounts published;	/* of them, what is in stats */
+static uint64 came_true;		/* prefetched vectors that it was the first to use */
 
 /* What a reader asks through. */
 typedef struct Shelf
@@ -423,6 +424,8 @@ find(void *arg, AttrNumber attno, uint32 nrows, TsdbColumn *column)
 	TsdbVectorKey key = shelf->key;
 	bool		timed = session.hits % TIMED_HITS == 0;
 	TsdbCacheOutcome outcome = TSDB_CACHE_HIT;
+	const TsdbWorkingSetUse *use = shelf->use;
+	uint64		before = came_true;
 	TsdbVectorPin pin;
 	uint32		bytes;
 	uint32		tag;
@@ -430,11 +433,19 @@ find(void *arg, AttrNumber attno, uint32 nrows, TsdbColumn *column)
 
 	prepare_pin(shelf);
 	key.column = attno;
+	/* who loads ahead has looked already, and does not count as one who asks */
+	shelf->timed = 0;
+	if (tsdb_working_set_origin == TSDB_VECTOR_PREFETCH)
+		return find_spilled(shelf, &key, nrows, column);
 	if (unlikely(tsdb_trace_cache) && is_first_use(&key))
 		outcome = TSDB_CACHE_HIT_PREFETCHED;
 	if (timed)
 		INSTR_TIME_SET_CURRENT(shelf->since);
 	pin = tsdb_vector_cache_find(cache, &key);
+	if (use != NULL && use->asked != NULL)
+		use->asked[attno - 1] = true;
+	if (use != NULL && use->came_true != NULL)
+		*use->came_true += came_true - before;
 	if (pin == 0)
 		return find_elsewhere(shelf, &key, nrows, column);
 	tsdb_cache_trace_add(key.generation, attno, outcome);
@@ -717,6 +728,12 @@ tsdb_working_set_reset(void)
 /* ---- start ---- */
 
 static void
+count_came_true(void *arg)
+{
+	came_true++;
+}
+
+static void
 lock_partition(void *arg, uint32 partition)
 {
 	LWLockAcquire(&partition_locks[partition].lock, LW_EXCLUSIVE);
@@ -746,7 +763,8 @@ static void
 startup(void)
 {
 	static const TsdbVectorCalls calls = {
-		.lock = lock_partition,.unlock = unlock_partition,.evicted = tsdb_spill_cache_put
+		.lock = lock_partition,.unlock = unlock_partition,.evicted = tsdb_spill_cache_put,
+		.came_true = count_came_true
 	};
 	HASHCTL		control = {.keysize = sizeof(ColumnKey),.entrysize = sizeof(SharedColumn)};
 	LWLockPadded *tranche;

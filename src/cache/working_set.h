@@ -46,6 +46,8 @@ typedef struct TsdbWorkingSetUse
 	uint64	   *hit;			/* in shared memory */
 	uint64	   *spilled;		/* in the spill cache */
 	uint64	   *read;			/* nowhere: they were decoded */
+	uint64	   *came_true;		/* of those hit, prefetched and not used by anybody before; or NULL */
+	bool	   *asked;			/* set for each column that was asked for, from the first on; or NULL */
 } TsdbWorkingSetUse;
 
 /*

@@ -37,6 +37,8 @@ tsdb_rows_scan_init(TsdbRowsScan *scan, ScanState *node, List *columns, List *cl
 	scan->use.hit = &scan->counts[TSDB_COUNT_HIT];
 	scan->use.spilled = &scan->counts[TSDB_COUNT_SPILLED];
 	scan->use.read = &scan->counts[TSDB_COUNT_READ];
+	scan->use.came_true = &scan->counts[TSDB_COUNT_CAME_TRUE];
+	scan->use.asked = scan->asked = palloc0(RelationGetDescr(scan->rel)->natts * sizeof(bool));
 }
 
 int
@@ -302,7 +304,7 @@ void
 tsdb_rows_scan_explain(const TsdbRowsScan *scan, ScanState *node, List *clauses,
 					   List *ancestors, ExplainState *es)
 {
-	static const char *const names[TSDB_SCAN_COUNTERS] = {
+	static const char *const names[TSDB_SCAN_COUNTERS_SHOWN] = {
 		[TSDB_COUNT_CHUNKS] = "Chunks",
 		[TSDB_COUNT_PRUNED] = "Chunks Pruned",
 		[TSDB_COUNT_DECODED] = "Chunks Decoded",
@@ -314,7 +316,7 @@ tsdb_rows_scan_explain(const TsdbRowsScan *scan, ScanState *node, List *clauses,
 		[TSDB_COUNT_READ] = "Vectors Read"
 	};
 	/* where columns come from depends on what others did before, as buffers do */
-	int			shown = es->buffers && tsdb_working_set_cache() != NULL ? TSDB_SCAN_COUNTERS : TSDB_COUNT_HIT;
+	int			shown = es->buffers && tsdb_working_set_cache() != NULL ? TSDB_SCAN_COUNTERS_SHOWN : TSDB_COUNT_HIT;
 
 	if (clauses != NIL)
 	{

@@ -28,6 +28,8 @@ typedef enum TsdbScanCounter
 	TSDB_COUNT_HIT,				/* columns of chunks, found in shared memory */
 	TSDB_COUNT_SPILLED,			/* found in the spill cache */
 	TSDB_COUNT_READ,			/* not found */
+	TSDB_SCAN_COUNTERS_SHOWN,
+	TSDB_COUNT_CAME_TRUE = TSDB_SCAN_COUNTERS_SHOWN,	/* found since they were prefetched */
 	TSDB_SCAN_COUNTERS
 } TsdbScanCounter;
 
@@ -46,6 +48,12 @@ typedef struct TsdbRowsScan
 	TsdbChunkFilter *filter;
 	uint64		counts[TSDB_SCAN_COUNTERS];
 	TsdbWorkingSetUse use;		/* points to some of them */
+
+	/* for the log of accesses (exec/scan_access.h) */
+	bool		recorded;		/* what the scan asks for will be written */
+	int			records;		/* that were, of scans before a rescan */
+	bool	   *asked;			/* columns of the table that were read */
+	uint64		before[TSDB_SCAN_COUNTERS]; /* counts when it began */
 } TsdbRowsScan;
 
 /* A chunk at hand. */

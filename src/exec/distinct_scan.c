@@ -12,6 +12,7 @@
 #include "exec/chunk_list.h"
 #include "exec/chunk_rows.h"
 #include "exec/chunk_wanted.h"
+#include "exec/scan_access.h"
 #include "executor/executor.h"
 #include "executor/nodeHash.h"
 #include "miscadmin.h"
@@ -376,6 +377,7 @@ get_ready(DistinctScan *state)
 	}
 	state->by_rows = tsdb_damaged_chunks != TSDB_DAMAGED_ERROR;
 	tsdb_rows_scan_begin(&state->by_columns, node, state->scan);
+	tsdb_scan_access_begin(&state->by_columns);
 	state->series = BuildTupleHashTableExt(&node->ps, state->key_slot->tts_tupleDescriptor,
 										   state->nkeys, state->key_numbers,
 										   state->equal_functions, state->hash_functions,
@@ -498,6 +500,7 @@ end_scan(CustomScanState *node)
 {
 	DistinctScan *state = (DistinctScan *) node;
 
+	tsdb_scan_access_end(&state->by_columns, &state->wanted);
 	tsdb_directory_view_release(&state->view);
 	if (state->scan != NULL)
 		table_endscan(state->scan);
@@ -510,6 +513,7 @@ rescan(CustomScanState *node)
 {
 	DistinctScan *state = (DistinctScan *) node;
 
+	tsdb_scan_access_end(&state->by_columns, &state->wanted);
 	if (state->scan != NULL)
 		table_rescan(state->scan, NULL);
 	tsdb_chunk_rows_close(&state->rows);

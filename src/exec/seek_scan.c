@@ -25,6 +25,7 @@
 #include "am/salvage.h"
 #include "am/scan.h"
 #include "exec/number.h"
+#include "exec/scan_access.h"
 #include "exec/seek_run.h"
 #include "exec/seen_row.h"
 #include "executor/executor.h"
@@ -406,6 +407,7 @@ get_ready(TsdbSeekScan *state)
 		state->by_rows = tsdb_damaged_chunks != TSDB_DAMAGED_ERROR;
 	}
 	tsdb_rows_scan_begin(by_columns, node, state->scan);
+	tsdb_scan_access_begin(by_columns);
 	if (state->stored == NULL)
 		state->stored = gather_stored(state);
 	list_chunks(state);
@@ -646,6 +648,7 @@ end_scan(CustomScanState *node)
 {
 	TsdbSeekScan   *state = (TsdbSeekScan *) node;
 
+	tsdb_scan_access_end(&state->by_columns, &state->wanted);
 	free_runs(state);
 	if (state->scan != NULL)
 		table_endscan(state->scan);
@@ -657,6 +660,7 @@ rescan(CustomScanState *node)
 {
 	TsdbSeekScan   *state = (TsdbSeekScan *) node;
 
+	tsdb_scan_access_end(&state->by_columns, &state->wanted);
 	free_runs(state);
 	state->ready = false;
 	if (state->past != NULL)

@@ -14,6 +14,7 @@
 #include "compat/compat.h"
 #include "exec/chunk_rows.h"
 #include "exec/chunk_wanted.h"
+#include "exec/scan_access.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
@@ -110,6 +111,7 @@ end_scan(CustomScanState *node)
 {
 	TableScan  *state = (TableScan *) node;
 
+	tsdb_scan_access_end(&state->by_columns, &state->wanted);
 	if (state->scan != NULL)
 		table_endscan(state->scan);
 	MemoryContextDelete(state->rows.memory);
@@ -120,6 +122,7 @@ rescan(CustomScanState *node)
 {
 	TableScan  *state = (TableScan *) node;
 
+	tsdb_scan_access_end(&state->by_columns, &state->wanted);
 	if (state->scan != NULL)
 		table_rescan(state->scan, NULL);
 	tsdb_chunk_rows_close(&state->rows);
@@ -138,6 +141,7 @@ get_ready(TableScan *state)
 									  node->ps.state->es_snapshot, 0, NULL);
 	state->by_rows = state->backward || tsdb_damaged_chunks != TSDB_DAMAGED_ERROR;
 	tsdb_rows_scan_begin(&state->by_columns, node, state->scan);
+	tsdb_scan_access_begin(&state->by_columns);
 	state->ready = true;
 }
 

@@ -12,6 +12,7 @@
 
 #include "worker/task_compact.h"
 #include "worker/task_look.h"
+#include "worker/task_prefetch.h"
 
 const TsdbTaskKindInfo tsdb_task_kinds[TSDB_TASK_KINDS] = {
 	[TSDB_TASK_LOOK] = {
@@ -32,6 +33,7 @@ const TsdbTaskKindInfo tsdb_task_kinds[TSDB_TASK_KINDS] = {
 		.name = "prefetch",
 		.context = "prefetch for table %s",
 		.state = TSDB_WORKER_PREFETCHING,
+		.run = tsdb_task_prefetch,
 		.many = true,
 		.tries_max = 1,			/* by then the query has read it */
 	},

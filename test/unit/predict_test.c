@@ -207,8 +207,10 @@ static void
 columns(void)
 {
 	begin();
-	for (int i = 0; i < 6; i++)
-		open_dashboard(START + i * 60 * SECOND, 100 + i, START + i * 60 * SECOND - 6 * HOUR);
+	/* some at once: what they have in common is not known yet when the next one comes */
+	for (int i = 0; i < 8; i++)
+		open_dashboard(START + i * SECOND / 2, 100 + i, START - 6 * HOUR);
+	tsdb_predict_pass(predictor, START + HOUR / 2);
 	/* a series that nobody has ever asked for */
 	ask(START + HOUR, 1, 999, START - 5 * HOUR, 6 * HOUR);
 	for (int panel = 2; panel <= 4; panel++)
@@ -402,6 +404,27 @@ useful(void)
 	if (late < 990)
 		fail("%llu predictions for the last 1000 pages", (unsigned long long) late);
 	finish("useful predictions are not");
+}
+
+/* Where statistics answer what lies whole in the range, only its edges are to be loaded. */
+static void
+edges(void)
+{
+	for (int decoded = 2; decoded <= 10; decoded += 8)
+	{
+		begin();
+		for (int page = 0; page < 4; page++)
+		{
+			TsdbAccess	access = make(START + page * SECOND, 1, 8, START - page * HOUR, HOUR);
+
+			access.chunks = 10;
+			access.decoded = decoded;
+			see(access);
+		}
+		if (count == 0 || predictions[0].access.edges != (decoded < 10))
+			fail("%d of 10 chunks are decoded: %d predictions", decoded, count);
+	}
+	finish("edges of a range");
 }
 
 /* ---- noise ---- */
@@ -618,6 +641,7 @@ main(void)
 	first_page();
 	useless();
 	useful();
+	edges();
 	noise();
 	dense_noise();
 	pattern_in_noise();
