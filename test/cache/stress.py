@@ -43,7 +43,7 @@ WORKERS = {"tsdb.workers": "2", "tsdb.compact_age": "1s", "tsdb.compact_rows": "
 # name: settings, share of the time, with what else
 PHASES = {
     "small": ({"tsdb.cache_size": "1MB", "tsdb.spill_cache_size": "0"}, 0.4, "standby"),
-    "spill": ({"tsdb.cache_size": "1MB", "tsdb.spill_cache_size": "4MB"}, 0.2, ""),
+    "spill": ({"tsdb.cache_size": "1MB", "tsdb.spill_cache_size": "4MB"}, 0.2, "restart"),
     "entry": ({"tsdb.cache_size": "16kB", "tsdb.spill_cache_size": "0"}, 0.15, ""),
     "off": ({"tsdb.cache_size": "0", "tsdb.spill_cache_size": "0"}, 0.05, ""),
     "crash": ({"tsdb.cache_size": "2MB", "tsdb.spill_cache_size": "4MB"}, 0.1, "crash"),
@@ -171,6 +171,9 @@ class Phase:
         for server in (self.server, self.standby):
             if server:
                 self.check_pins(server)
+        if self.more == "restart":          # what was spilled is used again
+            self.server.stop()
+            self.server.start()
         checker = Client(self.server, 0, 0, threading.Event())
         checker.connect()
         for table in TABLES:
@@ -182,6 +185,9 @@ class Phase:
                 self.expect(False, str(wrong))
             checker.sql("COMMIT")
             self.expect(checker.sql(f"SELECT * FROM tsdb.verify('{table}_tsdb')") == [], f"{table} is damaged")
+        if self.more == "restart":
+            found = checker.sql("SELECT hits FROM tsdb.stat_cache WHERE level = 'spill'")
+            self.expect(found and int(found[0][0]) > 0, f"the spill cache has {found} hits after a restart")
         checker.hang_up()
         if self.standby:
             self.standby.stop()
