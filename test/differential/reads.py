@@ -321,7 +321,8 @@ def main():
     data = memory_directory("reads")
     settings = {"jit": "off", "restart_after_crash": "on"}
     if not STAND_IN:
-        settings.update({"tsdb.workers": "0", "tsdb.cache_size": "512kB"})
+        # far too small for the table: columns come from everywhere
+        settings.update({"tsdb.workers": "0", "tsdb.cache_size": "256kB", "tsdb.spill_cache_size": "4MB"})
     server = Server(directory, data=data).new(settings=settings)
     try:
         server.start()
