@@ -165,6 +165,17 @@ class Phase:
         except (psycopg2.Error, ProcessLookupError):
             pass
 
+    @staticmethod
+    def connect(server):
+        """A connection, as soon as the server is back from a crash."""
+        for attempt in range(300):
+            try:
+                return server.connect()
+            except psycopg2.OperationalError:
+                if attempt == 299:
+                    raise
+                time.sleep(0.2)
+
     # -- in the end ----------------------------------------------------------------------------
 
     def finish(self):
@@ -202,7 +213,7 @@ class Phase:
 
     def check_pins(self, server):
         """Nothing is pinned once all is idle; and the cache was used, if there is one."""
-        connection = server.connect()
+        connection = self.connect(server)
         if not query(connection, "SELECT to_regclass('tsdb.stat_cache')")[0][0]:
             connection.close()
             return
