@@ -153,7 +153,7 @@ fill_cache(void)
 {
 	size_t		bytes = (size_t) nkeys * entry_bytes * 5 / 4;
 	void	   *memory = share(tsdb_vector_cache_bytes(bytes));
-	TsdbVectorCalls calls = {NULL, no_lock, no_lock, NULL};
+	TsdbVectorCalls calls = {.lock = no_lock, .unlock = no_lock};
 
 	if (!tsdb_vector_cache_init(memory, bytes))
 		exit(1);

@@ -308,26 +308,6 @@ tsdb_predict_pass(TsdbPredictor *predictor, int64_t now)
 }
 
 void
-tsdb_predict_forget(TsdbPredictor *predictor, uint32_t database, uint32_t table)
-{
-	for (int i = 0; i < TSDB_SHAPES; i++)
-	{
-		TsdbShape  *shape = &predictor->shapes[i];
-
-		if (shape->id != 0 && shape->database == database && (table == 0 || shape->table == table))
-			shape->id = 0;
-	}
-	for (int i = 0; i < TSDB_CURSORS; i++)
-	{
-		TsdbCursor *cursor = &predictor->cursors[i];
-
-		if (cursor->id != 0 &&
-			tsdb_shape_at(predictor, cursor->shape, cursor->shape_check) == NULL)
-			cursor->id = 0;
-	}
-}
-
-void
 tsdb_predict_counts(const TsdbPredictor *predictor, TsdbPattern pattern, TsdbPatternCounts *counts)
 {
 	*counts = predictor->counts[pattern];

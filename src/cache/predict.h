@@ -114,9 +114,6 @@ extern void tsdb_predict_loaded(TsdbPredictor *predictor, uint32_t promise, uint
 /* Time goes on without accesses; to be called now and then. */
 extern void tsdb_predict_pass(TsdbPredictor *predictor, int64_t now);
 
-/* A table (0: a whole database) is no more. */
-extern void tsdb_predict_forget(TsdbPredictor *predictor, uint32_t database, uint32_t table);
-
 extern void tsdb_predict_counts(const TsdbPredictor *predictor, TsdbPattern pattern,
 								TsdbPatternCounts *counts);
 

@@ -522,30 +522,11 @@ garbage(void)
 		tsdb_predict_loaded(predictor, (uint32_t) draw(), draw() % 1000);
 		if (draw() % 10 == 0)
 			tsdb_predict_pass(predictor, access.at);
-		if (draw() % 1000 == 0)
-			tsdb_predict_forget(predictor, draw() % 3, draw() % 5);
 	}
 	finish("garbage");
 }
 
 /* ---- the rest ---- */
-
-static void
-forget(void)
-{
-	begin();
-	for (int page = 0; page < 3; page++)
-		ask(START + page * SECOND, 1, 77, START - page * HOUR, HOUR);
-	tsdb_predict_forget(predictor, 5, 7);
-	ask(START + 3 * SECOND, 1, 77, START - 3 * HOUR, HOUR);
-	if (count == 0)
-		fail("another table was forgotten");
-	tsdb_predict_forget(predictor, 5, 6);
-	ask(START + 4 * SECOND, 1, 77, START - 4 * HOUR, HOUR);
-	if (count > 0)
-		fail("the table was not forgotten");
-	finish("a table is forgotten");
-}
 
 static void
 same_again(void)
@@ -646,7 +627,6 @@ main(void)
 	dense_noise();
 	pattern_in_noise();
 	garbage();
-	forget();
 	same_again();
 	trace();
 	return summary();

@@ -133,7 +133,7 @@ make_bed(size_t cache_bytes)
 {
 	Bed		   *bed = shared_memory(sizeof(Bed));
 	void	   *memory = shared_memory(tsdb_vector_cache_bytes(cache_bytes));
-	TsdbVectorCalls calls = {bed, take_lock, give_lock, look_at_evicted};
+	TsdbVectorCalls calls = {.arg = bed, .lock = take_lock, .unlock = give_lock, .evicted = look_at_evicted};
 	pthread_mutexattr_t attributes;
 
 	pthread_mutexattr_init(&attributes);
