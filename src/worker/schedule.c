@@ -2,8 +2,8 @@
  * schedule.c
  *		What background workers have to do: tasks in shared memory.
  *
- * Tasks and their order are in a queue (task_queue.h); what else is known of each is here, in an array
- * beside it.  A task of kind compact counts the rows that were noted of its table and
+ * Tasks and their order are in a queue (task_queue.h); what else is known of each is in an array
+ * beside it (task_memory.h).  A task of kind compact counts the rows that were noted of its table and
  * not yet taken by a worker.  It is due when tsdb.compact_rows were noted, or, less urgently, when the first of fewer is
  * older than tsdb.compact_age; a back-off may put it off.  Why the two settings are what
  * they are: a compaction leaves, on average, half a chunk in every shard that
@@ -28,15 +28,13 @@
  * Levels.  Prefetch is of use only if it is done soon, and short: high.  Tables that have filled up, and searches: normal.  Those that
  * are due by age: low.  Cold chunks: lowest.
  *
- * Locking: one LWLock, shared->lock, never held over anything that can wait or
+ * Locking: one LWLock, tsdb_tasks->lock, never held over anything that can wait or
  * raise an error.
  *		the queue					look: shared; change: exclusive
  *		info->rows					atomic: shared is enough to add a note; exclusive to take or give back
  *		all else in an info			read: shared; write: exclusive
- *		shared->wake, ->full,		read: shared; write: exclusive
- *			settings
- *		shared->launcher,			atomic, no lock
- *			->scan_wanted
+ *		wake, full, settings		read: shared; write: exclusive
+ *		launcher, scan_wanted		atomic, no lock
  *
  * So a note costs one shared acquisition and one atomic addition, but for the first one of a table and the one that
  * fills it up, which change when it is due.  Nothing is
@@ -45,326 +43,29 @@
  * sets its latch.  When rows are due depends on settings: those that the launcher has read last, so that all go by the same.
  *
  * A worker that exits for any reason gives back its claims in a shared memory
- * exit callback; one that is killed makes the server reset all shared memory.
+ * exit callback.
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "mb/pg_wchar.h"
-#include "port/atomics.h"
+#include "miscadmin.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
-#include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
-#include "utils/timestamp.h"
 
-#include "worker/schedule.h"
 #include "worker/pool.h"
+#include "worker/schedule.h"
 #include "worker/task_kinds.h"
-
-/* back-off in milliseconds, doubled with every failure in a row */
-#define BUSY_BACKOFF_MIN 1000
-#define BUSY_BACKOFF_MAX 60000
-#define FAILED_BACKOFF_MIN 10000
-#define FAILED_BACKOFF_MAX 3600000
+#include "worker/task_memory.h"
 
 /* a worker has a long task and, while it sleeps, a short one */
 #define CLAIMS_MAX 2
-
-typedef struct TsdbTaskInfo
-{
-	pg_atomic_uint64 rows;		/* noted and not taken */
-	TimestampTz since;			/* when the oldest of these was noted, or the task was added; 0: neither */
-	TimestampTz taken_since;	/* that of what the claim took */
-	TimestampTz full_at;		/* when there were tsdb.compact_rows of them; 0: there are not */
-	TimestampTz not_before;
-	TimestampTz again_at;		/* due then without rows; DT_NOEND: never */
-	TsdbTaskLevel again_level;
-	int			failures;		/* in a row, of any kind */
-	int			tries;			/* runs since one was done */
-	int			pid;			/* of the worker that runs it, or 0 */
-	int64		rows_taken;		/* by the claim */
-
-	TimestampTz last_error_at;	/* 0: none since it was done */
-	int			last_error_encoding;
-	char		last_error[TSDB_TASK_ERROR_LEN];
-
-	uint32		payload_bytes;
-	char		payload[TSDB_TASK_PAYLOAD_MAX];
-} TsdbTaskInfo;
-
-typedef struct TsdbSchedule
-{
-	LWLock	   *lock;
-	pg_atomic_flag scan_wanted; /* clear: every database is to be looked at */
-	pg_atomic_uint32 launcher;	/* its pgprocno + 1; 0: there is none */
-	TimestampTz wake;			/* the launcher wakes then without being told */
-	bool		full;			/* no task can be made until one ends */
-	int			added;			/* tasks of kinds of which there may be many */
-
-	/* the launcher's settings */
-	int64		compact_rows;
-	int			compact_age;
-
-	TsdbTaskInfo infos[TSDB_TASKS_MAX];
-} TsdbSchedule;
-
-int			tsdb_compact_rows = TSDB_COMPACT_ROWS_DEFAULT;
-int			tsdb_compact_age = TSDB_COMPACT_AGE_DEFAULT;
-
-static shmem_request_hook_type prev_shmem_request_hook = NULL;
-static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
-
-/* both NULL without preload */
-static TsdbSchedule *shared = NULL;
-static TsdbTaskQueue *queue = NULL;
 
 /* in a worker: the slots of what it has claimed */
 static int	my_claims[CLAIMS_MAX];
 static int	my_claim_count = 0;
 static bool exit_callback_registered = false;
 
-StaticAssertDecl(TSDB_TASK_NEVER == DT_NOEND, "a task that is never due");
-
-/* ---- shared memory ---- */
-
-static void
-schedule_shmem_request(void)
-{
-	if (prev_shmem_request_hook)
-		prev_shmem_request_hook();
-
-	RequestAddinShmemSpace(MAXALIGN(sizeof(TsdbSchedule)));
-	RequestAddinShmemSpace(MAXALIGN(tsdb_task_queue_bytes(TSDB_TASKS_MAX)));
-	RequestNamedLWLockTranche("tsdb_schedule", 1);
-}
-
-static void
-schedule_shmem_startup(void)
-{
-	bool		found;
-
-	if (prev_shmem_startup_hook)
-		prev_shmem_startup_hook();
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("tsdb schedule", sizeof(TsdbSchedule), &found);
-	if (!found)
-	{
-		memset(shared, 0, sizeof(TsdbSchedule));
-		shared->lock = &GetNamedLWLockTranche("tsdb_schedule")->lock;
-		pg_atomic_init_flag(&shared->scan_wanted);
-		pg_atomic_init_u32(&shared->launcher, 0);
-		shared->wake = DT_NOBEGIN;
-		shared->compact_rows = tsdb_compact_rows;
-		shared->compact_age = tsdb_compact_age;
-		for (int i = 0; i < TSDB_TASKS_MAX; i++)
-			pg_atomic_init_u64(&shared->infos[i].rows, 0);
-	}
-
-	queue = ShmemInitStruct("tsdb task queue", tsdb_task_queue_bytes(TSDB_TASKS_MAX), &found);
-	if (!found)
-		(void) tsdb_task_queue_init(queue, TSDB_TASKS_MAX);
-	LWLockRelease(AddinShmemInitLock);
-}
-
-void
-tsdb_schedule_init(void)
-{
-	prev_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = schedule_shmem_request;
-	prev_shmem_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = schedule_shmem_startup;
-}
-
-/* ---- waking the launcher ---- */
-
-/* A number that is old is another process's by now, which looks about itself and sleeps on. */
-void
-tsdb_schedule_wake_launcher(void)
-{
-	uint32		launcher;
-
-	if (shared == NULL)
-		return;
-	launcher = pg_atomic_read_u32(&shared->launcher);
-	if (launcher != 0)
-		SetLatch(&ProcGlobal->allProcs[launcher - 1].procLatch);
-}
-
-/* The lock is held in either mode. */
-static void
-wake_launcher_before(TimestampTz due)
-{
-	if (due <= shared->wake)
-		tsdb_schedule_wake_launcher();
-}
-
-static void
-launcher_exit_callback(int code, Datum arg)
-{
-	pg_atomic_write_u32(&shared->launcher, 0);
-}
-
-/* Makes this process the one that notes wake. */
-void
-tsdb_schedule_attach_launcher(void)
-{
-	before_shmem_exit(launcher_exit_callback, (Datum) 0);
-	pg_atomic_write_u32(&shared->launcher, (uint32) MyProc->pgprocno + 1);
-}
-
-/* ---- when a task is due ---- */
-
-static const TsdbTaskKindInfo *
-kind_of(int slot)
-{
-	return &tsdb_task_kinds[tsdb_task_queue_slot(queue, slot)->key.kind];
-}
-
-static bool
-is_running(int slot)
-{
-	return tsdb_task_queue_slot(queue, slot)->state == TSDB_TASK_RUNNING;
-}
-
-/* When a task is due, by what is known of it now. */
-static TimestampTz
-due_at(int slot, TsdbTaskLevel *level)
-{
-	TsdbTaskInfo *info = &shared->infos[slot];
-	int64		rows = (int64) pg_atomic_read_u64(&info->rows);
-	TimestampTz due = DT_NOEND;
-
-	*level = TSDB_LEVEL_NORMAL;
-	if (rows > 0 && tsdb_task_queue_slot(queue, slot)->key.kind == TSDB_TASK_LOOK)
-		due = info->since;
-	else if (rows > 0 && rows >= shared->compact_rows)
-	{
-		if (info->full_at == 0)
-			info->full_at = GetCurrentTimestamp();
-		due = info->full_at;
-	}
-	else if (rows > 0)
-	{
-		due = TimestampTzPlusMilliseconds(info->since, shared->compact_age);
-		*level = TSDB_LEVEL_LOW;
-	}
-	if (info->again_at < due)
-	{
-		due = info->again_at;
-		*level = info->again_level;
-	}
-	return due == DT_NOEND ? due : Max(due, info->not_before);
-}
-
-/*
- * Something has changed that says when a task is due.  One that is ready and will not get to its turn sooner
- * by that keeps its place.  The lock is held exclusively.
- */
-static void
-reschedule(int slot)
-{
-	const TsdbTaskSlot *task = tsdb_task_queue_slot(queue, slot);
-	TsdbTaskLevel level;
-	TimestampTz due;
-
-	if (task->state == TSDB_TASK_RUNNING)
-		return;
-	due = due_at(slot, &level);
-	if (task->state == TSDB_TASK_READY && due <= GetCurrentTimestamp() &&
-		task->order <= due + level * TSDB_TASK_AGE_STEP)
-		return;
-	tsdb_task_queue_schedule(queue, slot, level, due);
-	wake_launcher_before(due);
-}
-
-/* Goes by the settings of this process from now on: the launcher's. */
-void
-tsdb_schedule_read_settings(void)
-{
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	shared->compact_rows = tsdb_compact_rows;
-	shared->compact_age = tsdb_compact_age;
-	for (int slot = 0; slot < TSDB_TASKS_MAX; slot++)
-	{
-		if (tsdb_task_queue_slot(queue, slot)->state == TSDB_TASK_FREE)
-			continue;
-		if (pg_atomic_read_u64(&shared->infos[slot].rows) < shared->compact_rows)
-			shared->infos[slot].full_at = 0;
-		reschedule(slot);
-	}
-	LWLockRelease(shared->lock);
-}
-
-/* ---- tasks come and go ---- */
-
-/* The lock is held exclusively. */
-static void
-remove_task(int slot)
-{
-	if (kind_of(slot)->many)
-		shared->added--;
-	shared->full = false;
-	tsdb_task_queue_remove(queue, slot);
-}
-
-/*
- * Frees the slot of a task that holds nothing but a history, and perhaps when to look
- * at its table again, which the next note from it or a start of the server brings back.
- * Returns false if all have rows.  The lock is held exclusively.
- */
-static bool
-evict_task(void)
-{
-	if (shared->full)
-		return false;
-
-	for (int slot = 0; slot < TSDB_TASKS_MAX; slot++)
-	{
-		if (!is_running(slot) && !kind_of(slot)->many &&
-			pg_atomic_read_u64(&shared->infos[slot].rows) == 0)
-		{
-			remove_task(slot);
-			return true;
-		}
-	}
-	shared->full = true;
-	return false;
-}
-
-/* A new task, resting; TSDB_TASK_NONE if there is no room.  The lock is held exclusively. */
-static int
-make_task(const TsdbTaskKey *key)
-{
-	int			slot;
-	TsdbTaskInfo *info;
-
-	if (tsdb_task_queue_used(queue) == TSDB_TASKS_MAX && !evict_task())
-		return TSDB_TASK_NONE;
-	slot = tsdb_task_queue_add(queue, key);
-	if (slot == TSDB_TASK_NONE)
-		return TSDB_TASK_NONE;
-
-	info = &shared->infos[slot];
-	memset(info, 0, sizeof(TsdbTaskInfo));
-	pg_atomic_init_u64(&info->rows, 0);
-	info->not_before = DT_NOBEGIN;
-	info->again_at = DT_NOEND;
-	if (kind_of(slot)->many)
-		shared->added++;
-	return slot;
-}
-
-/* The task of a key, made if there is none; TSDB_TASK_NONE if there is no room.  The lock is held exclusively. */
-static int
-find_or_make_task(const TsdbTaskKey *key)
-{
-	int			slot = tsdb_task_queue_find(queue, key);
-
-	return slot != TSDB_TASK_NONE ? slot : make_task(key);
-}
+/* ---- notes, and tasks that are added ---- */
 
 /*
  * Adds rows to a task.  Returns true if that may have changed when it is due: note_changed() has to follow then, under
@@ -373,21 +74,21 @@ find_or_make_task(const TsdbTaskKey *key)
 static bool
 add_rows(int slot, int64 rows)
 {
-	int64		before = (int64) pg_atomic_fetch_add_u64(&shared->infos[slot].rows, rows);
+	int64		before = (int64) pg_atomic_fetch_add_u64(&tsdb_tasks->infos[slot].rows, rows);
 
 	return before == 0 ||
-		(before < shared->compact_rows && before + rows >= shared->compact_rows);
+		(before < tsdb_tasks->compact_rows && before + rows >= tsdb_tasks->compact_rows);
 }
 
 static void
 note_changed(int slot)
 {
-	TsdbTaskInfo *info = &shared->infos[slot];
+	TsdbTaskInfo *info = &tsdb_tasks->infos[slot];
 
 	/* a worker may have taken them in between */
 	if (info->since == 0 && pg_atomic_read_u64(&info->rows) > 0)
 		info->since = GetCurrentTimestamp();
-	reschedule(slot);
+	tsdb_task_reschedule(slot);
 }
 
 /*
@@ -399,14 +100,12 @@ static bool
 enter_database(Oid dboid)
 {
 	TsdbTaskKey key = {TSDB_TASK_LOOK, dboid, InvalidOid};
-	int			slot = find_or_make_task(&key);
+	int			slot = tsdb_task_find_or_make(&key);
 
 	if (slot == TSDB_TASK_NONE)
 		return false;
-	if (pg_atomic_read_u64(&shared->infos[slot].rows) == 0)
+	if (pg_atomic_read_u64(&tsdb_tasks->infos[slot].rows) == 0)
 	{
-		shared->infos[slot].not_before =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), shared->compact_age);
 		(void) add_rows(slot, 1);
 		note_changed(slot);
 	}
@@ -430,31 +129,31 @@ tsdb_work_note(Oid dboid, Oid relid, int64 rows)
 	int			slot;
 	bool		changed;
 
-	if (shared == NULL || rows <= 0)
+	if (tsdb_tasks == NULL || rows <= 0)
 		return;
 
-	LWLockAcquire(shared->lock, LW_SHARED);
-	slot = tsdb_task_queue_find(queue, &key);
-	changed = slot != TSDB_TASK_NONE ? add_rows(slot, rows) : !shared->full;
-	LWLockRelease(shared->lock);
+	LWLockAcquire(tsdb_tasks->lock, LW_SHARED);
+	slot = tsdb_task_queue_find(tsdb_task_order, &key);
+	changed = slot != TSDB_TASK_NONE ? add_rows(slot, rows) : !tsdb_tasks->full;
+	LWLockRelease(tsdb_tasks->lock);
 
 	if (changed)
 	{
 		const bool	added = slot != TSDB_TASK_NONE;
 
-		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-		if (!added && tsdb_task_queue_find(queue, &database) == TSDB_TASK_NONE)
+		LWLockAcquire(tsdb_tasks->lock, LW_EXCLUSIVE);
+		if (!added && tsdb_task_queue_find(tsdb_task_order, &database) == TSDB_TASK_NONE)
 			(void) enter_database(dboid);
 
 		/* it may have gone meanwhile, with its table */
-		slot = added ? tsdb_task_queue_find(queue, &key) : find_or_make_task(&key);
+		slot = added ? tsdb_task_queue_find(tsdb_task_order, &key) : tsdb_task_find_or_make(&key);
 		if (slot != TSDB_TASK_NONE)
 		{
 			if (!added)
 				(void) add_rows(slot, rows);
 			note_changed(slot);
 		}
-		LWLockRelease(shared->lock);
+		LWLockRelease(tsdb_tasks->lock);
 		if (added)
 			return;
 	}
@@ -476,17 +175,17 @@ tsdb_schedule_scan_database(Oid dboid)
 	bool		full;
 
 	/* the usual case when there is no room: somebody has asked before */
-	LWLockAcquire(shared->lock, LW_SHARED);
-	slot = tsdb_task_queue_find(queue, &key);
-	known = slot != TSDB_TASK_NONE && pg_atomic_read_u64(&shared->infos[slot].rows) > 0;
-	full = slot == TSDB_TASK_NONE && shared->full;
-	LWLockRelease(shared->lock);
+	LWLockAcquire(tsdb_tasks->lock, LW_SHARED);
+	slot = tsdb_task_queue_find(tsdb_task_order, &key);
+	known = slot != TSDB_TASK_NONE && pg_atomic_read_u64(&tsdb_tasks->infos[slot].rows) > 0;
+	full = slot == TSDB_TASK_NONE && tsdb_tasks->full;
+	LWLockRelease(tsdb_tasks->lock);
 	if (known || full)
 		return known;
 
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(tsdb_tasks->lock, LW_EXCLUSIVE);
 	known = enter_database(dboid);
-	LWLockRelease(shared->lock);
+	LWLockRelease(tsdb_tasks->lock);
 	return known;
 }
 
@@ -497,17 +196,17 @@ tsdb_schedule_scan_database(Oid dboid)
 static int
 find_same(const TsdbTask *task, const TsdbTaskKey *key, int *count)
 {
-	int			slot = tsdb_task_queue_find(queue, key);
+	int			slot = tsdb_task_queue_find(tsdb_task_order, key);
 	int			same = TSDB_TASK_NONE;
 
 	*count = 0;
-	for (; slot != TSDB_TASK_NONE; slot = tsdb_task_queue_find_next(queue, slot))
+	for (; slot != TSDB_TASK_NONE; slot = tsdb_task_queue_find_next(tsdb_task_order, slot))
 	{
-		TsdbTaskInfo *info = &shared->infos[slot];
+		TsdbTaskInfo *info = &tsdb_tasks->infos[slot];
 
 		(*count)++;
 		if (!tsdb_task_kinds[task->kind].many ||
-			(!is_running(slot) && info->payload_bytes == task->payload_bytes &&
+			(!tsdb_task_is_running(slot) && info->payload_bytes == task->payload_bytes &&
 			 memcmp(info->payload, task->payload.bytes, info->payload_bytes) == 0))
 			same = slot;
 	}
@@ -524,24 +223,24 @@ tsdb_task_add(const TsdbTask *task)
 	int			count;
 
 	Assert(task->payload_bytes <= TSDB_TASK_PAYLOAD_MAX && task->level < TSDB_TASK_LEVELS);
-	if (shared == NULL || kind->run == NULL || tsdb_workers == 0)
+	if (tsdb_tasks == NULL || kind->run == NULL || tsdb_workers == 0)
 		return false;
 
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(tsdb_tasks->lock, LW_EXCLUSIVE);
 	slot = find_same(task, &key, &count);
 	if (slot == TSDB_TASK_NONE && count < TSDB_TASKS_OF_TABLE_MAX &&
-		(!kind->many || shared->added < TSDB_TASKS_ADDED_MAX))
+		(!kind->many || tsdb_tasks->added < TSDB_TASKS_ADDED_MAX))
 	{
-		slot = make_task(&key);
+		slot = tsdb_task_make(&key);
 		if (slot != TSDB_TASK_NONE)
 		{
-			shared->infos[slot].payload_bytes = task->payload_bytes;
-			memcpy(shared->infos[slot].payload, task->payload.bytes, task->payload_bytes);
+			tsdb_tasks->infos[slot].payload_bytes = task->payload_bytes;
+			memcpy(tsdb_tasks->infos[slot].payload, task->payload.bytes, task->payload_bytes);
 		}
 	}
 	if (slot != TSDB_TASK_NONE)
 	{
-		TsdbTaskInfo *info = &shared->infos[slot];
+		TsdbTaskInfo *info = &tsdb_tasks->infos[slot];
 		TimestampTz due = Max(task->due, now);
 
 		if (due < info->again_at)
@@ -551,26 +250,44 @@ tsdb_task_add(const TsdbTask *task)
 		}
 		if (info->since == 0)
 			info->since = now;
-		reschedule(slot);
+		tsdb_task_reschedule(slot);
 	}
-	LWLockRelease(shared->lock);
+	LWLockRelease(tsdb_tasks->lock);
 	return slot != TSDB_TASK_NONE;
 }
 
 /* ---- for the launcher ---- */
 
+/* Goes by the settings of this process from now on: the launcher's. */
+void
+tsdb_schedule_read_settings(void)
+{
+	LWLockAcquire(tsdb_tasks->lock, LW_EXCLUSIVE);
+	tsdb_tasks->compact_rows = tsdb_compact_rows;
+	tsdb_tasks->compact_age = tsdb_compact_age;
+	for (int slot = 0; slot < TSDB_TASKS_MAX; slot++)
+	{
+		if (tsdb_task_queue_slot(tsdb_task_order, slot)->state == TSDB_TASK_FREE)
+			continue;
+		if (pg_atomic_read_u64(&tsdb_tasks->infos[slot].rows) < tsdb_tasks->compact_rows)
+			tsdb_tasks->infos[slot].full_at = 0;
+		tsdb_task_reschedule(slot);
+	}
+	LWLockRelease(tsdb_tasks->lock);
+}
+
 /* Asks for a look at all databases. */
 void
 tsdb_schedule_scan_everything(void)
 {
-	pg_atomic_clear_flag(&shared->scan_wanted);
+	pg_atomic_clear_flag(&tsdb_tasks->scan_wanted);
 }
 
 /* True, once, if all databases are to be looked at: after a start, or if notes were lost. */
 bool
 tsdb_schedule_scan_wanted(void)
 {
-	return pg_atomic_test_set_flag(&shared->scan_wanted);
+	return pg_atomic_test_set_flag(&tsdb_tasks->scan_wanted);
 }
 
 /*
@@ -584,12 +301,12 @@ tsdb_schedule_survey(TsdbTaskDatabase *dbs, TimestampTz now, TimestampTz *wake)
 {
 	int			n = 0;
 
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	*wake = shared->wake = tsdb_task_queue_ripen(queue, now);
-	for (int r = 0; r < tsdb_task_queue_ready(queue); r++)
+	LWLockAcquire(tsdb_tasks->lock, LW_EXCLUSIVE);
+	*wake = tsdb_tasks->wake = tsdb_task_queue_ripen(tsdb_task_order, now);
+	for (int r = 0; r < tsdb_task_queue_ready(tsdb_task_order); r++)
 	{
-		int			slot = tsdb_task_queue_ready_slot(queue, r);
-		const TsdbTaskSlot *task = tsdb_task_queue_slot(queue, slot);
+		int			slot = tsdb_task_queue_ready_slot(tsdb_task_order, r);
+		const TsdbTaskSlot *task = tsdb_task_queue_slot(tsdb_task_order, slot);
 		int			i;
 
 		for (i = 0; i < n; i++)
@@ -603,13 +320,13 @@ tsdb_schedule_survey(TsdbTaskDatabase *dbs, TimestampTz now, TimestampTz *wake)
 			dbs[i].dboid = task->key.database;
 			dbs[i].order = task->order;
 		}
-		if (kind_of(slot)->is_long)
+		if (tsdb_task_kind_of(slot)->is_long)
 			dbs[i].tasks++;
 		else
 			dbs[i].short_tasks = true;
 		dbs[i].order = Min(dbs[i].order, task->order);
 	}
-	LWLockRelease(shared->lock);
+	LWLockRelease(tsdb_tasks->lock);
 	return n;
 }
 
@@ -617,9 +334,9 @@ tsdb_schedule_survey(TsdbTaskDatabase *dbs, TimestampTz now, TimestampTz *wake)
 void
 tsdb_schedule_rest(void)
 {
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	shared->wake = DT_NOBEGIN;
-	LWLockRelease(shared->lock);
+	LWLockAcquire(tsdb_tasks->lock, LW_EXCLUSIVE);
+	tsdb_tasks->wake = DT_NOBEGIN;
+	LWLockRelease(tsdb_tasks->lock);
 }
 
 /* Lets nothing of a database be due for some milliseconds. */
@@ -628,45 +345,36 @@ tsdb_schedule_postpone_database(Oid dboid, int ms)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
 
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(tsdb_tasks->lock, LW_EXCLUSIVE);
 	for (int slot = 0; slot < TSDB_TASKS_MAX; slot++)
 	{
-		const TsdbTaskSlot *task = tsdb_task_queue_slot(queue, slot);
+		const TsdbTaskSlot *task = tsdb_task_queue_slot(tsdb_task_order, slot);
 
 		if (task->state == TSDB_TASK_FREE || task->key.database != dboid)
 			continue;
-		shared->infos[slot].not_before = Max(shared->infos[slot].not_before, until);
-		reschedule(slot);
+		tsdb_tasks->infos[slot].not_before = Max(tsdb_tasks->infos[slot].not_before, until);
+		tsdb_task_reschedule(slot);
 	}
-	LWLockRelease(shared->lock);
+	LWLockRelease(tsdb_tasks->lock);
 }
 
 /* Forgets all tasks of a database but those that run. */
 void
 tsdb_schedule_forget_database(Oid dboid)
 {
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(tsdb_tasks->lock, LW_EXCLUSIVE);
 	for (int slot = 0; slot < TSDB_TASKS_MAX; slot++)
 	{
-		const TsdbTaskSlot *task = tsdb_task_queue_slot(queue, slot);
+		const TsdbTaskSlot *task = tsdb_task_queue_slot(tsdb_task_order, slot);
 
 		if (task->state != TSDB_TASK_FREE && task->state != TSDB_TASK_RUNNING &&
 			task->key.database == dboid)
-			remove_task(slot);
+			tsdb_task_remove(slot);
 	}
-	LWLockRelease(shared->lock);
+	LWLockRelease(tsdb_tasks->lock);
 }
 
 /* ---- for a worker ---- */
-
-/* from, doubled n times, but no more than limit */
-static int
-backoff(int from, int n, int limit)
-{
-	int64		ms = (int64) from << Min(n, 20);
-
-	return (int) Min(ms, limit);
-}
 
 static void
 keep_error(TsdbTaskInfo *info, TimestampTz now, const char *error)
@@ -684,22 +392,22 @@ static void
 release_claim(const TsdbTask *task, const char *error)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TsdbTaskInfo *info = &shared->infos[task->slot];
-	const TsdbTaskKindInfo *kind = kind_of(task->slot);
+	TsdbTaskInfo *info = &tsdb_tasks->infos[task->slot];
+	const TsdbTaskKindInfo *kind = tsdb_task_kind_of(task->slot);
 	int64		rows_left = task->rows_left;
 	int			wait = 0;
 	TsdbTaskLevel level;
 	TimestampTz due;
 
 	info->pid = 0;
-	shared->full = false;
+	tsdb_tasks->full = false;
 	if (error != NULL)
 		keep_error(info, now, error);
 	if (task->outcome == TSDB_TASK_GONE ||
 		(task->outcome == TSDB_TASK_DONE && kind->many && task->again_at == DT_NOEND) ||
 		(task->outcome != TSDB_TASK_DONE && kind->tries_max > 0 && info->tries >= kind->tries_max))
 	{
-		remove_task(task->slot);
+		tsdb_task_remove(task->slot);
 		return;
 	}
 	info->payload_bytes = task->payload_bytes;
@@ -715,13 +423,14 @@ release_claim(const TsdbTask *task, const char *error)
 			 * worth another look, less and less often if nothing comes of it.
 			 */
 			if (rows_left > 0 && task->rows_moved == 0)
-				wait = backoff(Max(shared->compact_age, BUSY_BACKOFF_MIN),
-							   info->failures++, FAILED_BACKOFF_MAX);
+				wait = tsdb_task_backoff(Max(tsdb_tasks->compact_age, TSDB_BUSY_BACKOFF_MIN),
+							   info->failures++, TSDB_FAILED_BACKOFF_MAX);
 			else
 				info->failures = 0;
-			rows_left = Min(rows_left, shared->compact_rows - 1);
+			rows_left = Min(rows_left, tsdb_tasks->compact_rows - 1);
 			info->taken_since = now;
 			info->tries = 0;
+			info->crashes = 0;
 			info->last_error_at = 0;
 			if (task->again_at < info->again_at)
 			{
@@ -735,10 +444,10 @@ release_claim(const TsdbTask *task, const char *error)
 			info->failures = 0;
 			break;
 		case TSDB_TASK_BUSY:
-			wait = backoff(BUSY_BACKOFF_MIN, info->failures++, BUSY_BACKOFF_MAX);
+			wait = tsdb_task_backoff(TSDB_BUSY_BACKOFF_MIN, info->failures++, TSDB_BUSY_BACKOFF_MAX);
 			break;
 		case TSDB_TASK_FAILED:
-			wait = backoff(FAILED_BACKOFF_MIN, info->failures++, FAILED_BACKOFF_MAX);
+			wait = tsdb_task_backoff(TSDB_FAILED_BACKOFF_MIN, info->failures++, TSDB_FAILED_BACKOFF_MAX);
 			break;
 	}
 	if (task->outcome != TSDB_TASK_DONE)
@@ -753,9 +462,9 @@ release_claim(const TsdbTask *task, const char *error)
 		(void) pg_atomic_fetch_add_u64(&info->rows, rows_left);
 		info->since = info->taken_since;
 	}
-	due = due_at(task->slot, &level);
-	tsdb_task_queue_schedule(queue, task->slot, level, due);
-	wake_launcher_before(due);
+	due = tsdb_task_due_at(task->slot, &level);
+	tsdb_task_queue_schedule(tsdb_task_order, task->slot, level, due);
+	tsdb_task_wake_launcher_before(due);
 }
 
 /* An ordinary exit has finished its tasks before; this is a FATAL one. */
@@ -765,19 +474,19 @@ claim_exit_callback(int code, Datum arg)
 	while (my_claim_count > 0)
 	{
 		int			slot = my_claims[--my_claim_count];
-		const TsdbTaskSlot *claimed = tsdb_task_queue_slot(queue, slot);
+		const TsdbTaskSlot *claimed = tsdb_task_queue_slot(tsdb_task_order, slot);
 		TsdbTask	task = {0};
 
-		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		LWLockAcquire(tsdb_tasks->lock, LW_EXCLUSIVE);
 		task.slot = slot;
 		task.level = claimed->level;
-		task.payload_bytes = shared->infos[slot].payload_bytes;
-		memcpy(task.payload.bytes, shared->infos[slot].payload, task.payload_bytes);
+		task.payload_bytes = tsdb_tasks->infos[slot].payload_bytes;
+		memcpy(task.payload.bytes, tsdb_tasks->infos[slot].payload, task.payload_bytes);
 		task.outcome = TSDB_TASK_BUSY;
-		task.rows_left = shared->infos[slot].rows_taken;
+		task.rows_left = tsdb_tasks->infos[slot].rows_taken;
 		task.again_at = DT_NOEND;
 		release_claim(&task, NULL);
-		LWLockRelease(shared->lock);
+		LWLockRelease(tsdb_tasks->lock);
 	}
 }
 
@@ -804,13 +513,13 @@ tsdb_schedule_claim(Oid dboid, bool only_short, TsdbTask *task)
 	}
 
 	Assert(my_claim_count < CLAIMS_MAX);
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	(void) tsdb_task_queue_ripen(queue, GetCurrentTimestamp());
-	slot = tsdb_task_queue_take(queue, dboid, kinds);
+	LWLockAcquire(tsdb_tasks->lock, LW_EXCLUSIVE);
+	(void) tsdb_task_queue_ripen(tsdb_task_order, GetCurrentTimestamp());
+	slot = tsdb_task_queue_take(tsdb_task_order, dboid, kinds);
 	if (slot != TSDB_TASK_NONE)
 	{
-		const TsdbTaskSlot *claimed = tsdb_task_queue_slot(queue, slot);
-		TsdbTaskInfo *info = &shared->infos[slot];
+		const TsdbTaskSlot *claimed = tsdb_task_queue_slot(tsdb_task_order, slot);
+		TsdbTaskInfo *info = &tsdb_tasks->infos[slot];
 
 		my_claims[my_claim_count++] = slot;
 		info->pid = MyProcPid;
@@ -836,7 +545,7 @@ tsdb_schedule_claim(Oid dboid, bool only_short, TsdbTask *task)
 		task->again_at = DT_NOEND;
 		task->again_level = task->level;
 	}
-	LWLockRelease(shared->lock);
+	LWLockRelease(tsdb_tasks->lock);
 	return slot != TSDB_TASK_NONE;
 }
 
@@ -845,10 +554,10 @@ void
 tsdb_schedule_finish(const TsdbTask *task, const char *error)
 {
 	Assert(my_claim_count > 0 && my_claims[my_claim_count - 1] == task->slot);
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(tsdb_tasks->lock, LW_EXCLUSIVE);
 	my_claim_count--;
 	release_claim(task, error);
-	LWLockRelease(shared->lock);
+	LWLockRelease(tsdb_tasks->lock);
 }
 
 /* ---- for the view ---- */
@@ -858,23 +567,24 @@ tsdb_schedule_view(int slot, TsdbTaskView *view)
 {
 	bool		interesting;
 
-	if (shared == NULL)
+	if (tsdb_tasks == NULL)
 		return false;
-	LWLockAcquire(shared->lock, LW_SHARED);
-	view->slot = *tsdb_task_queue_slot(queue, slot);
-	interesting = view->slot.state > TSDB_TASK_RESTING;
+	LWLockAcquire(tsdb_tasks->lock, LW_SHARED);
+	view->slot = *tsdb_task_queue_slot(tsdb_task_order, slot);
+	interesting = view->slot.state > TSDB_TASK_RESTING ||
+		(view->slot.state == TSDB_TASK_RESTING && tsdb_tasks->infos[slot].last_error_at != 0);
 	if (interesting)
 	{
-		TsdbTaskInfo *info = &shared->infos[slot];
+		TsdbTaskInfo *info = &tsdb_tasks->infos[slot];
 
-		view->since = is_running(slot) ? info->taken_since : info->since;
+		view->since = tsdb_task_is_running(slot) ? info->taken_since : info->since;
 		view->rows = (int64) pg_atomic_read_u64(&info->rows);
-		view->tries = info->tries;
+		view->tries = info->tries + info->crashes;
 		view->pid = info->pid;
 		view->last_error_at = info->last_error_at;
 		view->last_error_encoding = info->last_error_encoding;
 		strlcpy(view->last_error, info->last_error, TSDB_TASK_ERROR_LEN);
 	}
-	LWLockRelease(shared->lock);
+	LWLockRelease(tsdb_tasks->lock);
 	return interesting;
 }

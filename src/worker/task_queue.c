@@ -27,7 +27,6 @@ struct TsdbTaskQueue
 	uint32_t	nbuckets;		/* a power of two */
 	Heap		waiting;
 	Heap		ready;
-	size_t		slots_at;
 	size_t		buckets_at;
 };
 
@@ -59,7 +58,7 @@ tsdb_task_queue_bytes(int capacity)
 static TsdbTaskSlot *
 slot_at(const TsdbTaskQueue *queue, int slot)
 {
-	return (TsdbTaskSlot *) ((char *) queue + queue->slots_at) + slot;
+	return (TsdbTaskSlot *) ((char *) queue + header_bytes()) + slot;
 }
 
 static int32_t *
@@ -92,8 +91,7 @@ tsdb_task_queue_init(void *memory, int capacity)
 	memset(memory, 0, tsdb_task_queue_bytes(capacity));
 	queue->capacity = capacity;
 	queue->nbuckets = bucket_count(capacity);
-	queue->slots_at = header_bytes();
-	queue->waiting.at = queue->slots_at + (size_t) capacity * sizeof(TsdbTaskSlot);
+	queue->waiting.at = header_bytes() + (size_t) capacity * sizeof(TsdbTaskSlot);
 	queue->ready.at = queue->waiting.at + (size_t) capacity * sizeof(int32_t);
 	queue->ready.by_order = true;
 	queue->buckets_at = queue->ready.at + (size_t) capacity * sizeof(int32_t);

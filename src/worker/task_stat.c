@@ -68,6 +68,7 @@ tsdb_stat_tasks(PG_FUNCTION_ARGS)
 		values[0] = CStringGetTextDatum(tsdb_task_kinds[task.slot.key.kind].name);
 		values[1] = CStringGetTextDatum(level_names[task.slot.level]);
 		values[2] = CStringGetTextDatum(task.slot.state == TSDB_TASK_RUNNING ? "running" :
+										task.slot.state == TSDB_TASK_RESTING ? "resting" :
 										task.slot.due <= now ? "due" : "waiting");
 		values[3] = Int32GetDatum(task.pid);
 		nulls[3] = task.pid == 0;
@@ -77,6 +78,7 @@ tsdb_stat_tasks(PG_FUNCTION_ARGS)
 		values[6] = TimestampTzGetDatum(task.since);
 		nulls[6] = task.since == 0;
 		values[7] = TimestampTzGetDatum(task.slot.due);
+		nulls[7] = task.slot.due == TSDB_TASK_NEVER;
 		values[8] = Int32GetDatum(task.tries);
 		values[9] = Int64GetDatum(task.rows);
 		nulls[9] = task.slot.key.kind != TSDB_TASK_COMPACT;
