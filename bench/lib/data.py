@@ -62,9 +62,11 @@ class Variant:
     all variants and search_path chooses.
     """
 
-    def __init__(self, name, method, indexed):
+    def __init__(self, name, method, indexed, table_of=None, settings=()):
         self.name, self.method, self.indexed = name, method, indexed
-        self.schema = "on_" + name.replace("-", "_")
+        self.schema = "on_" + (table_of or name).replace("-", "_")
+        self.own_table = table_of is None   # else that variant's is queried
+        self.settings = settings            # of sessions that query it
 
     def create(self, session, dataset):
         session.run(f"create schema if not exists {self.schema}")
@@ -89,7 +91,8 @@ def variants(method):
         Variant("heap", "heap", True),
         Variant("heap-noindex", "heap", False),
         Variant("tsdb", method, False),
-        Variant("tsdb-index", method, True))}
+        Variant("tsdb-index", method, True),
+        Variant("tsdb-uncached", method, False, "tsdb", ("tsdb.enable_cache = off",)))}
 
 
 def generator():

@@ -59,7 +59,7 @@ def ratio(numerator, denominator):
 # A bar starts at 1 and grows to the right when tsdb is better, to the left when it is
 # worse; one tick is a factor of ten.
 ROW, BAR, LEFT, WIDTH, TOP = 22, 7, 230, 560, 70
-COLOURS = {"heap": "#3b6ea5", "heap-noindex": "#9dbcd9"}
+COLOURS = {"heap": "#3b6ea5", "heap-noindex": "#9dbcd9", "tsdb-uncached": "#c98b3c"}
 
 
 def chart(path, title, groups):
