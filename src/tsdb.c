@@ -40,6 +40,7 @@
 #include "sql/table_options.h"
 #include "stats/progress.h"
 #include "stats/stop_point.h"
+#include "store/change_count.h"
 #include "store/chunk_map.h"
 #include "store/directory_view.h"
 #include "store/marks.h"
@@ -270,6 +271,7 @@ _PG_init(void)
 	tsdb_prefetch_init();
 	tsdb_ingest_init();
 	tsdb_compact_always_init();
+	tsdb_change_count_init();
 	tsdb_touched_init();
 	tsdb_table_key_init();
 	tsdb_table_options_init();

@@ -16,6 +16,7 @@
 #include "storage/bufmgr.h"
 #include "storage/procarray.h"
 #include "storage/smgr.h"
+#include "store/change_count.h"
 #include "store/chunk_tid.h"
 #include "store/directory_tuple.h"
 #include "store/internal.h"
@@ -37,6 +38,14 @@ make_bytea(const void *data, Size bytes)
 	return result;
 }
 
+/* To be called after each change. */
+static void
+note_change(Relation directory)
+{
+	tsdb_directory_writes++;
+	tsdb_change_count_add(RelationGetRelid(directory));
+}
+
 /*
  * Insert the tuple where its place is a valid chunk number.  A page with more
  * than TSDB_DIRECTORY_SLOTS line pointers (only with many dead ones, before
@@ -51,7 +60,6 @@ insert_tuple(Relation rel, HeapTuple tuple, const TsdbNewChunk *new_chunk)
 	(new_chunk->frozen ? HEAP_INSERT_FROZEN : 0);
 	uint32		chunk;
 
-	tsdb_directory_writes++;
 	for (;;)
 	{
 		BlockNumber block;
@@ -60,6 +68,7 @@ insert_tuple(Relation rel, HeapTuple tuple, const TsdbNewChunk *new_chunk)
 		heap_insert(rel, tuple,
 					new_chunk->command != InvalidCommandId ? new_chunk->command : cid,
 					options, NULL);
+		note_change(rel);
 		block = ItemPointerGetBlockNumber(&tuple->t_self);
 		offset = ItemPointerGetOffsetNumber(&tuple->t_self);
 		if (block >= TSDB_DIRECTORY_BLOCKS_MAX)
@@ -317,11 +326,13 @@ tsdb_directory_delete(TsdbStorage *storage, uint32 chunk)
 {
 	ItemPointerData tid;
 	TM_FailureData failure;
+	bool		deleted;
 
-	tsdb_directory_writes++;
 	tsdb_chunk_place(&tid, chunk);
-	return heap_delete(storage->directory, &tid, GetCurrentCommandId(true),
-					   InvalidSnapshot, false, &failure, false) == TM_Ok;
+	deleted = heap_delete(storage->directory, &tid, GetCurrentCommandId(true),
+						  InvalidSnapshot, false, &failure, false) == TM_Ok;
+	note_change(storage->directory);
+	return deleted;
 }
 
 bool
@@ -342,10 +353,10 @@ tsdb_directory_bury(TsdbStorage *storage, uint32 chunk)
 	{
 		GenericXLogState *state = GenericXLogStart(storage->directory);
 
-		tsdb_directory_writes++;
 		page = GenericXLogRegisterBuffer(state, buffer, 0);
 		ItemIdSetDead(PageGetItemId(page, offset));
 		GenericXLogFinish(state);
+		note_change(storage->directory);
 	}
 	UnlockReleaseBuffer(buffer);
 	if (fault != NULL)
@@ -413,6 +424,7 @@ tsdb_directory_move_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry)
 			memcpy((char *) header + header->t_hoff,
 				   (char *) changed->t_data + header->t_hoff, tuple.t_len - header->t_hoff);
 			GenericXLogFinish(state);
+			note_change(storage->directory);
 		}
 		else
 			GenericXLogAbort(state);

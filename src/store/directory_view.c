@@ -14,6 +14,7 @@
 #include "common/hashfn.h"
 #include "lib/ilist.h"
 #include "storage/bufmgr.h"
+#include "store/change_count.h"
 #include "store/directory_tuple.h"
 #include "store/key_columns.h"
 #include "utils/guc.h"
@@ -45,6 +46,7 @@ struct TsdbDirectoryImage
 	uint64		used;			/* by the statement of that number */
 	XLogRecPtr	lsn;
 	uint64		types;			/* of the table's columns, when summaries were made */
+	uint64		settled;		/* every snapshot sees all tuples while this is the count of changes; or 0 */
 
 	bool		bounded;		/* every tuple has times in the range */
 	TsdbTimeRange times;
@@ -311,6 +313,18 @@ find_image(const ImageKey *key, XLogRecPtr lsn, uint64 types)
 	return slot->image;
 }
 
+/* An image that may be used without a look at the page. */
+static TsdbDirectoryImage *
+find_settled(const ImageKey *key, uint64 types, uint64 changes)
+{
+	ImageSlot  *slot = hash_search(images, key, HASH_FIND, NULL);
+
+	if (slot == NULL || slot->image->settled != changes || slot->image->types != types)
+		return NULL;
+	hold(slot->image);
+	return slot->image;
+}
+
 static void
 keep_image(TsdbDirectoryImage *image)
 {
@@ -443,19 +457,59 @@ get_entry(TsdbDirectoryImage *image, TsdbStorage *storage, int i)
 	return item->entry;
 }
 
+/* Take the image of a page, looking at the page, and which of its tuples the snapshot sees. */
+static void
+look_at_page(TsdbDirectoryView *view, const ImageKey *key, uint64 types, uint64 changes,
+			 uint32 first, uint32 end, TsdbChunkWanted *wanted, Snapshot snapshot,
+			 uint8 *seen, int *nseen)
+{
+	TsdbStorage *storage = view->storage;
+	Buffer		buffer = ReadBuffer(storage->directory, key->block);
+	TsdbDirectoryImage *image;
+	const char *fault = NULL;
+	OffsetNumber damaged = InvalidOffsetNumber;
+	XLogRecPtr	lsn;
+	bool		is_new;
+	bool		is_read;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	lsn = BufferGetLSNAtomic(buffer);
+	image = find_image(key, lsn, types);
+	is_new = image == NULL;
+	if (is_new)
+	{
+		image = new_image(key);
+		image->lsn = lsn;
+		image->types = types;
+	}
+	view->image = image;
+	is_read = is_new || (image->memory == NULL && !is_outside(image, wanted));
+	if (is_read)
+		fault = copy_page(image, storage, BufferGetPage(buffer), &damaged);
+	if (fault == NULL && (is_new || !is_outside(image, wanted)))
+		fault = see_tuples(image, storage, buffer, first, end, snapshot, seen, nseen, &damaged);
+	/* the count was read before the page was locked: what is counted since may not be here */
+	image->settled = PageIsAllVisible(BufferGetPage(buffer)) ? changes : 0;
+	UnlockReleaseBuffer(buffer);
+	if (fault != NULL)
+	{
+		forget(image);
+		tsdb_directory_report(storage, tsdb_chunk_number(key->block, damaged), fault);
+	}
+
+	if (is_read && survey(image, storage) && is_new && is_logged(storage) &&
+		!XLogRecPtrIsInvalid(lsn))
+		keep_image(image);
+}
+
 void
 tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage, BlockNumber block,
 					uint32 first, uint32 end, TsdbChunkWanted *wanted, Snapshot snapshot)
 {
 	ImageKey	key;
 	uint64		types = hash_types(RelationGetDescr(storage->table));
-	XLogRecPtr	lsn;
-	Buffer		buffer;
-	TsdbDirectoryImage *image;
-	const char *fault = NULL;
-	OffsetNumber damaged = InvalidOffsetNumber;
-	bool		is_new = false;
-	bool		is_read;
+	uint64		changes = tsdb_change_count_get(storage->identity);
+	TsdbDirectoryImage *image = NULL;
 	uint8		seen[TSDB_DIRECTORY_SLOTS];
 	int			nseen = 0;
 
@@ -471,34 +525,26 @@ tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage, BlockNumber b
 	key.node = storage->directory->rd_node;
 	key.block = block;
 
-	buffer = ReadBuffer(storage->directory, block);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	lsn = BufferGetLSNAtomic(buffer);
-	image = find_image(&key, lsn, types);
-	is_new = image == NULL;
-	if (is_new)
+	if (changes != 0 && !snapshot->takenDuringRecovery)
+		image = find_settled(&key, types, changes);
+	if (image != NULL && image->memory == NULL && !is_outside(image, wanted))
 	{
-		image = new_image(&key);
-		image->lsn = lsn;
-		image->types = types;
+		let_go(image);
+		image = NULL;
 	}
-	view->image = image;
 	view->storage = storage;
-	is_read = is_new || (image->memory == NULL && !is_outside(image, wanted));
-	if (is_read)
-		fault = copy_page(image, storage, BufferGetPage(buffer), &damaged);
-	if (fault == NULL && (is_new || !is_outside(image, wanted)))
-		fault = see_tuples(image, storage, buffer, first, end, snapshot, seen, &nseen, &damaged);
-	UnlockReleaseBuffer(buffer);
-	if (fault != NULL)
+	if (image == NULL)
+		look_at_page(view, &key, types, changes, first, end, wanted, snapshot, seen, &nseen);
+	else
 	{
-		forget(image);
-		tsdb_directory_report(storage, tsdb_chunk_number(block, damaged), fault);
+		view->image = image;
+		for (uint32 i = first; i < Min(end, image->count); i++)
+		{
+			if (image->tuples[i].tuple != NULL)
+				seen[nseen++] = i;
+		}
 	}
-
-	if (is_read && survey(image, storage) && is_new && is_logged(storage) &&
-		!XLogRecPtrIsInvalid(lsn))
-		keep_image(image);
+	image = view->image;
 	if (is_outside(image, wanted))
 	{
 		nseen = 0;

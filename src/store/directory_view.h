@@ -23,8 +23,9 @@
  * transaction, which may still look different to its next command.
  *
  * Visibility is not cached: heap's rules are asked of the page's own tuples, each
- * time, but for pages that VACUUM has found visible to all.  The types of columns
- * are the table's, not the page's: an image also remembers for which types its
+ * time, but for pages that VACUUM has found visible to all.  Those are not even looked at while nobody
+ * has changed the directory (store/change_count.h): pinning and locking a page takes as long as
+ * asking the statistics of all its chunks.  The types of columns are the table's, not the page's: an image also remembers for which types its
  * summaries were made.
  *
  * Images are private to the session, up to tsdb.directory_cache_size; those that go
