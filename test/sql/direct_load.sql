@@ -474,6 +474,7 @@ SELECT count(*) FROM m;
 SELECT * FROM tsdb.verify('m');
 
 SET client_min_messages = warning;
-\! rm -f /tmp/tsdb_direct_load_*
+\setenv PID :pid
+\! rm -f /tmp/tsdb_direct_load_$PID /tmp/tsdb_direct_load_*_$PID
 DROP SCHEMA direct_load CASCADE;
 DROP ROLE regress_direct_load;
