@@ -102,11 +102,11 @@ class Hits:
         return 100 * sum(counts[how] for how in hows) / total if total else None
 
 
-def hits(asked, begin, end, during=(), seen=None):
-    """Look-ups of queries that began from begin to end (trace time), or in one of the ranges `during` of these."""
-    found, seen = Hits(), set() if seen is None else seen
+def hits(asked, begin, end, during=()):
+    """Look-ups of queries that were due from begin to end, of these only such as began in one of the ranges `during`."""
+    found, seen = Hits(), set()
     for one in asked:
-        counts = begin <= one.started < end and (not during or any(a <= one.started < b for a, b in during))
+        counts = begin <= one.due < end and (not during or any(a <= one.started < b for a, b in during))
         for vector, how in one.touches:
             first = vector not in seen
             seen.add(vector)
