@@ -13,6 +13,7 @@
 #define HEADER_MAGIC	UINT64_C(0x4C4C495053445354)	/* TSDSPILL */
 #define RECORD_MAGIC	UINT32_C(0x52534454)
 #define LEVEL			(-1)
+#define WORTH			8		/* compressed is what loses one byte in so many */
 
 /* an index slot for so many bytes of the log, and a key remembered for each slot */
 #define BYTES_PER_SLOT	2048
@@ -473,7 +474,8 @@ make_record(TsdbSpillStore *store, const TsdbVectorKey *key, uint32_t tag, const
 		.magic = RECORD_MAGIC,
 		.address = (uintptr_t) data
 	};
-	if (ZSTD_isError(stored) || stored >= bytes)
+	/* what hardly gets smaller is sooner read as it is */
+	if (ZSTD_isError(stored) || stored > bytes - bytes / WORTH)
 	{
 		record->method = PLAIN;
 		memcpy(contents, data, bytes);
