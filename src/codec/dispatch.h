@@ -23,7 +23,7 @@
 #endif
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && \
-	!defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+	!defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
 	!defined(TSDB_CODEC_PORTABLE)
 #define TSDB_CODEC_DISPATCHED
 #define TSDB_CODEC_CLONES \
