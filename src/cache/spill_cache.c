@@ -24,6 +24,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
+#include "utils/memdebug.h"
 #include "utils/memutils.h"
 
 int			tsdb_spill_cache_size = TSDB_SPILL_SIZE_DEFAULT;
@@ -316,6 +317,8 @@ void
 tsdb_spill_cache_put(void *arg, const TsdbVectorKey *key, uint32 tag, const void *data,
 					 uint32 bytes, bool used)
 {
+	/* memcheck does not know what other processes have written there; and gaps between values nobody writes */
+	VALGRIND_MAKE_MEM_DEFINED(data, bytes);
 	if (store != NULL)
 		tsdb_spill_store_put(store, key, tag, data, bytes, used);
 }
