@@ -11,9 +11,17 @@
 
 #include "cache/predict_round.h"
 
-/* vectors on trust, before a pattern is blamed for those that were loaded in vain */
-#define WORTH_TRUST		8
-#define WORTH_MEMORY	1024
+/*
+ * What is believed before there is experience weighs as much as so many predictions and vectors; after so many,
+ * they are halved.
+ */
+#define MADE_TRUST		16.0
+#define MADE_MEMORY		512
+#define LOADED_TRUST	64.0
+#define LOADED_MEMORY	2048
+
+/* Use may be likelier than what was predicted: a chunk has more than one page. */
+#define FACTOR_MAX		2.0
 
 /* with every prediction that is held back for that */
 #define FORGIVING		0.995f
@@ -22,7 +30,7 @@
 #define NEARLY_ALL		0.95f
 
 #define SWEPT_AT_ACCESS	4
-#define SWEPT_AT_PASS	256
+#define SWEPT_AT_PASS	1024
 
 const char *const tsdb_pattern_names[TSDB_PATTERNS] = {
 	[TSDB_PATTERN_REFRESH] = "refresh",
@@ -59,13 +67,20 @@ close_promise(TsdbPredictor *predictor, TsdbPromise *promise)
 	counts->used += promise->used;
 	if (shape != NULL)
 	{
-		TsdbWorth  *worth = &shape->worth[promise->worth];
+		TsdbWorth  *worth = &shape->worth[promise->pattern][promise->ahead];
 
-		if (worth->loaded > WORTH_MEMORY)
+		if (worth->loaded > LOADED_MEMORY)
 		{
 			worth->loaded /= 2;
 			worth->used /= 2;
 		}
+		if (worth->made > MADE_MEMORY)
+		{
+			worth->made /= 2;
+			worth->came /= 2;
+		}
+		worth->made++;
+		worth->came += promise->came;
 		worth->loaded += promise->loaded;
 		worth->used += promise->used;
 	}
@@ -163,31 +178,52 @@ list_columns(const TsdbShape *shape, TsdbAccess *access)
 	}
 }
 
+/*
+ * How much likelier, or less likely, is it that what is loaded will be used than that the prediction comes true, of which that
+ * is the confidence?  Without experience, as before.
+ */
 static double
-worth_of(const TsdbWorth *worth)
+use_factor(const TsdbWorth *worth, double confidence, double before)
 {
-	double		share = (worth->used + WORTH_TRUST) / (worth->loaded + WORTH_TRUST);
+	double		came = (worth->came + MADE_TRUST * confidence) / (worth->made + MADE_TRUST);
+	double		used = (worth->used + LOADED_TRUST * came * before) / (worth->loaded + LOADED_TRUST);
+	double		factor = came > 0 ? used / came : 1;
 
-	return share >= TSDB_PREDICT_WORTH ? 1 : share / TSDB_PREDICT_WORTH;
+	return factor < FACTOR_MAX ? factor : FACTOR_MAX;
+}
+
+/* How likely is it to be of use?  Of a page of which little is known, what is known of nearer ones says something. */
+static double
+use_of(const TsdbShape *shape, TsdbPattern pattern, int ahead, double confidence)
+{
+	double		factor = 1;
+	double		use;
+
+	for (int i = pattern == TSDB_PATTERN_COLUMNS ? ahead : 0; i <= ahead; i++)
+		factor = use_factor(&shape->worth[pattern][i], confidence, factor);
+	use = confidence * factor;
+	return use < 1 ? use : 1;
 }
 
 bool
-tsdb_predict_offer(TsdbRound *round, TsdbPattern pattern, double confidence, TsdbShape *shape,
-	  const TsdbCursor *of, int64_t from, int64_t to, int64_t due, int64_t until)
+tsdb_predict_offer(TsdbRound *round, TsdbPattern pattern, int ahead, double confidence,
+				   TsdbShape *shape, const TsdbCursor *of, int64_t from, int64_t to, int64_t due,
+				   int64_t until)
 {
 	TsdbPredictor *predictor = round->predictor;
-	TsdbWorth  *worth;
 	uint64_t	what = tsdb_predict_mix(shape->id, of->series);
-	int			which = pattern == TSDB_PATTERN_COLUMNS ? pattern + round->stance : pattern;
+	TsdbWorth  *worth = &shape->worth[pattern][ahead];
+	double		use = use_of(shape, pattern, ahead, confidence);
 	TsdbPromise *promise;
 	TsdbPrediction *prediction;
 	TsdbAccess *access;
 
-	if (confidence < round->threshold)
-		return false;
-	worth = &shape->worth[which];
-	if (confidence * worth_of(worth) < round->threshold)
+	if (use < round->threshold)
 	{
+		if (confidence < round->threshold)
+			return false;
+		worth->made *= FORGIVING;
+		worth->came *= FORGIVING;
 		worth->loaded *= FORGIVING;
 		worth->used *= FORGIVING;
 		predictor->counts[pattern].throttled++;
@@ -205,7 +241,7 @@ tsdb_predict_offer(TsdbRound *round, TsdbPattern pattern, double confidence, Tsd
 		.number = predictor->next_promise++,
 		.open = true,
 		.pattern = pattern,
-		.worth = which,
+		.ahead = ahead,
 		.shape = tsdb_shape_place(predictor, shape),
 		.shape_check = (uint32_t) shape->id,
 		.what = what,
@@ -218,7 +254,7 @@ tsdb_predict_offer(TsdbRound *round, TsdbPattern pattern, double confidence, Tsd
 	prediction = &round->predictions[round->count++];
 	memset(prediction, 0, sizeof(*prediction));
 	prediction->pattern = pattern;
-	prediction->confidence = confidence * worth_of(worth);
+	prediction->confidence = use;
 	prediction->due = due;
 	prediction->promise = promise->number;
 	access = &prediction->access;

@@ -31,12 +31,14 @@
  * threshold on.
  *
  * Size.  A page that is c likely to be followed by another is followed by k more with c^k: as many pages
- * ahead are predicted as stay above the threshold, never more than one more than have been turned so already.
+ * ahead are predicted as stay above the threshold, never more than two more than have been turned so already.
  *
- * Worth.  Who loads what was predicted tells how much there was to load, and accesses tell how much of that they used.
- * Where that share is below TSDB_PREDICT_WORTH, a pattern's confidence in that shape is lowered in proportion,
- * which soon means that nothing is handed out; a little is forgiven each time that this happens, so that it
- * is tried again.  A refresh that finds everything in place is predicted more rarely.
+ * Use.  Who loads what was predicted tells how much there was to load, and accesses tell how much of that they used.
+ * What counts is that what is loaded is used: that may be likelier than that a prediction comes true to the letter, since
+ * the next page but one is often in the same chunk, or less likely, where statistics answer what was
+ * expected to be read.  So a confidence is multiplied by the ratio of the two, as far as it is known of that pattern and
+ * shape; of pages, for each number of pages ahead, so that their number follows what is used of them.  A pattern of which little is used is soon not handed out any more; a little is forgiven each
+ * time that this happens, so that it is tried again.  A refresh that finds everything in place is predicted more rarely.
  *
  * Memory: tsdb_predict_bytes(), whatever happens; TSDB_PREDICT_CURSOR_BYTES for each panel of a series that is
  * looked at, so below 1 kB for a series on a dashboard of four panels.
@@ -57,9 +59,6 @@
 /* at most so many predictions follow from an access */
 #define TSDB_PREDICTIONS_MAX	16
 
-/* of what is loaded, so much is to be used */
-#define TSDB_PREDICT_WORTH		0.7
-
 /* a cursor takes no more than this */
 #define TSDB_PREDICT_CURSOR_BYTES 256
 
@@ -79,7 +78,7 @@ typedef struct TsdbPrediction
 {
 	TsdbAccess	access;			/* that is expected; what it takes: the columns only */
 	TsdbPattern pattern;
-	double		confidence;		/* 0 to 1 */
+	double		confidence;		/* that it will be of use, 0 to 1 */
 	int64_t		due;			/* when to load it: now, or shortly before it is expected */
 	uint32_t	promise;		/* its number, for tsdb_predict_loaded() */
 } TsdbPrediction;
@@ -89,7 +88,7 @@ typedef struct TsdbPatternCounts
 	uint64_t	predicted;		/* handed out */
 	uint64_t	came;			/* of these, those that an access has followed that they said */
 	uint64_t	failed;			/* and those that none has; of the others it is not known yet */
-	uint64_t	throttled;		/* not handed out because of little worth */
+	uint64_t	throttled;		/* held back since too little of it is used */
 	uint64_t	loaded;			/* vectors, as far as was reported */
 	uint64_t	used;			/* of those that came or failed */
 } TsdbPatternCounts;

@@ -39,10 +39,10 @@ typedef struct TsdbRound
 
 /*
  * Hand out a prediction if it is likely enough: that a shape is read for the series that a cursor is of.  It
- * may come true until a time.  False: it is not.
+ * may come true until a time.  ahead: of pages, how many lie between; else 0.  False: it is not.
  */
-extern bool tsdb_predict_offer(TsdbRound *round, TsdbPattern pattern, double confidence,
-							   TsdbShape *shape, const TsdbCursor *of, int64_t from, int64_t to,
+extern bool tsdb_predict_offer(TsdbRound *round, TsdbPattern pattern, int ahead,
+							   double confidence, TsdbShape *shape, const TsdbCursor *of, int64_t from, int64_t to,
 							   int64_t due, int64_t until);
 
 /* ---- predict_steps.c ---- */

@@ -22,8 +22,6 @@
 #define PERIOD_LONG		(10 * TSDB_SECONDS)
 #define QUIET			16
 
-#define PAGES_MAX		8
-
 /* What other cursors did weighs as much as so many trials of this one, once they are many. */
 #define PRIOR_WEIGHT_MAX 24.0
 
@@ -296,7 +294,7 @@ predict_pages(TsdbRound *round, double confidence, double usual)
 	int64_t		from = cursor->from;
 	int64_t		to = cursor->to;
 
-	for (int page = 0; page < PAGES_MAX && page <= cursor->run && likely >= round->threshold;
+	for (int page = 0; page < TSDB_PAGES_MAX && page <= cursor->run + 1;
 		 page++, likely *= usual)
 	{
 		int64_t		place;
@@ -305,8 +303,8 @@ predict_pages(TsdbRound *round, double confidence, double usual)
 		place = tsdb_range_place(from, to);
 		if (cursor->has_ahead && (cursor->step < 0 ? place >= cursor->ahead : place <= cursor->ahead))
 			continue;
-		if (!tsdb_predict_offer(round, cursor->pattern, likely, round->shape, cursor, from, to, now,
-				   now + TSDB_SITTING))
+		if (!tsdb_predict_offer(round, cursor->pattern, page, likely, round->shape, cursor, from,
+								to, now, now + TSDB_SITTING))
 			break;
 		cursor->ahead = place;
 		cursor->has_ahead = true;
@@ -328,8 +326,8 @@ predict_refresh(TsdbRound *round, double confidence)
 	if (lead > LEAD_MAX)
 		lead = LEAD_MAX;
 	tsdb_range_shift(&from, &to, cursor->step);
-	tsdb_predict_offer(round, TSDB_PATTERN_REFRESH, confidence, round->shape, cursor, from, to, next - lead,
-		  next + cursor->period);
+	tsdb_predict_offer(round, TSDB_PATTERN_REFRESH, 0, confidence, round->shape, cursor, from, to,
+					   next - lead, next + cursor->period);
 }
 
 void
@@ -364,8 +362,9 @@ tsdb_predict_steps(TsdbRound *round)
 			int64_t		to = cursor->to;
 
 			tsdb_range_shift(&from, &to, i == TSDB_PATTERN_BACK ? -width : width);
-			tsdb_predict_offer(round, i, tsdb_tried_share(&shape->first[i], FIRST_PRIOR, FIRST_WEIGHT), shape,
-				  cursor, from, to, now, now + TSDB_SITTING);
+			tsdb_predict_offer(round, i, 0,
+							   tsdb_tried_share(&shape->first[i], FIRST_PRIOR, FIRST_WEIGHT),
+							   shape, cursor, from, to, now, now + TSDB_SITTING);
 		}
 	}
 }

@@ -20,11 +20,13 @@
 #define TSDB_SECONDS				INT64_C(1000000)
 
 #define TSDB_SHAPES				512
-#define TSDB_CURSORS				4096
+#define TSDB_CURSORS				16384
 #define TSDB_RECENTS				256
 #define TSDB_PROMISES			512
 /* ranges are told apart by the power of two below their width, modulo this */
 #define TSDB_WIDTHS				8
+/* so many pages ahead are predicted, at most */
+#define TSDB_PAGES_MAX			4
 #define TSDB_FOLLOWERS			8
 #define TSDB_SIBLINGS			4
 
@@ -65,9 +67,11 @@ typedef struct TsdbFollower
 	TsdbTried	tried[TSDB_STANCES];
 } TsdbFollower;
 
-/* Of what was loaded, what was used. */
+/* Of what was predicted, what came true; of what was loaded for it, what was used. */
 typedef struct TsdbWorth
 {
+	float		made;
+	float		came;
 	float		loaded;
 	float		used;
 } TsdbWorth;
@@ -92,7 +96,7 @@ typedef struct TsdbShape
 	int64_t		decided;		/* the page that was counted last, ... */
 	int64_t		decided_at;		/* and when: all panels of a dashboard turn it together */
 	TsdbFollower followers[TSDB_FOLLOWERS];	/* of the same series and range */
-	TsdbWorth	worth[TSDB_PATTERNS + TSDB_STANCES - 1];	/* columns come last: one for each stance */
+	TsdbWorth	worth[TSDB_PATTERNS][TSDB_PAGES_MAX];	/* of pages, by how far ahead they were; of columns, by stance */
 } TsdbShape;
 
 typedef struct TsdbCursor
@@ -148,7 +152,7 @@ typedef struct TsdbPromise
 	bool		open;
 	bool		came;
 	uint8_t		pattern;
-	uint8_t		worth;			/* which of the shape's it counts for */
+	uint8_t		ahead;			/* which worth of the pattern it counts for */
 	uint16_t	shape;
 	uint32_t	shape_check;
 	uint64_t	what;			/* shape and series */

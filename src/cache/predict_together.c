@@ -237,10 +237,11 @@ tsdb_predict_together(TsdbRound *round)
 			continue;
 		id = tsdb_cursor_id(shape->id, round->series, access->from, access->to, now);
 		if (tsdb_cursor_near(predictor, id, access->from, access->to, now - TSDB_SITTING, now) == NULL)
-			tsdb_predict_offer(round, TSDB_PATTERN_COLUMNS,
-				  tsdb_tried_share(&follower->tried[round->stance], FOLLOWER_PRIOR,
-								   FOLLOWER_WEIGHT), shape, round->cursor,
-				  access->from, access->to, now, now + 4 * TSDB_TOGETHER);
+			tsdb_predict_offer(round, TSDB_PATTERN_COLUMNS, round->stance,
+							   tsdb_tried_share(&follower->tried[round->stance],
+												FOLLOWER_PRIOR, FOLLOWER_WEIGHT),
+							   shape, round->cursor, access->from, access->to, now,
+							   now + 4 * TSDB_TOGETHER);
 	}
 	for (int i = 0; i < TSDB_SIBLINGS; i++)
 	{
@@ -250,8 +251,9 @@ tsdb_predict_together(TsdbRound *round)
 		if (cursor != NULL &&
 			tsdb_cursor_near(predictor, cursor->id, access->from, access->to, now - TSDB_SITTING,
 							 now) == NULL)
-			tsdb_predict_offer(round, TSDB_PATTERN_SERIES,
-				  tsdb_tried_share(&sibling->tried, SIBLING_PRIOR, SIBLING_WEIGHT), round->shape,
-				  cursor, access->from, access->to, now, now + 4 * TSDB_TOGETHER);
+			tsdb_predict_offer(round, TSDB_PATTERN_SERIES, 0,
+							   tsdb_tried_share(&sibling->tried, SIBLING_PRIOR, SIBLING_WEIGHT),
+							   round->shape, cursor, access->from, access->to, now,
+							   now + 4 * TSDB_TOGETHER);
 	}
 }
