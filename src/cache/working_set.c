@@ -480,7 +480,6 @@ copy_column(char *data, uint32 nrows, const TsdbColumn *column, const char *payl
 {
 	Datum	   *values = (Datum *) data;
 
-	memcpy(values, column->values, nrows * sizeof(Datum));
 	if (column->any_null)
 		memcpy(data + nrows * sizeof(Datum), column->nulls, nrows * sizeof(bool));
 	if (payload != NULL)
@@ -490,7 +489,13 @@ copy_column(char *data, uint32 nrows, const TsdbColumn *column, const char *payl
 		memcpy(copy, payload, payload_bytes);
 		for (uint32 i = 0; i < nrows; i++)
 			values[i] = column->nulls[i] ? (Datum) 0 :
-				PointerGetDatum(copy + (DatumGetPointer(values[i]) - payload));
+				PointerGetDatum(copy + (DatumGetPointer(column->values[i]) - payload));
+	}
+	else
+	{
+		/* what nulls have for values may be anything of this process */
+		for (uint32 i = 0; i < nrows; i++)
+			values[i] = column->nulls[i] ? (Datum) 0 : column->values[i];
 	}
 }
 

@@ -284,6 +284,8 @@ read_fixed(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
 	{
 		for (uint32 i = info->nrows; i-- > 1;)
 			memmove(vector->data + i * stride, vector->data + i * width, width);
+		for (uint32 i = 0; i < info->nrows; i++)
+			memset(vector->data + i * stride + width, 0, stride - width);
 	}
 	for (uint32 i = 0; i < info->nrows; i++)
 		column->values[i] = PointerGetDatum(vector->data + i * stride);
@@ -335,9 +337,13 @@ read_bytes(TsdbChunkReader *reader, const uint8 *src, uint32 bytes,
 		}
 		else
 		{
+			char	   *end = next + TYPEALIGN(align, (Size) length + VARHDRSZ);
+
 			SET_VARSIZE(next, VARHDRSZ + length);
 			memcpy(next + VARHDRSZ, data + offsets[i], length);
-			next += TYPEALIGN(align, (Size) length + VARHDRSZ);
+			next += VARHDRSZ + length;
+			while (next < end)
+				*next++ = 0;	/* others will see it */
 		}
 	}
 	reader->payload_bytes = next - reader->payload;
@@ -411,6 +417,7 @@ read_decimal(TsdbChunkReader *reader, const TsdbBodyColumn *stored,
 		if (length == 0)
 			tsdb_chunk_damaged(&reader->source, "A numeric value has too many digits.");
 		SET_VARSIZE(next, VARHDRSZ + length);
+		memset(next + VARHDRSZ + length, 0, INTALIGN(length) - length);
 		next += INTALIGN(VARHDRSZ + length);
 	}
 	reader->payload_bytes = next - reader->payload;
