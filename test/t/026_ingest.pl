@@ -18,7 +18,8 @@ use TsdbClients;
 plan skip_all => 'the stand-in has no tsdb.ingest' if tsdb_stand_in();
 
 my $node = tsdb_node('main', allows_streaming => 1);
-$node->append_conf('postgresql.conf', "log_error_verbosity = verbose\ntsdb.ingest_flush_interval = 100ms");
+$node->append_conf('postgresql.conf', "log_error_verbosity = verbose\ntsdb.ingest_flush_interval = 100ms\n"
+	  . "tsdb.worker_idle_timeout = 1min");	# on a slow machine too, no database loses its rings, and what they counted, to another
 tsdb_start($node);
 my $dir = PostgreSQL::Test::Utils::tempdir;
 
