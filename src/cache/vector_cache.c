@@ -26,6 +26,12 @@
 /* A page is given up when no more than one cell in so many was used since the hand was there. */
 #define CELLS_PER_USED		8
 
+/*
+ * Of what large queries ask for again, one in so many takes another's place.  Who reads more than fits, again and again,
+ * would else exchange all of it each time, and find nothing (Qureshi and others, ISCA 2007, call it bimodal insertion).
+ */
+#define SCANS_PER_CHALLENGE	16
+
 /* slots looked at while a lock is held, where all are looked at */
 #define SLOTS_AT_ONCE		256
 
@@ -582,10 +588,14 @@ tsdb_vector_cache_wants(TsdbVectorCache *cache, const TsdbVectorKey *key, uint32
 {
 	int			size = tsdb_vector_pages_size(cache->shared->page_bytes, bytes);
 
+	static uint32_t turn = 0;		/* of this process */
+
 	if (size == TSDB_VECTOR_NO_SIZE)
 		return false;
-	return origin != TSDB_VECTOR_SCAN || may_challenge(cache, key, origin) ||
-		tsdb_vector_pages_room(&partition_at(cache, tsdb_vector_partition(cache, key))->pages, size);
+	if (origin != TSDB_VECTOR_SCAN ||
+		tsdb_vector_pages_room(&partition_at(cache, tsdb_vector_partition(cache, key))->pages, size))
+		return true;
+	return ++turn % SCANS_PER_CHALLENGE == 0 && may_challenge(cache, key, origin);
 }
 
 /* Offer what was evicted; after that its memory is free, or the new entry's, which has slot. */

@@ -49,7 +49,8 @@
  *	  exchanged for one another, and the rest stays as it is.  The same goes for what nobody has
  *	  asked for yet (prefetch, prewarming).
  *	- A key asked for the first time by a query that reads very much (TSDB_VECTOR_SCAN) gets free memory only:
- *	  copying what nobody comes back for would cost as much as decoding it.
+ *	  copying what nobody comes back for would cost as much as decoding it. And of what it asks for again, one in
+ *	  16 evicts, so that who reads more than fits in a circle finds a part of it each time, rather than nothing.
  *
  * This is S3-FIFO (Yang and others, SOSP 2023) with the small queue living in the clock, rather than a comparison of
  * frequencies as TinyLFU makes: there each hit would have to be counted in memory that all share, and panels

@@ -120,6 +120,7 @@ typedef struct Shelf
 	const TsdbWorkingSetUse *use;
 	TableCounts *table;
 	AttrNumber	timed;			/* column that is being decoded, or 0 */
+	AttrNumber	wanted;			/* column that was said to be wanted, or 0 */
 	instr_time	since;
 	int			npins;
 	int			allocated;
@@ -470,7 +471,10 @@ wants(void *arg, AttrNumber attno, uint32 nrows)
 	TsdbVectorKey key = shelf->key;
 
 	key.column = attno;
-	return tsdb_vector_cache_wants(cache, &key, payload_offset(nrows, false), origin(shelf));
+	if (!tsdb_vector_cache_wants(cache, &key, payload_offset(nrows, false), origin(shelf)))
+		return false;
+	shelf->wanted = attno;
+	return true;
 }
 
 /* Copy a column into an entry's data. */
@@ -563,14 +567,12 @@ keep(void *arg, AttrNumber attno, uint32 nrows, const TsdbColumn *column, const 
 {
 	Shelf	   *shelf = arg;
 	uint32		tag = nrows | (column->any_null ? TAG_NULLS : 0);
-	TsdbVectorKey key = shelf->key;
 	TsdbVectorPin pin;
 	char	   *data;
 
 	if (shelf->timed == attno)
 		add_latency(&stats->miss_ns, shelf->since);
-	key.column = attno;
-	if (!tsdb_vector_cache_wants(cache, &key, payload_offset(nrows, false), origin(shelf)) ||
+	if ((shelf->wanted != attno && !wants(shelf, attno, nrows)) ||
 		(payload == NULL && keep_narrow(shelf, attno, tag, nrows, column)))
 		return;
 	data = reserve(shelf, attno, tag | (payload != NULL ? TAG_REFERENCES : 0),
@@ -609,6 +611,7 @@ tsdb_working_set_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc,
 	shelf->use = use;
 	shelf->table = counts_of(RelationGetRelid(table), tupdesc->natts);
 	shelf->timed = 0;
+	shelf->wanted = 0;
 	shelf->npins = 0;
 	shelf->allocated = lengthof(shelf->few);
 	shelf->pins = shelf->few;
