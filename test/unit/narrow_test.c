@@ -138,6 +138,18 @@ test_doubles(void)
 				(void) round_trip(ROWS);
 		}
 	}
+	/* whole numbers without a gap, at some of which a division could round otherwise */
+	for (int scale = 1; scale <= TSDB_NARROW_SCALE_MAX; scale++)
+	{
+		for (int first = -100000; first < 100000; first += ROWS)
+		{
+			for (int i = 0; i < ROWS; i++)
+				values[i] = bits((first + i) / powers[scale]);
+			if (first <= 0 && first + ROWS > 0)
+				values[-first] = bits(0.0);
+			(void) round_trip(ROWS);
+		}
+	}
 	finish("doubles");
 }
 
