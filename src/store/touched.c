@@ -10,10 +10,7 @@
 #include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "port/atomics.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
+#include "stats/shared_counters.h"
 #include "store/mark_scan.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -41,9 +38,7 @@ typedef struct KnownChunk
 	uint8		touched[TSDB_CHUNK_ROWS / 8];
 } KnownChunk;
 
-static pg_atomic_uint64 *counters = NULL;
-static shmem_request_hook_type previous_request = NULL;
-static shmem_startup_hook_type previous_startup = NULL;
+static TsdbSharedCounters mark_counts = {.name = "tsdb mark counters",.count = COUNTERS};
 
 /* Of a stub that is being inserted, or NULL. */
 static pg_atomic_uint64 *uncounted = NULL;
@@ -51,29 +46,6 @@ static pg_atomic_uint64 *uncounted = NULL;
 static MemoryContext memory = NULL;
 static KnownChunk **chunks;		/* a list per counter */
 static uint32 nchunks;
-
-static void
-request_counters(void)
-{
-	if (previous_request)
-		previous_request();
-	RequestAddinShmemSpace(COUNTERS * sizeof(pg_atomic_uint64));
-}
-
-static void
-start_counters(void)
-{
-	bool		found;
-
-	if (previous_startup)
-		previous_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	counters = ShmemInitStruct("tsdb mark counters", COUNTERS * sizeof(pg_atomic_uint64),
-							   &found);
-	for (int i = 0; i < COUNTERS && !found; i++)
-		pg_atomic_init_u64(&counters[i], 0);
-	LWLockRelease(AddinShmemInitLock);
-}
 
 static void
 count_uncounted(void)
@@ -106,10 +78,7 @@ tsdb_touched_init(void)
 		return;
 	RegisterXactCallback(at_xact_end, NULL);
 	RegisterSubXactCallback(at_subxact_end, NULL);
-	previous_request = shmem_request_hook;
-	shmem_request_hook = request_counters;
-	previous_startup = shmem_startup_hook;
-	shmem_startup_hook = start_counters;
+	tsdb_shared_counters_init(&mark_counts);
 }
 
 static uint32
@@ -168,7 +137,7 @@ read_marks(TsdbStorage *storage, KnownChunk *known, uint32 counter)
 	TsdbMarkScan scan;
 
 	known->known = known->groups = false;
-	known->count = pg_atomic_read_u64(&counters[counter]);
+	known->count = pg_atomic_read_u64(&mark_counts.counters[counter]);
 	pg_read_barrier();
 	memset(known->touched, 0, sizeof(known->touched));
 	if (tsdb_mark_scan_useful(storage))
@@ -200,12 +169,12 @@ up_to_date(TsdbStorage *storage, uint32 chunk)
 	uint32		counter = counter_of(storage->identity, chunk);
 	KnownChunk *known;
 
-	if (counters == NULL || RecoveryInProgress())
+	if (mark_counts.counters == NULL || RecoveryInProgress())
 		return NULL;
 	known = find_chunk(storage->identity, chunk, counter);
 	if (known == NULL)
 		known = add_chunk(storage->identity, chunk, counter);
-	if (known->known && known->count == pg_atomic_read_u64(&counters[counter]))
+	if (known->known && known->count == pg_atomic_read_u64(&mark_counts.counters[counter]))
 		return known;
 	if (++known->questions < known->needed || !read_marks(storage, known, counter))
 		return NULL;
@@ -232,8 +201,8 @@ tsdb_touched_no_groups(TsdbStorage *storage, uint32 chunk)
 void
 tsdb_touched_begin(TsdbStorage *storage, ItemPointer tid)
 {
-	if (counters != NULL)
-		uncounted = &counters[counter_of(storage->identity, tsdb_tid_chunk(tid))];
+	if (mark_counts.counters != NULL)
+		uncounted = &mark_counts.counters[counter_of(storage->identity, tsdb_tid_chunk(tid))];
 }
 
 void
@@ -244,9 +213,9 @@ tsdb_touched_note(TsdbStorage *storage, ItemPointer tid, bool in_group)
 	uint32		counter = counter_of(storage->identity, chunk);
 	uint64		before;
 
-	if (counters == NULL)
+	if (mark_counts.counters == NULL)
 		return;
-	before = pg_atomic_fetch_add_u64(&counters[counter], 1);
+	before = pg_atomic_fetch_add_u64(&mark_counts.counters[counter], 1);
 	uncounted = NULL;
 	for (KnownChunk *known = memory != NULL ? chunks[counter] : NULL; known != NULL;
 		 known = known->next)
