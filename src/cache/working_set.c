@@ -17,9 +17,6 @@
  *
  * Shared memory is mapped at one address in all processes, so pointers hold for everybody.
  * The entry's tag says how many rows there are, and which parts.
- *
- * Sessions count on their own, and add up in shared memory when a transaction ends, but
- * not if somebody else is doing that just then: then later.
  */
 #include "postgres.h"
 
@@ -29,14 +26,12 @@
 #include "cache/cache_trace.h"
 #include "cache/narrow.h"
 #include "cache/spill_cache.h"
-#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
-#include "utils/hsearch.h"
 #include "utils/memdebug.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -50,7 +45,6 @@ TsdbVectorOrigin tsdb_working_set_origin = TSDB_VECTOR_QUERY;
 #define TIMED_HITS		64		/* one of so many is timed */
 #define TIMED_MISSES	16
 #define SHUTDOWN_MS		2000	/* that entries are written at the end of the server */
-#define COLUMNS_MAX		8192	/* with counters; what is more is counted in the sums only */
 
 /* Version of what an entry is, since some outlive the server in the spill cache. */
 #define CONTENTS		1
@@ -66,31 +60,9 @@ StaticAssertDecl(sizeof(TsdbNarrow) <= NARROW_OFFSET, "a rule fits its place");
 
 /* ---- shared state ---- */
 
-typedef struct ColumnKey
-{
-	Oid			dboid;
-	Oid			relid;
-	int32		attno;
-} ColumnKey;
-
-typedef struct ColumnCounts
-{
-	uint64		hits;
-	uint64		spill_hits;
-	uint64		misses;
-} ColumnCounts;
-
-typedef struct SharedColumn
-{
-	ColumnKey	key;
-	ColumnCounts counts;
-} SharedColumn;
-
 static TsdbVectorCache the_cache;
 static TsdbVectorCache *cache = NULL;	/* the_cache, if there is one */
 static TsdbWorkingSetStats *stats = NULL;
-static HTAB *shared_columns = NULL;	/* under columns_lock */
-static LWLock *columns_lock = NULL;
 static LWLockPadded *partition_locks = NULL;
 
 static shmem_request_hook_type previous_request = NULL;
@@ -98,19 +70,8 @@ static shmem_startup_hook_type previous_startup = NULL;
 
 /* ---- of this session ---- */
 
-typedef struct TableCounts
-{
-	Oid			relid;
-	int			natts;
-	bool		changed;
-	slist_node	next_changed;
-	ColumnCounts *columns;
-} TableCounts;
-
-static HTAB *tables = NULL;
-static slist_head changed_tables = SLIST_STATIC_INIT(changed_tables);
-static ColumnCounts session;	/* all of this session */
-static ColumnCounts published;	/* of them, what is in stats */
+static TsdbColumnCounts session;	/* all of this session */
+static TsdbColumnCounts published;	/* of them, what is in stats */
 static uint64 came_true;		/* prefetched vectors that it was the first to use */
 
 /* What a reader asks through. */
@@ -118,7 +79,7 @@ typedef struct Shelf
 {
 	TsdbVectorKey key;			/* but for the column */
 	const TsdbWorkingSetUse *use;
-	TableCounts *table;
+	TsdbTableCounts *table;
 	AttrNumber	timed;			/* column that is being decoded, or 0 */
 	AttrNumber	wanted;			/* column that was said to be wanted, or 0 */
 	instr_time	since;
@@ -169,22 +130,17 @@ prepare_pin(Shelf *shelf)
 
 /* ---- counting ---- */
 
+/* Count a look-up: which of the counters is told by its place. */
 static void
-count(Shelf *shelf, AttrNumber attno, uint64 *of_session, uint64 *of_query, Size of_column)
+count(Shelf *shelf, AttrNumber attno, uint64 *of_query, Size counter)
 {
-	TableCounts *table = shelf->table;
+	TsdbColumnCounts *of_column = tsdb_column_counts_change(shelf->table, attno);
 
-	(*of_session)++;
+	(*(uint64 *) ((char *) &session + counter))++;
 	if (of_query != NULL)
 		(*of_query)++;
-	if (attno > table->natts)
-		return;
-	(*(uint64 *) ((char *) &table->columns[attno - 1] + of_column))++;
-	if (!table->changed)
-	{
-		table->changed = true;
-		slist_push_head(&changed_tables, &table->next_changed);
-	}
+	if (of_column != NULL)
+		(*(uint64 *) ((char *) of_column + counter))++;
 }
 
 static void
@@ -197,85 +153,11 @@ add_latency(TsdbLatency *latency, instr_time since)
 	tsdb_latency_add(latency, (uint64) (INSTR_TIME_GET_DOUBLE(now) * 1e9));
 }
 
-/* Counters of a table, in this session. */
-static TableCounts *
-counts_of(Oid relid, int natts)
-{
-	TableCounts *counts;
-	bool		found;
-
-	if (tables == NULL)
-	{
-		HASHCTL		control = {.keysize = sizeof(Oid),.entrysize = sizeof(TableCounts)};
-
-		tables = hash_create("tsdb working set of tables", 16, &control, HASH_ELEM | HASH_BLOBS);
-	}
-	counts = hash_search(tables, &relid, HASH_ENTER, &found);
-	if (!found)
-	{
-		counts->natts = 0;
-		counts->changed = false;
-		counts->columns = NULL;
-	}
-	if (counts->natts < natts)
-	{
-		ColumnCounts *columns = MemoryContextAllocExtended(TopMemoryContext,
-														   natts * sizeof(ColumnCounts),
-														   MCXT_ALLOC_ZERO | MCXT_ALLOC_NO_OOM);
-
-		/* counting must not fail */
-		if (columns != NULL)
-		{
-			if (counts->columns != NULL)
-			{
-				memcpy(columns, counts->columns, counts->natts * sizeof(ColumnCounts));
-				pfree(counts->columns);
-			}
-			counts->columns = columns;
-			counts->natts = natts;
-		}
-	}
-	return counts;
-}
-
-static void
-publish_table(TableCounts *table)
-{
-	for (int i = 0; i < table->natts; i++)
-	{
-		ColumnCounts *counts = &table->columns[i];
-		ColumnKey	key = {MyDatabaseId, table->relid, i + 1};
-		SharedColumn *column;
-		bool		found;
-
-		if (counts->hits + counts->spill_hits + counts->misses == 0)
-			continue;
-		column = hash_search(shared_columns, &key,
-							 hash_get_num_entries(shared_columns) < COLUMNS_MAX ?
-							 HASH_ENTER_NULL : HASH_FIND, &found);
-		if (column != NULL)
-		{
-			if (!found)
-				memset(&column->counts, 0, sizeof(column->counts));
-			column->counts.hits += counts->hits;
-			column->counts.spill_hits += counts->spill_hits;
-			column->counts.misses += counts->misses;
-		}
-		memset(counts, 0, sizeof(ColumnCounts));
-	}
-	table->changed = false;
-}
-
 void
 tsdb_working_set_at_xact_end(void)
 {
-	if (slist_is_empty(&changed_tables) ||
-		!LWLockConditionalAcquire(columns_lock, LW_EXCLUSIVE))
+	if (!tsdb_column_counts_publish())
 		return;
-	while (!slist_is_empty(&changed_tables))
-		publish_table(slist_container(TableCounts, next_changed,
-									  slist_pop_head_node(&changed_tables)));
-	LWLockRelease(columns_lock);
 	pg_atomic_fetch_add_u64(&stats->hits, session.hits - published.hits);
 	pg_atomic_fetch_add_u64(&stats->spill_hits, session.spill_hits - published.spill_hits);
 	pg_atomic_fetch_add_u64(&stats->misses, session.misses - published.misses);
@@ -404,15 +286,15 @@ find_elsewhere(Shelf *shelf, const TsdbVectorKey *key, uint32 nrows, TsdbColumn 
 	if (find_spilled(shelf, key, nrows, column))
 	{
 		tsdb_cache_trace_add(key->generation, attno, TSDB_CACHE_SPILLED);
-		count(shelf, attno, &session.spill_hits, shelf->use == NULL ? NULL : shelf->use->spilled,
-			  offsetof(ColumnCounts, spill_hits));
+		count(shelf, attno, shelf->use == NULL ? NULL : shelf->use->spilled,
+			  offsetof(TsdbColumnCounts, spill_hits));
 		if (asked % TIMED_MISSES == 0)
 			add_latency(&stats->spill_hit_ns, shelf->since);
 		return true;
 	}
 	tsdb_cache_trace_add(key->generation, attno, TSDB_CACHE_MISS);
-	count(shelf, attno, &session.misses, shelf->use == NULL ? NULL : shelf->use->read,
-		  offsetof(ColumnCounts, misses));
+	count(shelf, attno, shelf->use == NULL ? NULL : shelf->use->read,
+		  offsetof(TsdbColumnCounts, misses));
 	if (asked % TIMED_MISSES == 0)
 		shelf->timed = attno;
 	return false;
@@ -457,8 +339,7 @@ find(void *arg, AttrNumber attno, uint32 nrows, TsdbColumn *column)
 	read_entry(shelf, data, tag, nrows, column);
 	if (tag & TAG_NARROW)
 		tsdb_vector_cache_unpin(cache, shelf->pins[--shelf->npins]);
-	count(shelf, attno, &session.hits, shelf->use == NULL ? NULL : shelf->use->hit,
-		  offsetof(ColumnCounts, hits));
+	count(shelf, attno, use == NULL ? NULL : use->hit, offsetof(TsdbColumnCounts, hits));
 	if (timed)
 		add_latency(&stats->hit_ns, shelf->since);
 	return true;
@@ -609,7 +490,7 @@ tsdb_working_set_open_chunk(TsdbChunkHandle *source, TupleDesc tupdesc,
 	shelf = MemoryContextAlloc(tsdb_chunk_reader_memory(reader), sizeof(Shelf));
 	shelf->key = key_of(source->storage, source->entry->generation, 0);
 	shelf->use = use;
-	shelf->table = counts_of(RelationGetRelid(table), tupdesc->natts);
+	shelf->table = tsdb_column_counts_of(RelationGetRelid(table), tupdesc->natts);
 	shelf->timed = 0;
 	shelf->wanted = 0;
 	shelf->npins = 0;
@@ -666,42 +547,10 @@ tsdb_working_set_stats(void)
 	return stats;
 }
 
-void
-tsdb_working_set_session(uint64 *hits, uint64 *spill_hits, uint64 *misses)
+const TsdbColumnCounts *
+tsdb_working_set_session(void)
 {
-	*hits = session.hits;
-	*spill_hits = session.spill_hits;
-	*misses = session.misses;
-}
-
-int
-tsdb_working_set_columns(TsdbColumnUse **columns)
-{
-	HASH_SEQ_STATUS status;
-	SharedColumn *column;
-	int			count = 0;
-
-	*columns = NULL;
-	if (cache == NULL)
-		return 0;
-	/* before the lock is taken: what can fail */
-	*columns = palloc(COLUMNS_MAX * sizeof(TsdbColumnUse));
-	LWLockAcquire(columns_lock, LW_SHARED);
-	hash_seq_init(&status, shared_columns);
-	while ((column = hash_seq_search(&status)) != NULL)
-	{
-		if (column->key.dboid != MyDatabaseId)
-			continue;
-		(*columns)[count++] = (TsdbColumnUse) {
-			.relid = column->key.relid,
-			.attno = column->key.attno,
-			.hits = column->counts.hits,
-			.spill_hits = column->counts.spill_hits,
-			.misses = column->counts.misses
-		};
-	}
-	LWLockRelease(columns_lock);
-	return count;
+	return &session;
 }
 
 static void
@@ -718,19 +567,12 @@ init_stats(void)
 void
 tsdb_working_set_reset(void)
 {
-	HASH_SEQ_STATUS status;
-	SharedColumn *column;
-
 	if (cache == NULL)
 		return;
 	tsdb_vector_cache_clear(cache);
 	tsdb_spill_cache_reset();
-	LWLockAcquire(columns_lock, LW_EXCLUSIVE);
-	hash_seq_init(&status, shared_columns);
-	while ((column = hash_seq_search(&status)) != NULL)
-		hash_search(shared_columns, &column->key, HASH_REMOVE, NULL);
+	tsdb_column_counts_reset();
 	init_stats();
-	LWLockRelease(columns_lock);
 }
 
 /* ---- start ---- */
@@ -763,7 +605,7 @@ request(void)
 	RequestAddinShmemSpace(add_size(tsdb_vector_cache_bytes(cache_bytes()),
 									TSDB_VECTOR_CACHE_ALIGN));
 	RequestAddinShmemSpace(MAXALIGN(sizeof(TsdbWorkingSetStats)));
-	RequestAddinShmemSpace(hash_estimate_size(COLUMNS_MAX, sizeof(SharedColumn)));
+	RequestAddinShmemSpace(tsdb_column_counts_bytes());
 	RequestNamedLWLockTranche(TRANCHE, 1 + tsdb_vector_cache_partitions(cache_bytes()));
 }
 
@@ -774,7 +616,6 @@ startup(void)
 		.lock = lock_partition,.unlock = unlock_partition,.evicted = tsdb_spill_cache_put,
 		.came_true = count_came_true
 	};
-	HASHCTL		control = {.keysize = sizeof(ColumnKey),.entrysize = sizeof(SharedColumn)};
 	LWLockPadded *tranche;
 	void	   *memory;
 	bool		found;
@@ -785,13 +626,11 @@ startup(void)
 		return;
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	tranche = GetNamedLWLockTranche(TRANCHE);
-	columns_lock = &tranche[0].lock;
+	tsdb_column_counts_start(&tranche[0].lock);
 	partition_locks = &tranche[1];
 	stats = ShmemInitStruct("tsdb working set counters", sizeof(TsdbWorkingSetStats), &found);
 	if (!found)
 		init_stats();
-	shared_columns = ShmemInitHash("tsdb working set of columns", COLUMNS_MAX, COLUMNS_MAX,
-								   &control, HASH_ELEM | HASH_BLOBS);
 	memory = ShmemInitStruct("tsdb working set",
 							 tsdb_vector_cache_bytes(cache_bytes()) + TSDB_VECTOR_CACHE_ALIGN, &found);
 	memory = (void *) TYPEALIGN(TSDB_VECTOR_CACHE_ALIGN, memory);

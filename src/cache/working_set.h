@@ -25,6 +25,7 @@
 #ifndef TSDB_CACHE_WORKING_SET_H
 #define TSDB_CACHE_WORKING_SET_H
 
+#include "cache/column_counts.h"
 #include "cache/vector_cache.h"
 #include "stats/latency.h"
 #include "store/directory.h"
@@ -84,20 +85,7 @@ typedef struct TsdbWorkingSetStats
 extern TsdbWorkingSetStats *tsdb_working_set_stats(void);
 
 /* What this session asked for so far. */
-extern void tsdb_working_set_session(uint64 *hits, uint64 *spill_hits, uint64 *misses);
-
-/* What columns of tables of this database were asked for. */
-typedef struct TsdbColumnUse
-{
-	Oid			relid;
-	AttrNumber	attno;
-	uint64		hits;
-	uint64		spill_hits;
-	uint64		misses;
-} TsdbColumnUse;
-
-/* palloc'd; returns how many. */
-extern int	tsdb_working_set_columns(TsdbColumnUse **columns);
+extern const TsdbColumnCounts *tsdb_working_set_session(void);
 
 /* Forget counters, and what is not in use just now. */
 extern void tsdb_working_set_reset(void);

@@ -98,7 +98,7 @@ Datum
 tsdb_stat_cache_columns(PG_FUNCTION_ARGS)
 {
 	TsdbColumnUse *columns;
-	int			count = tsdb_working_set_columns(&columns);
+	int			count = tsdb_column_counts_list(&columns);
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < count; i++)
@@ -107,9 +107,9 @@ tsdb_stat_cache_columns(PG_FUNCTION_ARGS)
 
 		tsdb_stat_row_put(&row, ObjectIdGetDatum(columns[i].relid), false);
 		tsdb_stat_row_put(&row, Int16GetDatum(columns[i].attno), false);
-		put_int(&row, columns[i].hits);
-		put_int(&row, columns[i].spill_hits);
-		put_int(&row, columns[i].misses);
+		put_int(&row, columns[i].counts.hits);
+		put_int(&row, columns[i].counts.spill_hits);
+		put_int(&row, columns[i].counts.misses);
 		tsdb_stat_row_add(fcinfo, &row);
 	}
 	return (Datum) 0;
@@ -118,16 +118,13 @@ tsdb_stat_cache_columns(PG_FUNCTION_ARGS)
 Datum
 tsdb_stat_cache_session(PG_FUNCTION_ARGS)
 {
-	uint64		hits;
-	uint64		spill_hits;
-	uint64		misses;
+	const TsdbColumnCounts *session = tsdb_working_set_session();
 	TsdbStatRow row = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
-	tsdb_working_set_session(&hits, &spill_hits, &misses);
-	put_int(&row, hits);
-	put_int(&row, spill_hits);
-	put_int(&row, misses);
+	put_int(&row, session->hits);
+	put_int(&row, session->spill_hits);
+	put_int(&row, session->misses);
 	tsdb_stat_row_add(fcinfo, &row);
 	return (Datum) 0;
 }
