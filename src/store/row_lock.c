@@ -117,6 +117,8 @@ with_key_share(HeapTupleHeader tuple, TransactionId locker)
 										MultiXactStatusForKeyShare);
 		multi_bits(result.xmax, &result.infomask, &result.infomask2);
 	}
+	else
+		tuple->t_infomask |= HEAP_XMAX_INVALID; /* so that its change is logged, see row_store.c */
 	return result;
 }
 

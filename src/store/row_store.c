@@ -223,6 +223,12 @@ tsdb_row_store_take(TsdbRowStoreScan *scan, TsdbRowArena *arena, HeapTuple *rows
 			scan->kept++;
 			continue;
 		}
+		/*
+		 * Say that the old xmax counts for nothing, as any reader might.  A standby's reader may have said it there
+		 * already, and what is logged of a page is the bytes that change: this way the one that says it does, so
+		 * that it cannot go on to be said of the new xmax.
+		 */
+		tuple.t_data->t_infomask |= HEAP_XMAX_INVALID;
 		offsets[count] = offset;
 		rows[count++] = tsdb_row_arena_copy(arena, &tuple);
 	}
