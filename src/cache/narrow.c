@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "codec/dispatch.h"
+#include "codec/divisor.h"
 
 /* What a double may be of a whole number: conversions are of 32 bits. */
 #define WHOLE_MAX		1000000000.0
@@ -18,23 +19,9 @@ static const double powers[TSDB_NARROW_SCALE_MAX + 1] = {1, 10, 100, 1000, 10000
 
 /* ---- integers ---- */
 
-static uint64_t
-greatest_common_divisor(uint64_t a, uint64_t b)
-{
-	while (b != 0)
-	{
-		uint64_t	rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
 /*
- * Exact division by multiplication (Warren, Hacker's Delight, chapter 10): an odd number has an inverse
- * modulo 2^64, found from three right bits by Newton's iteration, and a multiple of it, times that, is the quotient.
- * What is no multiple gives a number larger than any quotient.
+ * Exact division by multiplication (codec/divisor.h).  What is no multiple gives a number larger than any
+ * quotient.
  */
 typedef struct Divisor
 {
@@ -47,19 +34,13 @@ typedef struct Divisor
 static void
 set_divisor(Divisor *divisor, uint64_t step)
 {
-	uint64_t	odd = step;
+	int			shift = __builtin_ctzll(step);
+	uint64_t	odd = step >> shift;
 
-	divisor->shift = 0;
-	while ((odd & 1) == 0)
-	{
-		odd >>= 1;
-		divisor->shift++;
-	}
-	divisor->inverse = odd;
-	for (int i = 0; i < 5; i++)
-		divisor->inverse *= 2 - odd * divisor->inverse;
+	divisor->shift = shift;
+	divisor->inverse = tsdb_odd_inverse(odd);
 	divisor->max = UINT64_MAX / odd;
-	divisor->below = (UINT64_C(1) << divisor->shift) - 1;
+	divisor->below = (UINT64_C(1) << shift) - 1;
 }
 
 static inline uint64_t
@@ -108,7 +89,7 @@ find_integers(const uint64_t *values, uint32_t count, TsdbNarrow *narrow, uint32
 
 		if (distance == 0 || (step != 0 && divides(&divisor, distance)))
 			continue;
-		step = greatest_common_divisor(step, distance);
+		step = tsdb_greatest_divisor(step, distance);
 		set_divisor(&divisor, step);
 	}
 	narrow->step = step == 0 ? 1 : step;

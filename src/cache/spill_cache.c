@@ -56,21 +56,21 @@ is_wanted(void)
 
 /* ---- the file ---- */
 
+/* Read from the file, or write to it; a disk that takes nothing more is full. */
 static bool
-read_file(void *arg, void *buffer, size_t bytes, uint64_t offset)
+transfer(bool writes, char *at, size_t bytes, uint64_t offset)
 {
-	char	   *at = buffer;
-
 	pgstat_report_wait_start(PG_WAIT_EXTENSION);
 	while (bytes > 0)
 	{
-		ssize_t		n = pread(file, at, bytes, (off_t) offset);
+		ssize_t		n = writes ? pwrite(file, at, bytes, (off_t) offset) :
+			pread(file, at, bytes, (off_t) offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 		{
-			file_errno = n < 0 ? errno : EIO;
+			file_errno = n < 0 ? errno : writes ? ENOSPC : EIO;
 			break;
 		}
 		at += n;
@@ -82,28 +82,15 @@ read_file(void *arg, void *buffer, size_t bytes, uint64_t offset)
 }
 
 static bool
+read_file(void *arg, void *buffer, size_t bytes, uint64_t offset)
+{
+	return transfer(false, buffer, bytes, offset);
+}
+
+static bool
 write_file(void *arg, const void *buffer, size_t bytes, uint64_t offset)
 {
-	const char *at = buffer;
-
-	pgstat_report_wait_start(PG_WAIT_EXTENSION);
-	while (bytes > 0)
-	{
-		ssize_t		n = pwrite(file, at, bytes, (off_t) offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-		{
-			file_errno = n < 0 ? errno : ENOSPC;
-			break;
-		}
-		at += n;
-		bytes -= (size_t) n;
-		offset += (uint64) n;
-	}
-	pgstat_report_wait_end();
-	return bytes == 0;
+	return transfer(true, unconstify(void *, buffer), bytes, offset);
 }
 
 static bool

@@ -428,6 +428,14 @@ tsdb_vector_cache_find(TsdbVectorCache *cache, const TsdbVectorKey *key)
 	return pin;
 }
 
+/* Was the entry, which is pinned, made ahead, and not found since? */
+static inline bool
+tsdb_vector_cache_is_ahead(const TsdbVectorCache *cache, TsdbVectorPin pin)
+{
+	return (atomic_load_explicit(&cache->slots[pin - 1].state, memory_order_relaxed) &
+			TSDB_VECTOR_AHEAD) != 0;
+}
+
 /* As find, but neither a touch nor a miss. */
 static inline TsdbVectorPin
 tsdb_vector_cache_peek(TsdbVectorCache *cache, const TsdbVectorKey *key)

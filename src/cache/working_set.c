@@ -178,8 +178,7 @@ static bool
 is_first_use(const TsdbVectorKey *key)
 {
 	TsdbVectorPin pin = tsdb_vector_cache_peek(cache, key);
-	bool		first = pin != 0 &&
-	(atomic_load(&cache->slots[pin - 1].state) & TSDB_VECTOR_AHEAD) != 0;
+	bool		first = pin != 0 && tsdb_vector_cache_is_ahead(cache, pin);
 
 	if (pin != 0)
 		tsdb_vector_cache_unpin(cache, pin);

@@ -23,6 +23,7 @@
 
 #include "codec/decimal_format.h"
 #include "codec/dispatch.h"
+#include "codec/divisor.h"
 #include "codec/integer.h"
 
 #define SAMPLE_MAX		64
@@ -215,19 +216,6 @@ try_divisor(const Sample *sample, double divisor, uint8_t code, uint64_t integer
 		*best = (Scale) {divisor, integer, code, single, true, bits};
 }
 
-static uint64_t
-greatest_divisor(uint64_t a, uint64_t b)
-{
-	while (b != 0)
-	{
-		uint64_t	rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
 /*
  * The least denominator of a fraction within tolerance of the value, by its
  * continued fraction; 0 if there is none up to a million.
@@ -285,7 +273,7 @@ common_denominator(const Sample *sample, bool single)
 				return 0;
 			continue;
 		}
-		common = common / greatest_divisor(common, q) * q;
+		common = common / tsdb_greatest_divisor(common, q) * q;
 		if (common > (uint64_t) 1 << 32)
 			return 0;
 	}

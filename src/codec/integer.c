@@ -19,6 +19,7 @@
 #include <math.h>
 
 #include "codec/bitpack.h"
+#include "codec/divisor.h"
 #include "codec/entropy.h"
 #include "codec/integer_format.h"
 #include "codec/integer_residual.h"
@@ -26,19 +27,6 @@
 
 #define BLOCK				TSDB_VECTOR_BLOCK_ROWS
 #define SAMPLE_ERROR_BITS	0.75
-
-static uint64_t
-greatest_divisor(uint64_t a, uint64_t b)
-{
-	while (b != 0)
-	{
-		uint64_t	rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
 
 /* The greatest number that divides every difference from the first value. */
 static uint64_t
@@ -55,7 +43,7 @@ common_multiplier(const int64_t *values, uint32_t count)
 			size = 0 - size;
 
 		if (divisor == 0 || size % divisor != 0)
-			divisor = greatest_divisor(size, divisor);
+			divisor = tsdb_greatest_divisor(size, divisor);
 	}
 	return divisor == 0 ? 1 : divisor;
 }

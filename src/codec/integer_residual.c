@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "codec/dispatch.h"
+#include "codec/divisor.h"
 #include "codec/wire.h"
 
 #define BLOCK		TSDB_VECTOR_BLOCK_ROWS
@@ -29,19 +30,15 @@ tsdb_integer_subtract(uint64_t *numbers, uint32_t count, uint64_t reference)
 }
 
 /*
- * Divide signed multiples of a positive number by it: what is left of the number without its
- * factors of two has an inverse modulo 2^64, found by Newton's method (Warren, Hacker's Delight,
- * 10-16).
+ * Divide signed multiples of a positive number by it: by shifting out its factors of two, and by the
+ * inverse of what is left.
  */
 static TSDB_CODEC_CLONES void
 divide(uint64_t *x, uint32_t count, uint64_t multiplier)
 {
 	unsigned	shift = (unsigned) __builtin_ctzll(multiplier);
-	uint64_t	odd = multiplier >> shift;
-	uint64_t	inverse = odd;	/* right in the lowest three bits */
+	uint64_t	inverse = tsdb_odd_inverse(multiplier >> shift);
 
-	for (int bits = 3; bits < 64; bits *= 2)
-		inverse *= 2 - odd * inverse;
 	for (uint32_t i = 0; i < count; i++)
 		x[i] = (uint64_t) ((int64_t) x[i] >> shift) * inverse;
 }

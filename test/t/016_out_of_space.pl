@@ -11,19 +11,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
-# Start again in a namespace, before anything else is loaded.
-BEGIN
-{
-	my @namespace =
-	  ('unshare', '--user', '--mount', "--map-user=$<", '--map-group=' . (split ' ', $()[0], '--keep-caps');
-
-	if (!$ENV{TSDB_TEST_NAMESPACE} && system(join(' ', @namespace) . ' true 2>/dev/null') == 0)
-	{
-		$ENV{TSDB_TEST_NAMESPACE} = 'entered';
-		exec @namespace, $^X, (map { "-I$_" } @INC), $0 or die "cannot enter a namespace: $!";
-	}
-}
-
+use TsdbNamespace;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;

@@ -13,6 +13,7 @@
 #include "cache/byte_planes.h"
 #include "cache/spill_store.h"
 #include "harness.h"
+#include "vector_keys.h"
 #include "workers.h"
 
 #define KB				1024
@@ -133,20 +134,6 @@ make_bed(uint64_t file_bytes)
 	bed->file = new_file();
 	bed->room = -1;
 	return bed;
-}
-
-static uint64_t
-mixed(uint64_t x)
-{
-	x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-	x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);
-	return x ^ x >> 31;
-}
-
-static TsdbVectorKey
-key_number(uint64_t n)
-{
-	return (TsdbVectorKey) {mixed(n / 4 + 1), 5, (uint32_t) (n % 2), (uint32_t) (n / 2 % 2)};
 }
 
 static uint32_t

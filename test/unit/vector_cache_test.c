@@ -15,6 +15,7 @@
 #include "cache/vector_cache.h"
 #include "cache/vector_pages.h"
 #include "harness.h"
+#include "vector_keys.h"
 #include "workers.h"
 
 #define KB				1024
@@ -53,21 +54,6 @@ typedef struct Bed
 	_Atomic uint64_t inserted;
 	_Atomic uint64_t looked;
 } Bed;
-
-static uint64_t
-mixed(uint64_t x)
-{
-	x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-	x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);
-	return x ^ x >> 31;
-}
-
-/* The n-th key. */
-static TsdbVectorKey
-key_number(uint64_t n)
-{
-	return (TsdbVectorKey) {mixed(n / 4 + 1), 5, (uint32_t) (n % 2), (uint32_t) (n / 2 % 2)};
-}
 
 static uint64_t
 word_of(const TsdbVectorKey *key, uint32_t i)
