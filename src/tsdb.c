@@ -20,6 +20,7 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
+#include "exec/result_writer.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "ingest/ingest_shared.h"
@@ -91,6 +92,7 @@ executor_run(QueryDesc *query, ScanDirection direction, uint64 count, bool execu
 	int			nestlevel = guarded ? tsdb_bitmap_guard_enter() : 0;
 	uint64		loads = tsdb_direct_load_begin_statement();
 	TsdbRunningQuery running;
+	DestReceiver *receiver = tsdb_result_writer_enter(query);
 
 	executor_depth++;
 	tsdb_assigned_columns_enter(&running, query);
@@ -104,12 +106,14 @@ executor_run(QueryDesc *query, ScanDirection direction, uint64 count, bool execu
 	PG_CATCH();
 	{
 		executor_depth--;
+		tsdb_result_writer_leave(query, receiver);
 		tsdb_assigned_columns_leave(&running);
 		tsdb_key_arbiter_explain_error();
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	executor_depth--;
+	tsdb_result_writer_leave(query, receiver);
 	tsdb_assigned_columns_leave(&running);
 	if (guarded)
 		tsdb_bitmap_guard_leave(nestlevel);
@@ -240,6 +244,11 @@ define_settings(void)
 							 "Groups and aggregates rows of a tsdb table without forming them, from statistics where these tell.",
 							 &tsdb_enable_aggregate, true,
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomBoolVariable("tsdb.enable_result_writer",
+							 "Writes numbers, times and strings of results to the client without calling functions of their types.",
+							 "For plans that scan a tsdb table. The client receives the same bytes.",
+							 &tsdb_enable_result_writer, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("tsdb.compact_always",
 							 "Compacts all tables before every statement.",
 							 "For tests.",
