@@ -282,3 +282,79 @@ tsdb_narrow_read(const TsdbNarrow *narrow, const void *in, uint32_t count, uint6
 			break;
 	}
 }
+
+/* ---- comparing ---- */
+
+static inline uint64_t
+count_all(const TsdbNarrow *narrow)
+{
+	return UINT64_C(1) << 8 * narrow->width;
+}
+
+uint64_t
+tsdb_narrow_count_integers(const TsdbNarrow *narrow, int64_t bound, bool up_to)
+{
+	uint64_t	distance = (uint64_t) bound - (uint64_t) narrow->base;
+	uint64_t	count = distance / narrow->step;
+
+	if (bound < narrow->base)
+		return 0;
+	if (count >= count_all(narrow))
+		return count_all(narrow);
+	return count + (up_to || distance % narrow->step != 0 ? 1 : 0);
+}
+
+static bool
+is_counted(const TsdbNarrow *narrow, uint64_t u, double bound, bool up_to)
+{
+	double		value = (double) (narrow->base + (int64_t) u) / powers[narrow->scale];
+
+	return up_to ? value <= bound : value < bound;
+}
+
+/* A guess by arithmetic is right but for what rounding does. */
+uint64_t
+tsdb_narrow_count_doubles(const TsdbNarrow *narrow, double bound, bool up_to)
+{
+	const uint64_t all = count_all(narrow);
+	double		guess = bound * powers[narrow->scale] - (double) narrow->base;
+	uint64_t	count = 0;
+
+	if (guess > 0)
+		count = guess < (double) all ? (uint64_t) guess : all;
+	while (count > 0 && !is_counted(narrow, count - 1, bound, up_to))
+		count--;
+	while (count < all && is_counted(narrow, count, bound, up_to))
+		count++;
+	return count;
+}
+
+/* Less than from is, after the subtraction, as large as can be. */
+#define SELECT_LOOP(name, type) \
+	TSDB_CODEC_CLONES static void \
+	name(const type *restrict in, uint32_t count, type from, type width, uint8_t *restrict pass) \
+	{ \
+		for (uint32_t i = 0; i < count; i++) \
+			pass[i] &= (type) (in[i] - from) <= width; \
+	}
+
+SELECT_LOOP(select_bytes, uint8_t)
+SELECT_LOOP(select_shorts, uint16_t)
+SELECT_LOOP(select_ints, uint32_t)
+
+void
+tsdb_narrow_select(const TsdbNarrow *narrow, const void *in, uint32_t count, uint64_t from,
+				   uint64_t to, uint8_t *pass)
+{
+	uint64_t	end = to < count_all(narrow) ? to : count_all(narrow);
+	uint64_t	width = end - 1 - from;
+
+	if (from >= end)
+		memset(pass, 0, count);
+	else if (narrow->width == 1)
+		select_bytes(in, count, (uint8_t) from, (uint8_t) width, pass);
+	else if (narrow->width == 2)
+		select_shorts(in, count, (uint16_t) from, (uint16_t) width, pass);
+	else
+		select_ints(in, count, (uint32_t) from, (uint32_t) width, pass);
+}

@@ -29,6 +29,9 @@
 
 #define TSDB_NARROW_SCALE_MAX	4
 
+/* Where a rule and its u are kept together, the rule takes so many bytes. */
+#define TSDB_NARROW_HEAD		32
+
 typedef enum TsdbNarrowKind
 {
 	TSDB_NARROW_INTEGERS,
@@ -62,5 +65,24 @@ extern void tsdb_narrow_write(const TsdbNarrow *narrow, const uint32_t *u, uint3
 /* The values again. */
 extern void tsdb_narrow_read(const TsdbNarrow *narrow, const void *in, uint32_t count,
 							 uint64_t *values);
+
+/* The u that are kept together with their rule. */
+static inline const void *
+tsdb_narrow_kept(const TsdbNarrow *narrow)
+{
+	return (const char *) narrow + TSDB_NARROW_HEAD;
+}
+
+/*
+ * Comparing values without widening them: values rise with u, so that those below a bound are those whose
+ * u is less than some number.  These return that number, of a rule for integers and of one for doubles: how many u
+ * of the rule's width have a value below the bound, or up to it.  The bound is no NaN.
+ */
+extern uint64_t tsdb_narrow_count_integers(const TsdbNarrow *narrow, int64_t bound, bool up_to);
+extern uint64_t tsdb_narrow_count_doubles(const TsdbNarrow *narrow, double bound, bool up_to);
+
+/* Clear pass[i] where u[i] is less than from, or not less than to. */
+extern void tsdb_narrow_select(const TsdbNarrow *narrow, const void *in, uint32_t count, uint64_t from,
+							   uint64_t to, uint8_t *pass);
 
 #endif							/* TSDB_CACHE_NARROW_H */

@@ -9,9 +9,9 @@
  *		payload	by-reference values, aligned as the reader has laid them out
  *
  * or, of numbers that are narrow enough (cache/narrow.h), what they are widened from into the reader's own
- * memory:
+ * memory, if somebody wants more than to compare them:
  *
- *		rule	a TsdbNarrow, padded to 32 bytes
+ *		rule	a TsdbNarrow, padded to TSDB_NARROW_HEAD bytes
  *		u		nrows integers of the rule's width
  *		nulls	nrows bools, if there are nulls
  *
@@ -55,8 +55,7 @@ TsdbVectorOrigin tsdb_working_set_origin = TSDB_VECTOR_QUERY;
 #define TAG_REFERENCES	0x20000
 #define TAG_NARROW		0x40000
 
-#define NARROW_OFFSET	32
-StaticAssertDecl(sizeof(TsdbNarrow) <= NARROW_OFFSET, "a rule fits its place");
+StaticAssertDecl(sizeof(TsdbNarrow) <= TSDB_NARROW_HEAD, "a rule fits its place");
 
 /* ---- shared state ---- */
 
@@ -185,32 +184,56 @@ is_first_use(const TsdbVectorKey *key)
 	return first;
 }
 
-/* A column in memory of the reader's own, from an entry that is not needed any more then. */
+/* A column from an entry's data, which stay where they are. */
 static void
-widen(Shelf *shelf, const char *data, uint32 nrows, bool any_null, TsdbColumn *column)
+read_entry(const char *data, uint32 tag, uint32 nrows, TsdbColumn *column)
 {
-	const TsdbNarrow *narrow = (const TsdbNarrow *) data;
-	const char *u = data + NARROW_OFFSET;
+	const char *nulls;
 
-	column->values = MemoryContextAlloc(shelf->memory, nrows * sizeof(Datum));
-	tsdb_narrow_read(narrow, u, nrows, (uint64 *) column->values);
-	if (any_null)
+	Assert((tag & TAG_ROWS) == nrows);
+	if (tag & TAG_NARROW)
 	{
-		column->nulls = MemoryContextAlloc(shelf->memory, nrows * sizeof(bool));
-		memcpy(column->nulls, u + tsdb_narrow_bytes(narrow, nrows), nrows * sizeof(bool));
+		column->values = NULL;
+		column->packed = data;
+		nulls = data + TSDB_NARROW_HEAD + tsdb_narrow_bytes(column->packed, nrows);
 	}
+	else
+	{
+		column->values = (Datum *) data;
+		column->packed = NULL;
+		nulls = data + nrows * sizeof(Datum);
+	}
+	column->any_null = (tag & TAG_NULLS) != 0;
+	column->nulls = column->any_null ? (bool *) nulls : no_nulls;
 }
 
-/* A column from an entry's data, which stay where they are unless the tag says that they are narrow. */
+/* Values in memory of the reader's own; the entry is not needed any more then. */
 static void
-read_entry(Shelf *shelf, const char *data, uint32 tag, uint32 nrows, TsdbColumn *column)
+unpack(void *arg, uint32 nrows, TsdbColumn *column)
 {
-	Assert((tag & TAG_ROWS) == nrows);
-	column->values = (Datum *) data;
-	column->any_null = (tag & TAG_NULLS) != 0;
-	column->nulls = column->any_null ? (bool *) (data + nrows * sizeof(Datum)) : no_nulls;
-	if (tag & TAG_NARROW)
-		widen(shelf, data, nrows, column->any_null, column);
+	Shelf	   *shelf = arg;
+	const TsdbNarrow *narrow = column->packed;
+	int			i = shelf->npins - 1;
+
+	column->values = MemoryContextAlloc(shelf->memory, nrows * sizeof(Datum));
+	tsdb_narrow_read(narrow, tsdb_narrow_kept(narrow), nrows, (uint64 *) column->values);
+	if (column->any_null)
+	{
+		const bool *nulls = column->nulls;
+
+		column->nulls = MemoryContextAlloc(shelf->memory, nrows * sizeof(bool));
+		memcpy(column->nulls, nulls, nrows * sizeof(bool));
+	}
+	column->packed = NULL;
+
+	/* what was spilled, and not let in again, is not pinned */
+	while (i >= 0 && tsdb_vector_cache_data(cache, shelf->pins[i], NULL, NULL) != (char *) narrow)
+		i--;
+	if (i >= 0)
+	{
+		tsdb_vector_cache_unpin(cache, shelf->pins[i]);
+		shelf->pins[i] = shelf->pins[--shelf->npins];
+	}
 }
 
 /* An entry has moved: so have the values that it points to. */
@@ -266,9 +289,7 @@ find_spilled(Shelf *shelf, const TsdbVectorKey *key, uint32 nrows, TsdbColumn *c
 		tsdb_vector_cache_publish(cache, pin);
 		shelf->pins[shelf->npins++] = pin;
 	}
-	read_entry(shelf, data, spilled.tag, nrows, column);
-	if (pin != 0 && (spilled.tag & TAG_NARROW))
-		tsdb_vector_cache_unpin(cache, shelf->pins[--shelf->npins]);
+	read_entry(data, spilled.tag, nrows, column);
 	return true;
 }
 
@@ -335,9 +356,7 @@ find(void *arg, AttrNumber attno, uint32 nrows, TsdbColumn *column)
 	data = tsdb_vector_cache_data(cache, pin, &bytes, &tag);
 	/* memcheck knows of what this process last wrote there, not of what another has */
 	VALGRIND_MAKE_MEM_DEFINED(data, bytes);
-	read_entry(shelf, data, tag, nrows, column);
-	if (tag & TAG_NARROW)
-		tsdb_vector_cache_unpin(cache, shelf->pins[--shelf->npins]);
+	read_entry(data, tag, nrows, column);
 	count(shelf, attno, use == NULL ? NULL : use->hit, offsetof(TsdbColumnCounts, hits));
 	if (timed)
 		add_latency(&stats->hit_ns, shelf->since);
@@ -428,12 +447,12 @@ keep_narrow(Shelf *shelf, AttrNumber attno, uint32 tag, uint32 nrows, const Tsdb
 	if (!tsdb_narrow_find((const uint64 *) values, nrows, &narrow, u))
 		return false;
 	data = reserve(shelf, attno, tag | TAG_NARROW,
-				   NARROW_OFFSET + tsdb_narrow_bytes(&narrow, nrows) +
+				   TSDB_NARROW_HEAD + tsdb_narrow_bytes(&narrow, nrows) +
 				   (column->any_null ? nrows * sizeof(bool) : 0), &pin);
 	if (data == NULL)
 		return true;
 	*(TsdbNarrow *) data = narrow;
-	data += NARROW_OFFSET;
+	data += TSDB_NARROW_HEAD;
 	tsdb_narrow_write(&narrow, u, nrows, data);
 	if (column->any_null)
 		memcpy(data + tsdb_narrow_bytes(&narrow, nrows), column->nulls, nrows * sizeof(bool));
@@ -463,7 +482,7 @@ keep(void *arg, AttrNumber attno, uint32 nrows, const TsdbColumn *column, const 
 	publish(pin);
 }
 
-static const TsdbColumnShelf shared_shelf = {.find = find,.wants = wants,.keep = keep};
+static const TsdbColumnShelf shared_shelf = {.find = find,.unpack = unpack,.wants = wants,.keep = keep};
 
 static TsdbVectorKey
 key_of(const TsdbStorage *storage, uint64 generation, AttrNumber attno)

@@ -130,6 +130,7 @@ typedef struct TsdbColumn
 	Datum	   *values;
 	bool	   *nulls;
 	bool		any_null;
+	const void *packed;			/* values as a shelf keeps them, while they are NULL */
 } TsdbColumn;
 
 /*
@@ -137,7 +138,8 @@ typedef struct TsdbColumn
  * those that were added later or dropped.
  *
  *	find	fill in the column, whose content then stays where it is at least until the
- *			reader's memory goes; false if it is not there
+ *			reader's memory goes; false if it is not there.  Its values may be packed
+ *	unpack	give such a column values
  *	wants	would it be kept?  Asked after find, by who would else decode a part of it
  *	keep	the column has been decoded; its by-reference values, if it has such, lie in
  *			these bytes of payload.  Copies what it wants to keep
@@ -145,6 +147,7 @@ typedef struct TsdbColumn
 typedef struct TsdbColumnShelf
 {
 	bool		(*find) (void *arg, AttrNumber attno, uint32 nrows, TsdbColumn *column);
+	void		(*unpack) (void *arg, uint32 nrows, TsdbColumn *column);
 	bool		(*wants) (void *arg, AttrNumber attno, uint32 nrows);
 	void		(*keep) (void *arg, AttrNumber attno, uint32 nrows, const TsdbColumn *column,
 						 const char *payload, Size payload_bytes);
@@ -159,6 +162,9 @@ extern MemoryContext tsdb_chunk_reader_memory(const TsdbChunkReader *reader);
 
 extern const TsdbColumn *tsdb_chunk_reader_column(TsdbChunkReader *reader,
 												  AttrNumber attno);
+
+/* The column as the shelf keeps it, if it is there, packed, and nobody has asked for its values; else NULL. */
+extern const TsdbColumn *tsdb_chunk_reader_packed(TsdbChunkReader *reader, AttrNumber attno);
 
 /*
  * One value of a column, without decoding more than the block around it where the codec allows

@@ -509,12 +509,13 @@ new_column(TsdbChunkReader *reader)
 
 	column->values = MemoryContextAlloc(reader->context,
 										rounded_rows(nrows) * sizeof(Datum));
+	column->packed = NULL;
 	column->nulls = MemoryContextAlloc(reader->context, nrows * sizeof(bool));
 	return column;
 }
 
 /* Take a column from the shelf, if it is there; asked once for each. */
-static const TsdbColumn *
+static TsdbColumn *
 find_on_shelf(TsdbChunkReader *reader, int index)
 {
 	TsdbColumn	found;
@@ -569,15 +570,34 @@ decode_column(TsdbChunkReader *reader, int index)
 	return column;
 }
 
-/* The column, if it need not be decoded. */
-static const TsdbColumn *
-known_column(TsdbChunkReader *reader, AttrNumber attno)
+/* The column, if it need not be decoded; it may be packed. */
+static TsdbColumn *
+find_column(TsdbChunkReader *reader, AttrNumber attno)
 {
 	int			index = attno - 1;
 
 	if (index < 0 || index >= reader->natts)
 		elog(ERROR, "invalid attribute number %d", attno);
 	return reader->columns[index] != NULL ? reader->columns[index] : find_on_shelf(reader, index);
+}
+
+/* The same with values. */
+static const TsdbColumn *
+known_column(TsdbChunkReader *reader, AttrNumber attno)
+{
+	TsdbColumn *column = find_column(reader, attno);
+
+	if (column != NULL && column->values == NULL)
+		reader->shelf->unpack(reader->shelf_arg, reader->nrows, column);
+	return column;
+}
+
+const TsdbColumn *
+tsdb_chunk_reader_packed(TsdbChunkReader *reader, AttrNumber attno)
+{
+	const TsdbColumn *column = find_column(reader, attno);
+
+	return column != NULL && column->values == NULL ? column : NULL;
 }
 
 const TsdbColumn *

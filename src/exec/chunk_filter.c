@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "exec/filter_clause.h"
 #include "exec/number.h"
+#include "exec/packed_filter.h"
 #include "executor/executor.h"
 #include "utils/array.h"
 #include "utils/date.h"
@@ -564,6 +565,18 @@ filter_rows(FilterClause *clause, const TsdbColumn *column, uint32 nrows, uint8 
 		filter_integers(clause, column, nrows, pass);
 }
 
+/* As the column is kept, if it is kept so that it can be compared; else by its values. */
+static void
+filter_column(FilterClause *clause, TsdbChunkReader *reader, uint32 nrows, uint8 *pass)
+{
+	AttrNumber	attno = clause->clause.attno;
+	const TsdbColumn *packed = clause->clause.kind == TSDB_CLAUSE_COMPARE ?
+		tsdb_chunk_reader_packed(reader, attno) : NULL;
+
+	if (packed == NULL || !tsdb_packed_filter(&clause->clause, clause->value, packed, nrows, pass))
+		filter_rows(clause, tsdb_chunk_reader_column(reader, attno), nrows, pass);
+}
+
 /* Is the column one of the series key, and are segments much fewer than rows? */
 static bool
 has_segments_of(const TsdbChunkSummary *summary, AttrNumber attno)
@@ -640,7 +653,7 @@ tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 
 		}
 		if (settled || clause->match == TSDB_EVERY_ROW || !decides_rows(clause))
 			continue;
-		filter_rows(clause, tsdb_chunk_reader_column(reader, clause->clause.attno), nrows, pass);
+		filter_column(clause, reader, nrows, pass);
 		if (memchr(pass, true, nrows) == NULL)
 			return false;
 	}

@@ -51,6 +51,35 @@ SELECT same('SELECT time_bucket(''5 min'', ts), avg(v), max(small) FROM TABLE_ W
 SELECT same('SELECT DISTINCT ON (device) device, ts, v FROM TABLE_ ORDER BY device, ts DESC');
 SELECT same('SELECT * FROM TABLE_ WHERE note LIKE ''note 1%'' AND v > 10 AND id IS NOT NULL');
 
+-- Conditions on columns that are kept as small integers: every operator, bounds that are values and that are none,
+-- of other types than the column's, null, and what is no number.
+CREATE FUNCTION differing(columns text[], bounds text[], OUT asked int, OUT differing text[]) LANGUAGE plpgsql AS $$
+DECLARE
+	condition text;
+	here record;
+	there record;
+BEGIN
+	asked := 0;
+	FOR condition IN
+		SELECT format('%s %s %s', c, o, b)
+		FROM unnest(columns) c, unnest(ARRAY['<', '<=', '=', '>=', '>']) o, unnest(bounds) b
+	LOOP
+		EXECUTE format('SELECT count(*), sum(device), min(ts), max(ts), count(v) FROM cached WHERE %s', condition) INTO here;
+		EXECUTE format('SELECT count(*), sum(device), min(ts), max(ts), count(v) FROM plain WHERE %s', condition) INTO there;
+		asked := asked + 1;
+		IF here IS DISTINCT FROM there THEN
+			differing := differing || condition;
+		END IF;
+	END LOOP;
+END
+$$;
+SELECT * FROM differing('{v, small}', '{0, -0.0, 0.25, 0.3, 1000.75, "1000.7500001::float8", 2250, 1e300, "float8 ''-Infinity''",
+	"float8 ''Infinity''", "float8 ''NaN''", "real ''0.1''", "real ''700.5''", "NULL"}');
+SELECT * FROM differing('{device}', '{-1, 0, 1, 2, 3, 32767::int2, 9223372036854775807, "int8 ''-9223372036854775808''", "NULL"}');
+SELECT * FROM differing('{ts}', '{"timestamptz ''2026-01-01 00:00:10''", "timestamptz ''2026-01-01 07:00:05''", "timestamptz ''2026-02-01''",
+	"timestamptz ''infinity''", "timestamptz ''-infinity''", "date ''2026-01-02''", "timestamp ''2026-01-01 12:00''"}');
+SELECT * FROM differing('{d}', '{"date ''2026-01-01''", "date ''2040-01-01''", "date ''infinity''", "timestamptz ''2030-01-01 12:00''"}');
+SELECT same('SELECT * FROM TABLE_ WHERE v > 2000 AND v <= 2100.25 AND ts > ''2026-01-01 06:00'' AND small >= 1000');
 -- Each column of each chunk is there once; nothing stays pinned.
 SELECT attname, vectors > 0 AS there, pins, bytes > 0 AS bytes
 FROM tsdb.cache_contents WHERE relname = 'cached' ORDER BY attname;

@@ -203,6 +203,106 @@ test_random(void)
 	finish("random values");
 }
 
+/* ---- comparing ---- */
+
+static double
+as_double(uint64_t value)
+{
+	double		result;
+
+	memcpy(&result, &value, sizeof(result));
+	return result;
+}
+
+/* Values against a bound: each must be selected by ranges of u as comparing it says. */
+static void
+compare_with(const TsdbNarrow *narrow, const void *in, uint32_t count, uint64_t bound)
+{
+	bool		of_doubles = narrow->kind == TSDB_NARROW_DOUBLES;
+	uint64_t	ends[2];
+	uint8_t		pass[3][ROWS];
+
+	for (int up_to = 0; up_to <= 1; up_to++)
+		ends[up_to] = of_doubles ? tsdb_narrow_count_doubles(narrow, as_double(bound), up_to) :
+			tsdb_narrow_count_integers(narrow, (int64_t) bound, up_to);
+	memset(pass, 1, sizeof(pass));
+	pass[0][0] = pass[1][0] = pass[2][0] = 0;	/* what was ruled out before stays so */
+	tsdb_narrow_select(narrow, in, count, 0, ends[0], pass[0]);
+	tsdb_narrow_select(narrow, in, count, ends[0], ends[1], pass[1]);
+	tsdb_narrow_select(narrow, in, count, ends[1], UINT64_MAX, pass[2]);
+	for (uint32_t i = 1; i < count; i++)
+	{
+		bool		less = of_doubles ? as_double(values[i]) < as_double(bound) :
+			(int64_t) values[i] < (int64_t) bound;
+		bool		equal = of_doubles ? as_double(values[i]) == as_double(bound) :
+			values[i] == bound;
+
+		if (pass[0][i] != less || pass[1][i] != equal || pass[2][i] != (!less && !equal))
+			fail("value %u of %u, %llx, against %llx: less %d, equal %d, greater %d", i, count,
+				 (unsigned long long) values[i], (unsigned long long) bound, pass[0][i], pass[1][i],
+				 pass[2][i]);
+	}
+	if (pass[0][0] + pass[1][0] + pass[2][0] != 0)
+		fail("a row came back");
+}
+
+static void
+compare(uint32_t count)
+{
+	static const double strange[] = {INFINITY, -INFINITY, DBL_MAX, -DBL_MAX, DBL_TRUE_MIN, -DBL_TRUE_MIN,
+		0.0, -0.0, 1e9, -1e9, 0.005, 4294967296.0, 1e19};
+	static const int64_t ends[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
+	uint32_t	u[ROWS];
+	uint32_t	narrowed[ROWS];
+	TsdbNarrow	narrow;
+
+	if (!tsdb_narrow_find(values, count, &narrow, u))
+		return;
+	tsdb_narrow_write(&narrow, u, count, narrowed);
+	for (uint32_t i = 0; i < count; i += 1 + count / 16)
+	{
+		/* the value, its neighbours, and what lies between it and the next one */
+		compare_with(&narrow, narrowed, count, values[i]);
+		compare_with(&narrow, narrowed, count, values[i] + 1);
+		compare_with(&narrow, narrowed, count, values[i] - 1);
+		if (narrow.kind == TSDB_NARROW_DOUBLES)
+			compare_with(&narrow, narrowed, count, bits(as_double(values[i]) + 0.00003));
+		else
+			compare_with(&narrow, narrowed, count, values[i] + narrow.step / 2);
+	}
+	for (size_t i = 0; narrow.kind == TSDB_NARROW_DOUBLES && i < sizeof(strange) / sizeof(strange[0]); i++)
+		compare_with(&narrow, narrowed, count, bits(strange[i]));
+	for (size_t i = 0; narrow.kind == TSDB_NARROW_INTEGERS && i < sizeof(ends) / sizeof(ends[0]); i++)
+		compare_with(&narrow, narrowed, count, (uint64_t) ends[i]);
+}
+
+static void
+test_comparing(void)
+{
+	static const double powers[] = {1, 10, 100, 1000, 10000};
+
+	for (int round = 0; round < 3000; round++)
+	{
+		uint32_t	count = round % 3 == 0 ? ROWS : 1 + (uint32_t) (draw() % ROWS);
+		uint64_t	most = UINT64_C(1) << draw() % 32;
+		uint64_t	step = 1 + (draw() >> (33 + draw() % 31));
+		int64_t		base = round % 5 == 0 ? INT64_MIN : (int64_t) draw() >> (2 + draw() % 60);
+
+		if (round % 2 == 0)
+			fill_integers(base, step, most);
+		else
+		{
+			double		lowest = (double) (draw() % 1000000) - 500000;
+			double		power = powers[draw() % 5];
+
+			for (int i = 0; i < ROWS; i++)
+				values[i] = bits((lowest + (double) (draw() % (most % 500000000 + 1))) / power + 0.0);
+		}
+		compare(count);
+	}
+	finish("comparing");
+}
+
 int
 main(void)
 {
@@ -210,5 +310,6 @@ main(void)
 	test_doubles();
 	test_strange();
 	test_random();
+	test_comparing();
 	return summary();
 }
