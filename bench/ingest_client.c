@@ -9,6 +9,7 @@
  *		values		INSERT ... VALUES (...), (...), ... as text
  *		unnest		INSERT ... SELECT FROM unnest($1, $2, ...), prepared, arrays in binary
  *		arrays		SELECT tsdb.ingest('cpu', $1, $2, ...), prepared, arrays in binary
+ *		bytes		the same, arrays declared as bytea
  *		insert		INSERT ... VALUES ($1, $2, ...), prepared; ROWS of them in a pipeline
  *		rows		SELECT tsdb.ingest('cpu', ROW($1, $2, ...)), prepared; ROWS of them in a pipeline
  *
@@ -48,6 +49,14 @@ typedef struct Rows
 	size_t		start[COLUMNS];
 	size_t		count;
 } Rows;
+
+/* What a column is sent as. */
+typedef enum Form
+{
+	SINGLE_VALUES,
+	ARRAYS,
+	BYTES						/* the same bytes as of an array */
+} Form;
 
 static Column columns[COLUMNS];
 
@@ -154,13 +163,14 @@ field(const Rows *rows, int column, size_t row)
 
 /* A statement for all columns: head, then first, between and last around each parameter. */
 static char *
-statement(const char *head, bool arrays, const char *tail)
+statement(const char *head, Form form, const char *tail)
 {
 	char	   *sql = allocate(4096);
 	char	   *to = sql + sprintf(sql, "%s", head);
 
 	for (int i = 0; i < COLUMNS; i++)
-		to += sprintf(to, "%s$%d::%s%s", i ? ", " : "", i + 1, columns[i].name, arrays ? "[]" : "");
+		to += sprintf(to, "%s$%d::%s%s", i ? ", " : "", i + 1, form == BYTES ? "bytea" : columns[i].name,
+					  form == ARRAYS ? "[]" : "");
 	sprintf(to, "%s", tail);
 	return sql;
 }
@@ -276,7 +286,7 @@ main(int argc, char **argv)
 	Rows		rows;
 
 	if (argc < 5)
-		die("usage", "ingest_client values|unnest|arrays|insert|rows FILE ROWS CONNINFO [STATEMENT ...]");
+		die("usage", "ingest_client values|unnest|arrays|bytes|insert|rows FILE ROWS CONNINFO [STATEMENT ...]");
 	mode = argv[1];
 	define_columns();
 	rows = read_rows(argv[2]);
@@ -291,13 +301,15 @@ main(int argc, char **argv)
 		expect(conn, PQexec(conn, argv[i]), PGRES_COMMAND_OK);
 
 	if (strcmp(mode, "unnest") == 0)
-		sql = statement("INSERT INTO cpu SELECT * FROM unnest(", true, ")");
+		sql = statement("INSERT INTO cpu SELECT * FROM unnest(", ARRAYS, ")");
 	else if (strcmp(mode, "arrays") == 0)
-		sql = statement("SELECT tsdb.ingest('cpu', ", true, ")");
+		sql = statement("SELECT tsdb.ingest('cpu', ", ARRAYS, ")");
+	else if (strcmp(mode, "bytes") == 0)
+		sql = statement("SELECT tsdb.ingest('cpu', ", BYTES, ")");
 	else if (strcmp(mode, "insert") == 0)
-		sql = statement("INSERT INTO cpu VALUES (", false, ")");
+		sql = statement("INSERT INTO cpu VALUES (", SINGLE_VALUES, ")");
 	else if (strcmp(mode, "rows") == 0)
-		sql = statement("SELECT tsdb.ingest('cpu', ROW(", false, "))");
+		sql = statement("SELECT tsdb.ingest('cpu', ROW(", SINGLE_VALUES, "))");
 	else if (strcmp(mode, "values") != 0)
 		die(mode, "is no mode");
 	if (sql != NULL)

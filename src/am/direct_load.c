@@ -15,6 +15,7 @@
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
 #include "executor/tuptable.h"
+#include "ingest/row_writer.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "stats/stop_point.h"
@@ -34,6 +35,9 @@
 /* Tables that one session gathers rows for at a time; others' rows are not gathered. */
 #define LOADS_MAX		64
 
+/* From so many rows on, what tsdb.ingest() brings is chunks, though of all series mixed. */
+#define ROWS_OF_MIXED	(TSDB_CHUNK_ROWS / 2)
+
 /* Rows given to heap at a time: some pages full. */
 #define ROW_STORE_BATCH	256
 
@@ -49,6 +53,7 @@ typedef struct Load
 	SubTransactionId written;	/* that has written them, and may still be rolled back */
 	bool		refused;		/* it is all for the row store */
 	bool		by_value;		/* all columns are passed by value */
+	bool		ingested;		/* rows that are not to wait for compaction, be they few */
 	MemoryContext memory;
 	TsdbBatch  *rows;
 	Size		bytes;			/* that they take */
@@ -116,7 +121,7 @@ write_to_row_store(Load *load, Relation rel)
  * run as they do in a compaction: as the table's owner, and can do no more.
  */
 static bool
-write_to_chunks(Load *load, Relation rel)
+write_to_chunks(Load *load, Relation rel, bool mixed)
 {
 	TsdbStorage *storage = NULL;
 	bool		shards[TSDB_SHARDS_MAX];
@@ -141,6 +146,8 @@ write_to_chunks(Load *load, Relation rel)
 
 	tsdb_batch_set_target(load->rows, rel, &storage, load->command,
 						  (load->options & HEAP_INSERT_FROZEN) != 0);
+	if (mixed)
+		tsdb_batch_use_one_shard(load->rows);
 	tsdb_batch_shards(load->rows, shards);
 	storage = tsdb_grow_open(rel, shards);
 	if (storage != NULL)
@@ -189,6 +196,16 @@ is_large(const Load *load, bool for_memory)
 		(for_memory && (rows >= TSDB_CHUNK_ROWS || load->bytes >= TSDB_CHUNK_RAW_MAX));
 }
 
+/*
+ * Or for one of all series together?  That costs less than the row store, in time, log and disk, and is merged by compaction
+ * as small chunks are.
+ */
+static bool
+is_chunk(const Load *load)
+{
+	return load->ingested && tsdb_batch_rows(load->rows) >= ROWS_OF_MIXED;
+}
+
 /* Write what was gathered, where it belongs. */
 static void
 write_load(Load *load, bool for_memory)
@@ -209,8 +226,9 @@ write_load(Load *load, bool for_memory)
 	{
 		/* The statement that gathered them, or its transaction, has the lock. */
 		Relation	rel = table_open(load->relid, NoLock);
+		bool		large = is_large(load, for_memory);
 
-		if (!is_large(load, for_memory) || !write_to_chunks(load, rel))
+		if ((!large && !is_chunk(load)) || !write_to_chunks(load, rel, !large))
 			write_to_row_store(load, rel);
 		table_close(rel, NoLock);
 	}
@@ -522,6 +540,68 @@ tsdb_direct_load_take(Relation rel, TupleTableSlot **slots, int nslots, CommandI
 	return true;
 }
 
+/* The rows of a block that are taken one by one. */
+static void
+gather_slice(Load *load, Relation rel, TsdbRowReader *reader, Datum *values, bool *nulls)
+{
+	while (reader->left > 0 && tsdb_row_reader_next(reader, values, nulls))
+	{
+		Size		bytes = tsdb_batch_pack(load->rows, rel, values, nulls);
+
+		load->bytes += bytes;
+		gathered += bytes;
+	}
+}
+
+/* Gather what tsdb.ingest() has brought. */
+static bool
+take_block(Relation rel, const TsdbRowBlock *block, CommandId command)
+{
+	int			natts = RelationGetDescr(rel)->natts;
+	Load	   *load;
+	TsdbRowReader reader;
+	TsdbRowArray *arrays;
+	Datum	   *values;
+	bool	   *nulls;
+	bool		columns;
+
+	if (tsdb_direct_load_rows == 0 || writing || block->used > TSDB_ROW_BYTES_MAX)
+		return false;
+	load = find_load(rel, command, 0);
+	if (load == NULL && nloads >= LOADS_MAX)
+		return false;
+	if (load == NULL)
+		load = create_load(rel, command, 0, true);
+	if (load->refused)
+		return false;
+
+	load->ingested = true;
+	arrays = palloc(natts * sizeof(TsdbRowArray));
+	values = palloc(natts * sizeof(Datum));
+	nulls = palloc(natts * sizeof(bool));
+	columns = tsdb_batch_takes_columns(load->rows, rel);
+	tsdb_row_reader_init(&reader, block);
+	while (tsdb_row_reader_next_slice(&reader))
+	{
+		uint32		rows = columns ? tsdb_row_reader_take_slice(&reader, arrays) : 0;
+		Size		bytes;
+
+		if (rows == 0)
+		{
+			gather_slice(load, rel, &reader, values, nulls);
+			continue;
+		}
+		bytes = tsdb_batch_pack_columns(load->rows, rel, arrays, rows);
+		load->bytes += bytes;
+		gathered += bytes;
+	}
+	pfree(nulls);
+	pfree(values);
+	pfree(arrays);
+	limit_memory();
+	return true;
+}
+
 /* ---- ends ---- */
 
 uint64
@@ -696,6 +776,7 @@ tsdb_direct_load_init(void)
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	RegisterSubXactCallback(at_subxact_event, NULL);
 	tsdb_storage_before_open = before_open;
+	tsdb_row_writer_gather = take_block;
 	previous_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
 }

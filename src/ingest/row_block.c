@@ -284,6 +284,52 @@ begin_slice(TsdbRowReader *reader)
 }
 
 bool
+tsdb_row_reader_next_slice(TsdbRowReader *reader)
+{
+	return begin_slice(reader);
+}
+
+uint32
+tsdb_row_reader_take_slice(TsdbRowReader *reader, TsdbRowArray *arrays)
+{
+	const TsdbRowBlock *block = reader->block;
+	uint32		rows = reader->left;
+
+	Assert(reader->row == 0);
+	for (int c = 0; c < block->ncolumns; c++)
+	{
+		uint8		kind = reader->kinds[c];
+
+		if (!block->columns[c].byval || (kind != KIND_FULL && kind != KIND_SAME))
+			return 0;
+		arrays[c] = (TsdbRowArray)
+		{
+			.values = reader->next[c],.length = block->columns[c].length,
+			.same = kind == KIND_SAME
+		};
+	}
+	reader->left = 0;
+	return rows;
+}
+
+void
+tsdb_row_block_find_nulls(const TsdbRowBlock *block, bool *nulls)
+{
+	uint32		offset = MAXALIGN(offsetof(TsdbRowBlock, columns) +
+								  block->ncolumns * sizeof(TsdbRowBlockColumn));
+
+	memset(nulls, false, block->ncolumns * sizeof(bool));
+	while (offset < block->used)
+	{
+		const Slice *slice = (const Slice *) ((const char *) block + offset);
+
+		for (int c = 0; c < block->ncolumns; c++)
+			nulls[c] |= slice->kinds[c] == KIND_NULL || slice->kinds[c] == KIND_MIXED;
+		offset += slice->bytes;
+	}
+}
+
+bool
 tsdb_row_reader_next(TsdbRowReader *reader, Datum *values, bool *nulls)
 {
 	const TsdbRowBlock *block = reader->block;

@@ -85,4 +85,22 @@ extern void tsdb_row_reader_init(TsdbRowReader *reader, const TsdbRowBlock *bloc
  */
 extern bool tsdb_row_reader_next(TsdbRowReader *reader, Datum *values, bool *nulls);
 
+/* A column of a slice all of whose columns are passed by value and have no nulls. */
+typedef struct TsdbRowArray
+{
+	const char *values;
+	int16		length;
+	bool		same;			/* one value for all rows */
+} TsdbRowArray;
+
+/*
+ * Go to the next slice; false after the last.  Its rows come next, or come all at once, if
+ * they do not need looking at: arrays, one per column of the block, are set and the number of rows returned.  0 if they do.
+ */
+extern bool tsdb_row_reader_next_slice(TsdbRowReader *reader);
+extern uint32 tsdb_row_reader_take_slice(TsdbRowReader *reader, TsdbRowArray *arrays);
+
+/* Set nulls[c] for each column of the block that has a null. */
+extern void tsdb_row_block_find_nulls(const TsdbRowBlock *block, bool *nulls);
+
 #endif							/* TSDB_INGEST_ROW_BLOCK_H */

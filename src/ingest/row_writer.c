@@ -25,6 +25,9 @@
 /* Rows given to the table at a time. */
 #define SLOTS		1000
 
+/* Rows that are too few to be gathered, of all blocks. */
+#define FEW_ROWS	64
+
 /* Columns of a block, and where they go. */
 typedef struct Mapping
 {
@@ -36,6 +39,15 @@ typedef struct Mapping
 	bool	   *filled;			/* per column of the table */
 	ExprState **defaults;		/* likewise, of columns that were added since; NULL: none */
 } Mapping;
+
+/* A block that was given to us. */
+typedef struct PendingBlock
+{
+	const TsdbRowBlock *rows;
+	bool		check;
+} PendingBlock;
+
+bool		(*tsdb_row_writer_gather) (Relation rel, const TsdbRowBlock *block, CommandId command) = NULL;
 
 struct TsdbRowWriter
 {
@@ -52,6 +64,8 @@ struct TsdbRowWriter
 	Mapping		mapping;
 	Datum	   *values;			/* of a block's columns */
 	bool	   *nulls;
+	List	   *blocks;			/* to be written at the end: PendingBlock */
+	uint32		pending_rows;	/* in them */
 	bool		by_insert;		/* the server is to do it all */
 	char	   *insert;			/* for the mapping */
 };
@@ -383,9 +397,51 @@ put_row(TsdbRowWriter *writer, const TsdbRowBlock *block, bool check)
 void
 tsdb_row_writer_add(TsdbRowWriter *writer, const TsdbRowBlock *block, bool check)
 {
+	MemoryContext old = MemoryContextSwitchTo(writer->memory);
+	PendingBlock *pending = palloc(sizeof(PendingBlock));
+
+	pending->rows = block;
+	pending->check = check;
+	writer->blocks = lappend(writer->blocks, pending);
+	writer->pending_rows += block->rows;
+	MemoryContextSwitchTo(old);
+}
+
+/* Are a block's columns those that the table has now, and its rows right without being looked at one by one? */
+static bool
+is_whole(TsdbRowWriter *writer, const TsdbRowBlock *block, bool check)
+{
+	TupleDesc	tupdesc = RelationGetDescr(writer->rel);
+	TupleConstr *constr = tupdesc->constr;
+
+	if (writer->by_insert || block->natts != tupdesc->natts || block->ncolumns != tupdesc->natts)
+		return false;
+	if (constr != NULL && (constr->has_generated_stored || (check && constr->num_check > 0)))
+		return false;
+	if (check)
+		tsdb_row_block_find_nulls(block, writer->nulls);
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+		const TsdbRowBlockColumn *column = &block->columns[i];
+
+		if (column->attno != i + 1 || att->attisdropped || column->type != att->atttypid ||
+			column->typmod != att->atttypmod || (check && writer->nulls[i] && att->attnotnull))
+			return false;
+	}
+	return true;
+}
+
+static void
+write_block(TsdbRowWriter *writer, const TsdbRowBlock *block, bool check)
+{
 	TsdbRowReader reader;
 
 	map_columns(writer, block);
+	if (writer->pending_rows > FEW_ROWS && tsdb_row_writer_gather != NULL &&
+		is_whole(writer, block, check) &&
+		tsdb_row_writer_gather(writer->rel, block, writer->command))
+		return;
 	tsdb_row_reader_init(&reader, block);
 	while (tsdb_row_reader_next(&reader, writer->values, writer->nulls))
 		put_row(writer, block, check);
@@ -412,6 +468,15 @@ tsdb_row_writer_add_one(TsdbRowWriter *writer, const TsdbRowBlock *block, uint32
 void
 tsdb_row_writer_end(TsdbRowWriter *writer)
 {
+	ListCell   *lc;
+
+	foreach(lc, writer->blocks)
+	{
+		const PendingBlock *pending = lfirst(lc);
+
+		write_block(writer, pending->rows, pending->check);
+		CHECK_FOR_INTERRUPTS();
+	}
 	flush(writer);
 	for (int i = 0; i < writer->allocated; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);

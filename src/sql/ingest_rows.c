@@ -13,6 +13,7 @@
 #include "funcapi.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
+#include "sql/ingest_binary.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -282,9 +283,12 @@ rows_of_json(Relation rel, Jsonb *json)
 
 /* ---- arrays ---- */
 
-static void
-set_array(TsdbIngestColumn *column, ArrayType *array, Oid element, uint32 nrows)
+/* Set a column to what an argument has; returns how many values that are. */
+static uint32
+set_values_of_array(TsdbIngestColumn *column, ArrayType *array, int argument)
 {
+	Oid			element = ARR_ELEMTYPE(array);
+	uint32		nrows = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	int16		length;
 	bool		byval;
 	char		align;
@@ -292,6 +296,12 @@ set_array(TsdbIngestColumn *column, ArrayType *array, Oid element, uint32 nrows)
 	bool	   *nulls;
 	int			count;
 
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("argument %d of tsdb.ingest() is an array of %d dimensions", argument,
+						ARR_NDIM(array)),
+				 errhint("Arrays have a value for each row.")));
 	get_typlenbyvalalign(element, &length, &byval, &align);
 	column->type = element;
 	column->typmod = -1;
@@ -304,10 +314,44 @@ set_array(TsdbIngestColumn *column, ArrayType *array, Oid element, uint32 nrows)
 		{
 			.fixed = ARR_DATA_PTR(array)
 		};
-		return;
+		return nrows;
 	}
 	deconstruct_array(array, element, length, byval, align, &values, &nulls, &count);
 	tsdb_ingest_set_values(column, values, nulls, nrows);
+	return nrows;
+}
+
+static uint32
+set_array(TsdbIngestColumn *column, Datum value, Oid type, int argument)
+{
+	if (!OidIsValid(get_element_type(type)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("argument %d of tsdb.ingest() is of type %s, not an array", argument,
+						format_type_be(type)),
+				 errhint("Give one row, one value of JSON, or an array for each column.")));
+	return set_values_of_array(column, DatumGetArrayTypeP(value), argument);
+}
+
+static uint32
+set_binary_array(TsdbIngestColumn *column, bytea *bytes, int argument)
+{
+	Oid			element;
+	int16		length;
+	uint32		nrows;
+	char	   *values = tsdb_ingest_read_fixed(bytes, &element, &length, &nrows);
+
+	if (values == NULL)
+		return set_values_of_array(column, tsdb_ingest_read_array(bytes, argument), argument);
+	column->type = element;
+	column->typmod = -1;
+	column->length = length;
+	column->byval = true;
+	column->data = (TsdbRowColumn)
+	{
+		.fixed = values
+	};
+	return nrows;
 }
 
 static TsdbIngestRows *
@@ -324,26 +368,13 @@ rows_of_arrays(Relation rel, FunctionCallInfo fcinfo)
 	for (int i = 1; i < PG_NARGS(); i++)
 	{
 		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, i);
-		Oid			element = get_element_type(type);
-		ArrayType  *array;
+		TsdbIngestColumn *column = &rows->columns[rows->ncolumns];
 		uint32		length;
 
 		if (PG_ARGISNULL(i))
 			continue;			/* the column's default */
-		if (!OidIsValid(element))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("argument %d of tsdb.ingest() is of type %s, not an array", i + 1,
-							format_type_be(type)),
-					 errhint("Give one row, one value of JSON, or an array for each column.")));
-		array = PG_GETARG_ARRAYTYPE_P(i);
-		length = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-		if (ARR_NDIM(array) > 1)
-			ereport(ERROR,
-					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-					 errmsg("argument %d of tsdb.ingest() is an array of %d dimensions", i + 1,
-							ARR_NDIM(array)),
-					 errhint("Arrays have a value for each row.")));
+		length = type == BYTEAOID ? set_binary_array(column, PG_GETARG_BYTEA_PP(i), i + 1) :
+			set_array(column, PG_GETARG_DATUM(i), type, i + 1);
 		if (first < 0)
 		{
 			first = i;
@@ -355,8 +386,8 @@ rows_of_arrays(Relation rel, FunctionCallInfo fcinfo)
 					 errmsg("arrays of tsdb.ingest() differ in length"),
 					 errdetail("Argument %d has %u values, argument %d has %u.", first + 1,
 							   rows->nrows, i + 1, length)));
-		rows->columns[rows->ncolumns].attno = live[i - 1];
-		set_array(&rows->columns[rows->ncolumns++], array, element, length);
+		column->attno = live[i - 1];
+		rows->ncolumns++;
 	}
 	return rows;
 }

@@ -3,7 +3,8 @@
  *		What a call of tsdb.ingest() was given: rows, in columns.
  *
  * Three forms, told by the type of the argument after the table: a row (any composite type), JSON (an
- * object, or an array of objects), arrays (one per column).  A column says which of the
+ * object, or an array of objects), arrays (one per column, each an array or its
+ * binary format in a bytea).  A column says which of the
  * table's it is; values have the type that they came with.  All live in the context of the call.
  */
 #ifndef TSDB_SQL_INGEST_ROWS_H

@@ -9,6 +9,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/tupmacs.h"
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "catalog/pg_type.h"
@@ -31,7 +32,7 @@
 #include "worker/batch_sort.h"
 #include "worker/pace.h"
 
-/* From this many rows on, a chunk ends where a series ends. */
+/* From this many rows on, a chunk ends where a series ends, unless it takes all that is left of few. */
 #define CHUNK_ROWS_AT_BOUNDARY	(TSDB_CHUNK_ROWS * 3 / 4)
 
 /* Memory that a row takes beside what it consists of. */
@@ -73,6 +74,7 @@ struct TsdbBatch
 	TsdbStorage **storage;
 	TsdbSortKey key;
 	int			nshards;		/* that its rows are spread over */
+	bool		mixed;			/* all to one shard, as they are few */
 	TsdbColdRule cold;
 	Oid			time_type;
 	TsdbBatchSeries *series;
@@ -162,6 +164,7 @@ static void
 set_shards(TsdbBatch *batch)
 {
 	batch->nshards = batch->key.nseries == 0 ? 1 : tsdb_shards;
+	batch->mixed = false;
 }
 
 /* A batch in a memory context of its own, without what depends on the rows. */
@@ -272,6 +275,18 @@ tsdb_batch_begin_new(TsdbBatch *batch, Relation rel, TsdbStorage **storage,
 {
 	tsdb_batch_clear(batch);
 	tsdb_batch_set_target(batch, rel, storage, command, frozen);
+}
+
+void
+tsdb_batch_use_one_shard(TsdbBatch *batch)
+{
+	uint32		count;
+	TsdbBatchSeriesEntry *entries = tsdb_batch_series_entries(batch->series, &count);
+
+	for (uint32 i = 0; i < count; i++)
+		entries[i].shard = 0;
+	batch->nshards = 1;
+	batch->mixed = true;
 }
 
 void
@@ -452,6 +467,76 @@ tsdb_batch_pack(TsdbBatch *batch, Relation rel, const Datum *values, const bool 
 	}
 	add_row(batch, row, &arrival);
 	bytes += ROW_OVERHEAD;
+	batch->bytes += bytes;
+	return bytes;
+}
+
+bool
+tsdb_batch_takes_columns(const TsdbBatch *batch, Relation rel)
+{
+	return batch->layout->by_value &&
+		tsdb_series_hash_is_exact(RelationGetDescr(rel), &batch->key);
+}
+
+/* A column of some rows, from an array to where they are kept. */
+static void
+spread_column(const TsdbRowArray *column, uint32 first, uint32 nrows, Datum *to, int stride)
+{
+#define SPREAD(type, to_datum) \
+	for (uint32 row = 0; row < nrows; row++) \
+		to[(Size) row * stride] = to_datum(((const type *) column->values)[first + row])
+
+	if (column->same)
+	{
+		Datum		value = fetch_att(column->values, true, column->length);
+
+		for (uint32 row = 0; row < nrows; row++)
+			to[(Size) row * stride] = value;
+		return;
+	}
+	switch (column->length)
+	{
+		case 1:
+			SPREAD(char, CharGetDatum);
+			break;
+		case 2:
+			SPREAD(int16, Int16GetDatum);
+			break;
+		case 4:
+			SPREAD(int32, Int32GetDatum);
+			break;
+		default:
+			SPREAD(Datum, (Datum));
+			break;
+	}
+#undef SPREAD
+}
+
+Size
+tsdb_batch_pack_columns(TsdbBatch *batch, Relation rel, const TsdbRowArray *columns, uint32 nrows)
+{
+	const int	natts = batch->layout->natts;
+	Size		bytes = 0;
+
+	batch->rel = rel;
+	memset(batch->nulls, false, natts * sizeof(bool));
+	for (uint32 first = 0, n; first < nrows; first += n)
+	{
+		Datum	   *rows;
+
+		n = Min(nrows - first, PENDING_ROWS);
+		rows = (Datum *) tsdb_row_arena_allocate(&batch->arena, n * natts * sizeof(Datum));
+		for (int c = 0; c < natts; c++)
+			spread_column(&columns[c], first, n, rows + c, natts);
+		for (uint32 row = 0; row < n; row++, rows += natts)
+		{
+			Arrival		arrival;
+
+			receive_row(batch, rows, batch->nulls, &arrival);
+			add_row(batch, (uintptr_t) rows, &arrival);
+		}
+		bytes += n * (natts * sizeof(Datum) + ROW_OVERHEAD);
+	}
 	batch->bytes += bytes;
 	return bytes;
 }
@@ -637,7 +722,8 @@ tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes)
 
 		if (i > first &&
 			(new_shard || i - first >= TSDB_CHUNK_ROWS || tsdb_chunk_writer_full(writer) ||
-			 (new_series && i - first >= CHUNK_ROWS_AT_BOUNDARY)))
+			 (new_series && i - first >= CHUNK_ROWS_AT_BOUNDARY &&
+			  !(batch->mixed && batch->count - first <= TSDB_CHUNK_ROWS))))
 		{
 			flush_pending(batch, &pending);
 			write_chunk(batch, &batch->order[first], rank->shard, nsegments, level, run,

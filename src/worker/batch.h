@@ -12,6 +12,7 @@
 
 #include "access/htup.h"
 #include "chunk/chunk.h"
+#include "ingest/row_block.h"
 #include "store/storage.h"
 
 /* A batch ends at this many rows, or at maintenance_work_mem. */
@@ -48,8 +49,19 @@ extern TsdbBatch *tsdb_batch_create_packed(Relation rel);
 /* Add a row without out-of-line and expanded values; returns the memory it takes. */
 extern Size tsdb_batch_pack(TsdbBatch *batch, Relation rel, const Datum *values,
 							const bool *nulls);
+
+/*
+ * The same for rows that come as columns, one after the other and all of them passed by value, if the table
+ * lets it: then nothing is run that the table's owner has written.
+ */
+extern bool tsdb_batch_takes_columns(const TsdbBatch *batch, Relation rel);
+extern Size tsdb_batch_pack_columns(TsdbBatch *batch, Relation rel, const TsdbRowArray *columns,
+									uint32 nrows);
 extern void tsdb_batch_unpack(const TsdbBatch *batch, uint32 row, Datum *values, bool *nulls);
 extern void tsdb_batch_clear(TsdbBatch *batch);
+
+/* Write all rows to one shard, as they are too few for chunks of each.  Before tsdb_batch_shards(). */
+extern void tsdb_batch_use_one_shard(TsdbBatch *batch);
 
 /* Set shards[n] (of TSDB_SHARDS_MAX) for each shard that rows belong to. */
 extern void tsdb_batch_shards(TsdbBatch *batch, bool *shards);

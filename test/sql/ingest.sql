@@ -40,6 +40,18 @@ INSERT INTO ingest_heap VALUES ('2026-01-03 00:00+00', 5, 0, '', NULL), ('2026-0
 	('2026-01-03 00:02+00', 6, 7, 'y', NULL), ('2026-01-03 00:03+00', 6, DEFAULT, 'p', NULL),
 	('2026-01-03 00:04+00', 6, DEFAULT, 'q', NULL);
 
+-- the same arrays in binary format, as bytea
+SELECT tsdb.ingest('ingest_ring', array_send(ARRAY['2026-01-04 00:00+00', 'infinity', '2026-01-04 00:01+00']::timestamptz[]), array_send(ARRAY[5, -6, 7]),
+	array_send(ARRAY['0.1', '-0', 'NaN']::float8[]), array_send(ARRAY['', 'p', repeat('long', 500)]), array_send(ARRAY[NULL, '1', '{"a": null}']::jsonb[]));
+SELECT tsdb.ingest('ingest_ring', array_send(ARRAY['2026-01-04 00:02+00', '2026-01-04 00:03+00']::timestamptz[]), array_send(ARRAY[NULL, 8::smallint]),
+	ARRAY[7::numeric, 8], NULL::bytea);
+SELECT tsdb.ingest('ingest_ring', array_send(ARRAY['2026-01-04', '-infinity']::date[]), array_send(ARRAY[9::smallint, -1]), array_send(ARRAY[1.5::float4, 'inf']));
+SELECT tsdb.ingest('ingest_ring', array_send(ARRAY['2026-01-04 01:00']::timestamp[]), array_send(ARRAY[10::bigint]), array_send(ARRAY[2.25::numeric]));
+SELECT tsdb.ingest('ingest_ring', array_send('{}'::timestamptz[]));
+INSERT INTO ingest_heap VALUES ('2026-01-04 00:00+00', 5, 0.1, '', NULL), ('infinity', -6, '-0', 'p', '1'),
+	('2026-01-04 00:01+00', 7, 'NaN', repeat('long', 500), '{"a": null}'), ('2026-01-04 00:02+00', NULL, 7, NULL, NULL), ('2026-01-04 00:03+00', 8, 8, NULL, NULL),
+	('2026-01-04', 9, 1.5, NULL, NULL), ('-infinity', -1, 'inf', NULL, NULL), ('2026-01-04 01:00+00', 10, 2.25, NULL, NULL);
+
 -- many rows of one statement, compressed and long values
 SELECT sum(tsdb.ingest('ingest_ring', ROW('2026-02-01 00:00+00'::timestamptz + i * interval '1 s', i % 40, i::float8,
 	repeat('z', i % 50), NULL::jsonb))) FROM generate_series(1, 3000) i;
@@ -57,6 +69,41 @@ SELECT count(*) FROM ingest_ring;
 SELECT count(*) FROM ((SELECT r::text FROM ingest_ring r EXCEPT ALL SELECT r::text FROM ingest_heap r)
 	UNION ALL (SELECT r::text FROM ingest_heap r EXCEPT ALL SELECT r::text FROM ingest_ring r)) d;
 SELECT NOT :'preloaded'::bool OR direct_rows('ingest_ring') < 100 AS by_the_ring;
+
+-- rows that fill a chunk become one, of all series together, and are merged later; fewer are rows
+CREATE TABLE ingest_chunk (time timestamptz NOT NULL, host int, value float8, note text) USING tsdb;
+CREATE TABLE ingest_plain (time timestamptz NOT NULL, host int, value float8) USING tsdb;
+CREATE PROCEDURE ingest_many(rows int) LANGUAGE plpgsql AS $$
+DECLARE
+	c record;
+BEGIN
+	FOR n IN 1 .. 10 LOOP
+		SELECT array_agg('2026-01-01 00:00+00'::timestamptz + i * interval '1 s') AS times, array_agg(i % 50) AS hosts,
+			array_agg(CASE WHEN i % 9 > 0 THEN i / 4.0 END) AS gauges, array_agg('note ' || i % 3) AS notes
+			INTO c FROM generate_series(n * 1000, n * 1000 + rows - 1) i;
+		PERFORM tsdb.ingest('ingest_chunk', c.times, c.hosts, c.gauges, c.notes);
+		COMMIT;
+		PERFORM tsdb.ingest('ingest_plain', array_send(c.times), array_send(c.hosts), c.gauges);
+		COMMIT;
+	END LOOP;
+END $$;
+CALL ingest_many(600);
+SELECT tsdb.ingest('ingest_chunk', array_agg('2026-01-02 00:00+00'::timestamptz + i * interval '1 s'), array_agg(i), array_agg(i), array_agg('few'::text)) FROM generate_series(1, 100) i;
+SELECT tsdb.ingest('ingest_plain', array_agg('2026-01-02 00:00+00'::timestamptz + i * interval '1 s'), array_agg(i % 3), array_agg(i::float8)) FROM generate_series(1, 800) i \gset
+SELECT tsdb.ingest('ingest_plain', array_agg(nullif('2026-01-03 00:00+00'::timestamptz + i * interval '1 s', '2026-01-03 00:01+00')), array_agg(i)) FROM generate_series(1, 900) i;
+SELECT "table", :'preloaded'::bool = (chunk_rows > 0) AS has_chunks FROM tsdb.tables WHERE "table" IN ('ingest_chunk'::regclass, 'ingest_plain'::regclass) ORDER BY 1;
+SELECT row_store_bytes > 0 AS has_rows FROM tsdb.tables WHERE "table" = 'ingest_chunk'::regclass;
+SELECT count(*), sum(value), count(DISTINCT (time, host)), min(note), max(note) FROM ingest_chunk;
+SELECT count(*), sum(value), count(DISTINCT (time, host)) FROM ingest_plain;
+SELECT count(*) FROM ingest_chunk WHERE host = 7 AND time < '2026-01-01 02:00+00';
+DELETE FROM ingest_chunk WHERE host = 3;
+SELECT * FROM tsdb.verify('ingest_chunk') UNION ALL SELECT * FROM tsdb.verify('ingest_plain');
+SELECT tsdb.compact('ingest_chunk') IS NULL AS a, tsdb.compact('ingest_plain') IS NULL AS b \gset
+SELECT NOT :'preloaded'::bool OR count(*) = 0 AS merged FROM tsdb.chunks WHERE "table" = 'ingest_plain'::regclass AND level = 0;
+SELECT * FROM tsdb.verify('ingest_chunk') UNION ALL SELECT * FROM tsdb.verify('ingest_plain');
+SELECT count(*), sum(value), count(DISTINCT (time, host)), min(note), max(note) FROM ingest_chunk;
+SELECT count(*), sum(value), count(DISTINCT (time, host)) FROM ingest_plain;
+SELECT count(*) FROM ingest_chunk WHERE host = 7 AND time < '2026-01-01 02:00+00';
 
 -- nobody waits for these
 SET tsdb.ingest_durability = async;
@@ -132,6 +179,21 @@ SELECT tsdb.ingest('ingest_checked', ROW('2026-01-01 00:04+00'::timestamptz, 1, 
 SELECT tsdb.ingest('ingest_checked', ROW('2026-01-01 00:04+00'::timestamptz, 1, 2, 'abc   '));
 SELECT * FROM ingest_checked ORDER BY time;
 
+-- no arrays in binary format
+SELECT tsdb.ingest('ingest_ring', ''::bytea);
+SELECT tsdb.ingest('ingest_ring', '\x000000010000000000000017'::bytea);
+SELECT tsdb.ingest('ingest_ring', '\x00000001000000000000004a0000000100000001'::bytea);
+SELECT tsdb.ingest('ingest_ring', '\xffffffff00000000000004a00000000100000001'::bytea);
+SELECT tsdb.ingest('ingest_ring', array_send(ARRAY[now()]) || '\x00');
+SELECT tsdb.ingest('ingest_ring', substr(array_send(ARRAY[now(), now()]), 1, 40));
+SELECT tsdb.ingest('ingest_ring', overlay(array_send(ARRAY[now(), now()]) PLACING '\x00000007'::bytea FROM 21 FOR 4));
+SELECT tsdb.ingest('ingest_ring', overlay(array_send(ARRAY[now(), now()]) PLACING '\x7ffffffffffffffe'::bytea FROM 25 FOR 8));
+SELECT tsdb.ingest('ingest_ring', array_send(ARRAY[ARRAY[now()], ARRAY[now()]]));
+SELECT tsdb.ingest('ingest_ring', array_send(ARRAY[now()]), array_send(ARRAY[1, 2]));
+\set VERBOSITY sqlstate
+SELECT tsdb.ingest('ingest_ring', array_send(ARRAY[point(1, 2)]));
+\set VERBOSITY default
+
 -- errors
 SELECT tsdb.ingest('ingest_ring', '{"nope": 1}');
 SELECT tsdb.ingest('ingest_ring', '3');
@@ -180,8 +242,8 @@ SELECT host FROM ingest_secured;
 SELECT coalesce(sum(used), 0) AS used FROM tsdb.stat_ingest_pool;
 SELECT coalesce(sum(rows_waiting), 0) AS waiting FROM tsdb.stat_ingest WHERE datname = current_database();
 
-DROP TABLE ingest_ring, ingest_heap, ingest_identity, ingest_serial, ingest_triggered, ingest_parent, ingest_checked, ingest_secured;
+DROP TABLE ingest_chunk, ingest_plain, ingest_ring, ingest_heap, ingest_identity, ingest_serial, ingest_triggered, ingest_parent, ingest_checked, ingest_secured;
 DROP FUNCTION direct_rows, ingest_trigger;
-DROP PROCEDURE ingest_twice;
+DROP PROCEDURE ingest_twice, ingest_many;
 DROP DOMAIN positive;
 DROP ROLE regress_ingest;
