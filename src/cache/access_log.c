@@ -11,8 +11,7 @@
 #include "lockfree/ring.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
+#include "stats/shared_memory.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
 
@@ -27,9 +26,6 @@ typedef struct AccessLog
 
 static AccessLog *the_log = NULL;
 static TsdbRing *ring = NULL;
-
-static shmem_request_hook_type previous_request = NULL;
-static shmem_startup_hook_type previous_startup = NULL;
 
 static Size
 ring_bytes(void)
@@ -79,8 +75,6 @@ tsdb_access_log_rest(void)
 static void
 request(void)
 {
-	if (previous_request)
-		previous_request();
 	RequestAddinShmemSpace(MAXALIGN(sizeof(AccessLog)));
 	RequestAddinShmemSpace(add_size(ring_bytes(), TSDB_RING_ALIGN));
 }
@@ -91,16 +85,12 @@ startup(void)
 	void	   *memory;
 	bool		found;
 
-	if (previous_startup)
-		previous_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	the_log = ShmemInitStruct("tsdb access log", sizeof(AccessLog), &found);
 	if (!found)
 		pg_atomic_init_u32(&the_log->resting, 1);
 	memory = ShmemInitStruct("tsdb accesses", ring_bytes() + TSDB_RING_ALIGN, &found);
 	memory = (void *) TYPEALIGN(TSDB_RING_ALIGN, memory);
 	ring = found ? memory : tsdb_ring_init(memory, TSDB_ACCESS_LOG_CAPACITY, sizeof(TsdbAccess));
-	LWLockRelease(AddinShmemInitLock);
 }
 
 void
@@ -113,8 +103,5 @@ tsdb_access_log_init(void)
 							 "Columns of chunks are decoded into the cache (tsdb.cache_size).",
 							 &tsdb_enable_prefetch, true,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
-	previous_request = shmem_request_hook;
-	shmem_request_hook = request;
-	previous_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
+	tsdb_shared_memory_add(request, startup);
 }

@@ -19,9 +19,9 @@
 #include "common/file_perm.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "stats/shared_memory.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
-#include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
 #include "utils/memdebug.h"
@@ -38,9 +38,6 @@ static TsdbSpillStore *store = NULL;	/* the_store, if there is one */
 static int	file = -1;			/* opened by the postmaster, inherited by its children */
 static char file_name[MAXPGPATH];
 static int	file_errno;			/* of the call that has failed */
-
-static shmem_request_hook_type previous_request = NULL;
-static shmem_startup_hook_type previous_startup = NULL;
 
 static uint64
 file_bytes(void)
@@ -233,8 +230,6 @@ start_store(void *memory)
 static void
 request(void)
 {
-	if (previous_request)
-		previous_request();
 	if (is_wanted())
 		RequestAddinShmemSpace(add_size(tsdb_spill_store_bytes(file_bytes()),
 										TSDB_VECTOR_CACHE_ALIGN));
@@ -246,11 +241,8 @@ startup(void)
 	void	   *memory;
 	bool		found;
 
-	if (previous_startup)
-		previous_startup();
 	if (!is_wanted())
 		return;
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	memory = ShmemInitStruct("tsdb spill cache",
 							 tsdb_spill_store_bytes(file_bytes()) + TSDB_VECTOR_CACHE_ALIGN, &found);
 	memory = (void *) TYPEALIGN(TSDB_VECTOR_CACHE_ALIGN, memory);
@@ -260,7 +252,6 @@ startup(void)
 		if (tsdb_spill_store_init(memory, file_bytes()))
 			start_store(memory);
 	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
 void
@@ -280,10 +271,7 @@ tsdb_spill_cache_init(uint32 contents, void (*at_shutdown) (void))
 							   "If empty, it is the data directory.",
 							   &tsdb_spill_cache_path, "",
 							   PGC_POSTMASTER, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
-	previous_request = shmem_request_hook;
-	shmem_request_hook = request;
-	previous_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
+	tsdb_shared_memory_add(request, startup);
 }
 
 /* ---- use ---- */

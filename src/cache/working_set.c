@@ -28,7 +28,7 @@
 #include "cache/spill_cache.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
-#include "storage/ipc.h"
+#include "stats/shared_memory.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
@@ -64,8 +64,6 @@ static TsdbVectorCache *cache = NULL;	/* the_cache, if there is one */
 static TsdbWorkingSetStats *stats = NULL;
 static LWLockPadded *partition_locks = NULL;
 
-static shmem_request_hook_type previous_request = NULL;
-static shmem_startup_hook_type previous_startup = NULL;
 
 /* ---- of this session ---- */
 
@@ -616,8 +614,6 @@ unlock_partition(void *arg, uint32 partition)
 static void
 request(void)
 {
-	if (previous_request)
-		previous_request();
 	if (tsdb_cache_size == 0)
 		return;
 	RequestAddinShmemSpace(add_size(tsdb_vector_cache_bytes(cache_bytes()),
@@ -638,11 +634,8 @@ startup(void)
 	void	   *memory;
 	bool		found;
 
-	if (previous_startup)
-		previous_startup();
 	if (tsdb_cache_size == 0)
 		return;
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	tranche = GetNamedLWLockTranche(TRANCHE);
 	tsdb_column_counts_start(&tranche[0].lock);
 	partition_locks = &tranche[1];
@@ -656,7 +649,6 @@ startup(void)
 		elog(ERROR, "could not make a cache of %d kB", tsdb_cache_size);
 	tsdb_vector_cache_attach(&the_cache, memory, &calls);
 	cache = &the_cache;
-	LWLockRelease(AddinShmemInitLock);
 }
 
 /*
@@ -713,9 +705,6 @@ tsdb_working_set_init(void)
 							&tsdb_cache_size, TSDB_CACHE_SIZE_DEFAULT, TSDB_CACHE_SIZE_MIN,
 							TSDB_CACHE_SIZE_MAX,
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
-	previous_request = shmem_request_hook;
-	shmem_request_hook = request;
-	previous_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
+	tsdb_shared_memory_add(request, startup);
 	tsdb_spill_cache_init(CONTENTS, leave_hot_entries);
 }

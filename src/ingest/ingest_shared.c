@@ -9,7 +9,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "storage/ipc.h"
+#include "stats/shared_memory.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
@@ -54,9 +54,6 @@ static const struct config_enum_entry full_choices[] = {
 	{"direct", TSDB_INGEST_FULL_DIRECT, false},
 	{NULL, 0, false}
 };
-
-static shmem_request_hook_type previous_shmem_request = NULL;
-static shmem_startup_hook_type previous_shmem_startup = NULL;
 
 static Shared *shared = NULL;	/* NULL without preload, or with tsdb.ingest_memory = 0 */
 static TsdbIngestSet *my_set = NULL;	/* that was this database's, last time */
@@ -129,8 +126,6 @@ shared_bytes(void)
 static void
 shmem_request(void)
 {
-	if (previous_shmem_request)
-		previous_shmem_request();
 	RequestAddinShmemSpace(shared_bytes());
 	RequestNamedLWLockTranche("tsdb_ingest", 1);
 }
@@ -234,14 +229,10 @@ shmem_startup(void)
 	bool		found;
 	char	   *memory;
 
-	if (previous_shmem_startup)
-		previous_shmem_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	memory = ShmemInitStruct("tsdb ingest", shared_bytes(), &found);
 	shared = (Shared *) TYPEALIGN(TSDB_RING_ALIGN, memory);
 	if (!found)
 		init_shared(shared);
-	LWLockRelease(AddinShmemInitLock);
 }
 
 static void
@@ -304,10 +295,7 @@ tsdb_ingest_init(void)
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade || ingest_memory == 0)
 		return;
 	ingest_memory = Max(ingest_memory, TSDB_INGEST_MEMORY_MIN);
-	previous_shmem_request = shmem_request_hook;
-	shmem_request_hook = shmem_request;
-	previous_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = shmem_startup;
+	tsdb_shared_memory_add(shmem_request, shmem_startup);
 }
 
 bool

@@ -31,8 +31,8 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
+#include "stats/shared_memory.h"
 #include "storage/ipc.h"
-#include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
 #include "utils/acl.h"
@@ -60,8 +60,6 @@ typedef struct TsdbProgressSlot
 	TsdbProgressState state;
 } TsdbProgressSlot;
 
-static shmem_request_hook_type prev_shmem_request_hook = NULL;
-static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
 /* TSDB_PROGRESS_SLOTS of them, or NULL without preload */
 static TsdbProgressSlot *slots = NULL;
@@ -94,9 +92,6 @@ progress_shmem_size(void)
 static void
 progress_shmem_request(void)
 {
-	if (prev_shmem_request_hook)
-		prev_shmem_request_hook();
-
 	RequestAddinShmemSpace(progress_shmem_size());
 }
 
@@ -105,10 +100,6 @@ progress_shmem_startup(void)
 {
 	bool		found;
 
-	if (prev_shmem_startup_hook)
-		prev_shmem_startup_hook();
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	slots = ShmemInitStruct("tsdb progress", progress_shmem_size(), &found);
 	if (!found)
 	{
@@ -119,7 +110,6 @@ progress_shmem_startup(void)
 			SpinLockInit(&slots[i].mutex);
 		}
 	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
 void
@@ -128,10 +118,7 @@ tsdb_progress_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 
-	prev_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = progress_shmem_request;
-	prev_shmem_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = progress_shmem_startup;
+	tsdb_shared_memory_add(progress_shmem_request, progress_shmem_startup);
 }
 
 static void

@@ -7,13 +7,10 @@
 #include "stats/shared_counters.h"
 
 #include "miscadmin.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
+#include "stats/shared_memory.h"
 #include "storage/shmem.h"
 
 static slist_head arrays = SLIST_STATIC_INIT(arrays);
-static shmem_request_hook_type previous_request = NULL;
-static shmem_startup_hook_type previous_startup = NULL;
 
 static Size
 bytes_of(const TsdbSharedCounters *array)
@@ -26,8 +23,6 @@ request_counters(void)
 {
 	slist_iter	iter;
 
-	if (previous_request)
-		previous_request();
 	slist_foreach(iter, &arrays)
 		RequestAddinShmemSpace(bytes_of(slist_container(TsdbSharedCounters, next, iter.cur)));
 }
@@ -37,9 +32,6 @@ start_counters(void)
 {
 	slist_iter	iter;
 
-	if (previous_startup)
-		previous_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	slist_foreach(iter, &arrays)
 	{
 		TsdbSharedCounters *array = slist_container(TsdbSharedCounters, next, iter.cur);
@@ -49,7 +41,6 @@ start_counters(void)
 		for (int i = 0; i < array->count && !found; i++)
 			pg_atomic_init_u64(&array->counters[i], array->first);
 	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
 void
@@ -58,11 +49,6 @@ tsdb_shared_counters_init(TsdbSharedCounters *array)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	if (slist_is_empty(&arrays))
-	{
-		previous_request = shmem_request_hook;
-		shmem_request_hook = request_counters;
-		previous_startup = shmem_startup_hook;
-		shmem_startup_hook = start_counters;
-	}
+		tsdb_shared_memory_add(request_counters, start_counters);
 	slist_push_head(&arrays, &array->next);
 }

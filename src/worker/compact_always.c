@@ -6,16 +6,17 @@
 
 #include "worker/compact_always.h"
 
-#include "access/htup_details.h"
 #include "access/heapam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
-#include "postmaster/bgworker.h"
 #include "port/atomics.h"
+#include "postmaster/bgworker.h"
+#include "stats/shared_memory.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
@@ -33,14 +34,10 @@ typedef struct CompactAlwaysShared
 } CompactAlwaysShared;
 
 static CompactAlwaysShared *shared = NULL;
-static shmem_request_hook_type previous_shmem_request = NULL;
-static shmem_startup_hook_type previous_shmem_startup = NULL;
 
 static void
 request_shmem(void)
 {
-	if (previous_shmem_request)
-		previous_shmem_request();
 	RequestAddinShmemSpace(MAXALIGN(sizeof(CompactAlwaysShared)));
 }
 
@@ -49,8 +46,6 @@ startup_shmem(void)
 {
 	bool		found;
 
-	if (previous_shmem_startup)
-		previous_shmem_startup();
 	shared = ShmemInitStruct("tsdb compact always", sizeof(CompactAlwaysShared), &found);
 	if (!found)
 	{
@@ -62,12 +57,7 @@ startup_shmem(void)
 void
 tsdb_compact_always_init(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	previous_shmem_request = shmem_request_hook;
-	shmem_request_hook = request_shmem;
-	previous_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = startup_shmem;
+	tsdb_shared_memory_add(request_shmem, startup_shmem);
 }
 
 void

@@ -24,6 +24,7 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "stats/shared_memory.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
@@ -78,8 +79,6 @@ typedef struct TsdbPool
 
 int			tsdb_workers = TSDB_WORKERS_DEFAULT;
 
-static shmem_request_hook_type prev_shmem_request_hook = NULL;
-static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
 /* NULL without preload */
 static TsdbPool *shared = NULL;
@@ -103,9 +102,6 @@ PG_FUNCTION_INFO_V1(tsdb_stat_workers);
 static void
 pool_shmem_request(void)
 {
-	if (prev_shmem_request_hook)
-		prev_shmem_request_hook();
-
 	RequestAddinShmemSpace(MAXALIGN(sizeof(TsdbPool)));
 	RequestNamedLWLockTranche("tsdb_pool", 1);
 }
@@ -115,26 +111,18 @@ pool_shmem_startup(void)
 {
 	bool		found;
 
-	if (prev_shmem_startup_hook)
-		prev_shmem_startup_hook();
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	shared = ShmemInitStruct("tsdb pool", sizeof(TsdbPool), &found);
 	if (!found)
 	{
 		memset(shared, 0, sizeof(TsdbPool));
 		shared->lock = &GetNamedLWLockTranche("tsdb_pool")->lock;
 	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
 void
 tsdb_pool_init(void)
 {
-	prev_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = pool_shmem_request;
-	prev_shmem_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = pool_shmem_startup;
+	tsdb_shared_memory_add(pool_shmem_request, pool_shmem_startup);
 }
 
 /*

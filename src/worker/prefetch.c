@@ -12,9 +12,8 @@
 #include "lockfree/ring.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
+#include "stats/shared_memory.h"
 #include "storage/fd.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -58,9 +57,6 @@ typedef struct PatternCounters
 
 static PatternCounters *counters = NULL;	/* of each pattern; the launcher writes */
 static TsdbRing *reports = NULL;
-
-static shmem_request_hook_type previous_request = NULL;
-static shmem_startup_hook_type previous_startup = NULL;
 
 static double confidence = TSDB_PREDICT_CONFIDENCE_DEFAULT;
 static char *trace_name = NULL;
@@ -348,8 +344,6 @@ tsdb_prefetch_counts(TsdbPattern pattern, TsdbPatternCounts *counts)
 static void
 request(void)
 {
-	if (previous_request)
-		previous_request();
 	RequestAddinShmemSpace(TSDB_PATTERNS * sizeof(PatternCounters));
 	RequestAddinShmemSpace(tsdb_ring_bytes(REPORTS, sizeof(Report)) + TSDB_RING_ALIGN);
 }
@@ -360,9 +354,6 @@ startup(void)
 	void	   *memory;
 	bool		found;
 
-	if (previous_startup)
-		previous_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	counters = ShmemInitStruct("tsdb prefetch counters", TSDB_PATTERNS * sizeof(PatternCounters),
 							   &found);
 	for (int i = 0; i < TSDB_PATTERNS && !found; i++)
@@ -378,7 +369,6 @@ startup(void)
 							 tsdb_ring_bytes(REPORTS, sizeof(Report)) + TSDB_RING_ALIGN, &found);
 	memory = (void *) TYPEALIGN(TSDB_RING_ALIGN, memory);
 	reports = found ? memory : tsdb_ring_init(memory, REPORTS, sizeof(Report));
-	LWLockRelease(AddinShmemInitLock);
 }
 
 void
@@ -400,8 +390,5 @@ tsdb_prefetch_init(void)
 							   NULL, NULL, NULL);
 	tsdb_launcher_add_round(prefetch_round);
 	tsdb_access_log_wake = tsdb_schedule_wake_launcher;
-	previous_request = shmem_request_hook;
-	shmem_request_hook = request;
-	previous_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
+	tsdb_shared_memory_add(request, startup);
 }

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "stats/shared_memory.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
@@ -25,8 +26,6 @@
 int			tsdb_compact_rows = TSDB_COMPACT_ROWS_DEFAULT;
 int			tsdb_compact_age = TSDB_COMPACT_AGE_DEFAULT;
 
-static shmem_request_hook_type prev_shmem_request_hook = NULL;
-static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
 TsdbTaskMemory *tsdb_tasks = NULL;
 TsdbTaskQueue *tsdb_task_order = NULL;
@@ -247,9 +246,6 @@ accuse(const Suspect *suspect)
 static void
 schedule_shmem_request(void)
 {
-	if (prev_shmem_request_hook)
-		prev_shmem_request_hook();
-
 	RequestAddinShmemSpace(MAXALIGN(sizeof(TsdbTaskMemory)));
 	RequestAddinShmemSpace(MAXALIGN(tsdb_task_queue_bytes(TSDB_TASKS_MAX)));
 	RequestNamedLWLockTranche("tsdb_schedule", 1);
@@ -282,10 +278,6 @@ schedule_shmem_startup(void)
 {
 	bool		found;
 
-	if (prev_shmem_startup_hook)
-		prev_shmem_startup_hook();
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	tsdb_tasks = ShmemInitStruct("tsdb schedule", sizeof(TsdbTaskMemory), &found);
 	if (!found)
 	{
@@ -307,7 +299,6 @@ schedule_shmem_startup(void)
 		for (int i = 0; i < suspect_count; i++)
 			accuse(&suspects[i]);
 	}
-	LWLockRelease(AddinShmemInitLock);
 
 	if (!IsUnderPostmaster)
 		on_shmem_exit(remember_suspects, (Datum) 0);
@@ -316,9 +307,6 @@ schedule_shmem_startup(void)
 void
 tsdb_schedule_init(void)
 {
-	prev_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = schedule_shmem_request;
-	prev_shmem_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = schedule_shmem_startup;
+	tsdb_shared_memory_add(schedule_shmem_request, schedule_shmem_startup);
 }
 
