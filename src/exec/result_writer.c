@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "common/shortest_dec.h"
+#include "exec/time_text.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
 #include "nodes/extensible.h"
@@ -40,13 +41,15 @@ typedef enum Form
 	FORM_BYTES_2,
 	FORM_BYTES_4,
 	FORM_BYTES_8,
-	FORM_BOOL,					/* text: of numbers */
+	FORM_BOOL,					/* text */
 	FORM_INT2,
 	FORM_INT4,
 	FORM_INT8,
 	FORM_OID,
 	FORM_FLOAT4,
 	FORM_FLOAT8,
+	FORM_TIMESTAMP,
+	FORM_TIMESTAMPTZ,
 	FORM_STRING,				/* the characters of a varlena, in both formats */
 	FORM_OUTPUT,				/* by the type's function, text */
 	FORM_SEND,					/* by the type's function, binary */
@@ -56,6 +59,7 @@ typedef struct Column
 {
 	Form		form;
 	FmgrInfo	function;		/* the type's, for what is not written here */
+	TsdbTimeText day;			/* of times */
 } Column;
 
 typedef struct Writer
@@ -108,6 +112,10 @@ find_form(Oid function, bool binary)
 			return FORM_FLOAT4;
 		case F_FLOAT8OUT:
 			return FORM_FLOAT8;
+		case F_TIMESTAMP_OUT:
+			return FORM_TIMESTAMP;
+		case F_TIMESTAMPTZ_OUT:
+			return FORM_TIMESTAMPTZ;
 		case F_TEXTOUT:
 		case F_TEXTSEND:
 		case F_VARCHAROUT:
@@ -230,6 +238,18 @@ write_number(StringInfo message, Form form, Datum value)
 }
 
 static void
+write_time(StringInfo message, Column *column, int64 value)
+{
+	char	   *at = reserve(message, (int) sizeof(uint32) + TSDB_TIME_TEXT_MAX);
+	int			length = tsdb_time_text_print(&column->day, column->form == FORM_TIMESTAMPTZ, value,
+											  at + sizeof(uint32));
+	uint32		bytes = pg_hton32((uint32) length);
+
+	memcpy(at, &bytes, sizeof(bytes));
+	message->len += (int) sizeof(bytes) + length;
+}
+
+static void
 write_by_function(Writer *writer, Column *column, Datum value)
 {
 	MemoryContext outer = MemoryContextSwitchTo(writer->row_context);
@@ -288,6 +308,10 @@ write_value(Writer *writer, Column *column, Datum value)
 		case FORM_INT8:
 		case FORM_OID:
 			write_number(&writer->message, column->form, value);
+			break;
+		case FORM_TIMESTAMP:
+		case FORM_TIMESTAMPTZ:
+			write_time(&writer->message, column, DatumGetInt64(value));
 			break;
 		case FORM_STRING:
 		case FORM_OUTPUT:

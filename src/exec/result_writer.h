@@ -5,7 +5,7 @@
  * PostgreSQL writes each value of a result by calling its type's output or send function through the
  * function manager, which allocates a string, fills it and has it copied: for a row of ten gauges that
  * takes three times as long as finding the row.  While a plan runs that reads a tsdb table, the rows
- * after the first few are written here: numbers, times in binary, and strings by code of our own into the
+ * after the first few are written here: numbers, times and strings by code of our own into the
  * message itself, all other types by their functions.  The client receives the same bytes.
  *
  * What is sent is the DataRow message of the protocol, version 3 (PostgreSQL's documentation,

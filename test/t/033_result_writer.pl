@@ -167,6 +167,45 @@ for my $settings (
 	query("RESET " . (split)[0]) foreach @$settings;
 }
 
+# ---- times, whose day is remembered ----
+
+$node->safe_psql('postgres', q(
+CREATE TABLE heap_times (t timestamptz NOT NULL, local timestamp, n int, mixed int);
+INSERT INTO heap_times
+SELECT t, t AT TIME ZONE 'UTC', row_number() OVER (ORDER BY t), hashint4(row_number() OVER (ORDER BY t)::int)
+FROM (
+	SELECT '1879-12-30 23:00+00'::timestamptz + i * '29 days 7:11:13.00001'::interval FROM generate_series(0, 2800) i
+	UNION ALL
+	SELECT day::timestamptz + i * '19 min 0.25 sec'::interval
+	FROM unnest('{1937-06-30, 1972-01-06, 1999-12-31, 2011-12-29, 2020-03-07, 2020-03-28, 2020-10-24, 2020-10-31}'::date[]) day,
+		generate_series(0, 200) i
+	UNION ALL
+	SELECT unnest('{infinity, -infinity, 0044-03-15 BC 12:00+00, 0001-01-01, 9999-12-31 23:59:59.999999+00, 10000-01-01, 294276-12-31 23:59:59.999999+00}'::timestamptz[])
+	) s (t);
+CREATE TABLE tsdb_times (LIKE heap_times) USING tsdb;
+INSERT INTO tsdb_times SELECT * FROM heap_times;
+SELECT tsdb.compact('tsdb_times');
+));
+my $times = $node->safe_psql('postgres', 'SELECT count(*) FROM heap_times');
+
+for my $zone (
+	'UTC', 'Europe/Berlin', 'Europe/Amsterdam', 'Africa/Monrovia', 'America/St_Johns', 'Australia/Lord_Howe',
+	'Pacific/Apia', 'FOO5:30:15BAR,M3.2.0/2:00:07')
+{
+	query("SET timezone = '$zone'");
+	for my $order ('n', 'n DESC', 'mixed, n')
+	{
+		compare("times in $zone, by $order", sub { query("SELECT t, local FROM $_[0]_times ORDER BY $order") }, $times);
+	}
+}
+query("SET timezone = 'Europe/Berlin'");
+compare('another zone and style meanwhile', sub {
+	query("SELECT CASE n % 700 WHEN 0 THEN set_config('timezone', 'Asia/Kolkata', false) WHEN 200 THEN set_config('timezone', 'Europe/Berlin', false)
+		WHEN 400 THEN set_config('datestyle', 'SQL', false) WHEN 600 THEN set_config('datestyle', 'ISO', false) END, t, local
+		FROM (SELECT * FROM $_[0]_times ORDER BY n OFFSET 0) s") }, $times);
+query('RESET timezone');
+query('RESET datestyle');
+
 # ---- what changes meanwhile ----
 
 compare('digits change between rows', sub {
