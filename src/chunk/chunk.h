@@ -71,6 +71,9 @@ extern TsdbChunkWriter *tsdb_chunk_writer_create(TupleDesc tupdesc,
 extern void tsdb_chunk_writer_add(TsdbChunkWriter *writer,
 								  const Datum *values, const bool *nulls);
 
+/* Make room for so many rows at once. */
+extern void tsdb_chunk_writer_reserve(TsdbChunkWriter *writer, uint32 rows);
+
 /* Add rows without nulls, of a table all of whose columns are passed by value;
  * there must be room for them. */
 extern void tsdb_chunk_writer_add_datums(TsdbChunkWriter *writer, const Datum *const *rows,

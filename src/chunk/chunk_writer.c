@@ -184,6 +184,13 @@ tsdb_chunk_writer_create(TupleDesc tupdesc, const TsdbSortKey *key)
 }
 
 void
+tsdb_chunk_writer_reserve(TsdbChunkWriter *writer, uint32 rows)
+{
+	if (rows > writer->capacity)
+		set_capacity(writer, rows);
+}
+
+void
 tsdb_chunk_writer_reset(TsdbChunkWriter *writer)
 {
 	for (int i = 0; i < writer->natts; i++)

@@ -715,6 +715,7 @@ tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes)
 		lines = Min(lines, 1 + batch->layout->natts * sizeof(Datum) / CACHE_LINE);
 
 	tsdb_progress_phase(TSDB_PROGRESS_ENCODING);
+	tsdb_chunk_writer_reserve(writer, Min(batch->count, TSDB_CHUNK_ROWS));
 	for (uint32 i = 0; i < batch->count; i++)
 	{
 		bool		new_series = i == rank->end;
