@@ -108,6 +108,15 @@ is_exact_ten(double value, int k, bool single)
 		pattern_of_value(value, single);
 }
 
+/* From a power that gives a value back exactly to the least one. */
+static int
+least_exact_ten(double value, bool single, int k)
+{
+	while (k > 0 && is_exact_ten(value, k - 1, single))
+		k--;
+	return k;
+}
+
 /*
  * The least power of ten that gives a value back exactly, or -1.  A power that
  * does is followed by others that do, so the search starts from a guess, the
@@ -120,18 +129,16 @@ exact_ten(double value, bool single, int guess)
 
 	if (!(fabs(value) < TSDB_DECIMAL_NARROW))
 		return fabs(value) < 0x1p63 ? 0 : -1;
+	if (guess >= 0 && fabs(value) * tsdb_decimal_divisor((uint8_t) guess) < TSDB_DECIMAL_NARROW &&
+		is_exact_ten(value, guess, single))
+		return least_exact_ten(value, single, guess);
 	while (most < TEN_TRIED_MAX &&
 		   fabs(value) * tsdb_decimal_divisor((uint8_t) (most + 1)) < TSDB_DECIMAL_NARROW)
 		most++;
-	guess = guess < 0 || guess > most ? most : guess;
-	if (is_exact_ten(value, guess, single))
-	{
-		while (guess > 0 && is_exact_ten(value, guess - 1, single))
-			guess--;
-		return guess;
-	}
 	if (!is_exact_ten(value, most, single))
 		return -1;
+	if (guess < 0 || guess > most)
+		return least_exact_ten(value, single, most);
 	do
 		guess++;
 	while (!is_exact_ten(value, guess, single));

@@ -101,17 +101,6 @@ patch_width_for(const TsdbLengths *lengths, unsigned width, bool is_signed)
 	return beyond == 0 ? 1 : beyond > 64 ? 64 : beyond;
 }
 
-/* Residuals that slots of this width do not hold. */
-static uint32_t
-count_patches(const TsdbLengths *lengths, unsigned width)
-{
-	uint32_t	patches = lengths->negative;
-
-	for (unsigned length = width + 1; length <= lengths->longest; length++)
-		patches += lengths->by_length[length];
-	return patches;
-}
-
 size_t
 tsdb_integer_plan_each(const TsdbLengths *per_block, uint32_t count, unsigned order,
 		  bool is_signed, TsdbPackedBlock *blocks)
@@ -156,12 +145,14 @@ tsdb_integer_plan_shared(const TsdbLengths *per_block, uint32_t count, unsigned 
 {
 	uint32_t	nblocks = tsdb_integer_blocks(count);
 	TsdbLengths all = {{0}, 0, 0};
+	uint32_t	patches[TSDB_INTEGER_BLOCKS_MAX];	/* that slots of the width do not hold */
 	size_t		best = 0;
 	size_t		least = SIZE_MAX;
 	unsigned	worse = 0;
 
 	for (uint32_t k = 0; k < nblocks; k++)
 	{
+		patches[k] = per_block[k].negative;
 		if (per_block[k].longest > all.longest)
 			all.longest = per_block[k].longest;
 		all.negative += per_block[k].negative;
@@ -169,13 +160,13 @@ tsdb_integer_plan_shared(const TsdbLengths *per_block, uint32_t count, unsigned 
 	for (int width = all.longest; width >= 0 && worse < 3; width--)
 	{
 		unsigned	patch_width = patch_width_for(&all, (unsigned) width, is_signed);
-		uint32_t	patches[TSDB_INTEGER_BLOCKS_MAX];
 		uint32_t	sum = 0;
 		size_t		bytes = 1;
 
 		for (uint32_t k = 0; k < nblocks; k++)
 		{
-			patches[k] = count_patches(&per_block[k], (unsigned) width);
+			if (width < all.longest)
+				patches[k] += per_block[k].by_length[width + 1];
 			sum += patches[k];
 			bytes += tsdb_integer_block_bytes(tsdb_integer_slots(count, k, order),
 											  (unsigned) width, patches[k], patch_width);
