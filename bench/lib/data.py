@@ -24,6 +24,7 @@ class Dataset:
     table    its name
     columns  their definitions
     indexes  the index column lists that people give it on heap
+    key      the column list that is unique
     """
 
     def __init__(self, name, series, hours, decimals, seed):
@@ -35,11 +36,13 @@ class Dataset:
             self.table = "narrow"
             self.columns = "ts timestamptz not null, series_id int not null, value float8"
             self.indexes = ["(series_id, ts desc)", "(ts desc)"]
+            self.key = "(series_id, ts)"
         else:
             self.table = "cpu"
             self.columns = ("time timestamptz not null, tags_id int not null, "
                             + ", ".join(f"{gauge} float8" for gauge in GAUGES))
             self.indexes = ["(tags_id, time desc)", "(time desc)"]
+            self.key = "(tags_id, time)"
 
     def file(self, copy_format):
         """The file of this dataset's rows, generated unless it is there."""
@@ -62,8 +65,9 @@ class Variant:
     all variants and search_path chooses.
     """
 
-    def __init__(self, name, method, indexed, table_of=None, settings=()):
+    def __init__(self, name, method, indexed, table_of=None, settings=(), unique=None):
         self.name, self.method, self.indexed = name, method, indexed
+        self.unique = unique                # access method of an index on the key
         self.schema = "on_" + (table_of or name).replace("-", "_")
         self.own_table = table_of is None   # else that variant's is queried
         self.settings = settings            # of sessions that query it
@@ -76,6 +80,8 @@ class Variant:
         if self.indexed:
             for columns in dataset.indexes:
                 session.run(f"create index on {dataset.table} {columns}")
+        if self.unique:
+            session.run(f"create unique index on {dataset.table} using {self.unique} {dataset.key}")
 
     def size_sql(self, dataset):
         """A query for all bytes of the table, indexes included."""
@@ -92,6 +98,7 @@ def variants(method):
         Variant("heap-noindex", "heap", False),
         Variant("tsdb", method, False),
         Variant("tsdb-index", method, True),
+        Variant("tsdb-key", method, False, unique="tsdb_key"),
         Variant("tsdb-uncached", method, False, "tsdb", ("tsdb.enable_cache = off",)))}
 
 

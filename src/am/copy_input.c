@@ -357,15 +357,39 @@ replace_function(FmgrInfo *function)
 	}
 }
 
+/* What COPY knows of itself, if it is what runs. */
+static CopyFromState
+running_copy(void)
+{
+	if (error_context_stack == NULL || error_context_stack->callback != CopyFromErrorCallback)
+		return NULL;
+	return (CopyFromState) error_context_stack->arg;
+}
+
 void
 tsdb_copy_input_install(void)
 {
-	CopyFromState state;
+	CopyFromState state = running_copy();
 	ListCell   *lc;
 
-	if (error_context_stack == NULL || error_context_stack->callback != CopyFromErrorCallback)
+	if (state == NULL)
 		return;
-	state = (CopyFromState) error_context_stack->arg;
 	foreach(lc, state->attnumlist)
 		replace_function(&state->in_functions[lfirst_int(lc) - 1]);
+}
+
+uint64
+tsdb_copy_input_line(void)
+{
+	CopyFromState state = running_copy();
+
+	return state == NULL ? 0 : state->cur_lineno;
+}
+
+const char *
+tsdb_copy_input_relation(void)
+{
+	CopyFromState state = running_copy();
+
+	return state == NULL ? NULL : state->cur_relname;
 }

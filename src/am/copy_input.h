@@ -18,4 +18,10 @@
 /* If COPY FROM is what runs: let it read with our functions from the next row on. */
 extern void tsdb_copy_input_install(void);
 
+/* The line of the row that COPY FROM is at, as it would say in an error; 0 if nobody can tell. */
+extern uint64 tsdb_copy_input_line(void);
+
+/* What COPY FROM calls the table; NULL if none runs. */
+extern const char *tsdb_copy_input_relation(void);
+
 #endif							/* TSDB_AM_COPY_INPUT_H */

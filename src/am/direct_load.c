@@ -12,6 +12,8 @@
 #include "am/assigned_columns.h"
 #include "am/copy_input.h"
 #include "am/insert.h"
+#include "am/load_keys.h"
+#include "am/load_lines.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
 #include "executor/tuptable.h"
@@ -19,6 +21,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "stats/stop_point.h"
+#include "store/chunk_tid.h"
 #include "store/row_store.h"
 #include "store/storage.h"
 #include "tcop/utility.h"
@@ -52,10 +55,12 @@ typedef struct Load
 	SubTransactionId owner;		/* whose rows they are */
 	SubTransactionId written;	/* that has written them, and may still be rolled back */
 	bool		refused;		/* it is all for the row store */
+	bool		indexed;		/* the executor will ask indexes to take the rows */
 	bool		by_value;		/* all columns are passed by value */
 	bool		ingested;		/* rows that are not to wait for compaction, be they few */
 	MemoryContext memory;
 	TsdbBatch  *rows;
+	TsdbLoadLines *lines;		/* that they come from; NULL: from no COPY, or nobody will ask */
 	Size		bytes;			/* that they take */
 } Load;
 
@@ -75,7 +80,7 @@ static ProcessUtility_hook_type previous_utility = NULL;
 
 /* All rows to the row store. */
 static void
-write_to_row_store(Load *load, Relation rel)
+write_to_row_store(Load *load, Relation rel, TsdbLoadKeys *keys)
 {
 	TupleTableSlot *slots[ROW_STORE_BATCH];
 	uint32		count = tsdb_batch_rows(load->rows);
@@ -103,7 +108,12 @@ write_to_row_store(Load *load, Relation rel)
 		}
 		heap_multi_insert(rel, slots, n, load->command, load->options, bulk);
 		for (uint32 i = 0; i < n; i++)
+		{
+			if (load->lines != NULL)
+				tsdb_load_lines_name_row(load->lines, done + i);
+			tsdb_load_keys_enter(keys, rel, slots[i]);
 			ExecClearTuple(slots[i]);
+		}
 		done += n;
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(memory);
@@ -121,7 +131,7 @@ write_to_row_store(Load *load, Relation rel)
  * run as they do in a compaction: as the table's owner, and can do no more.
  */
 static bool
-write_to_chunks(Load *load, Relation rel, bool mixed)
+write_to_chunks(Load *load, Relation rel, TsdbLoadKeys *keys, bool mixed)
 {
 	TsdbStorage *storage = NULL;
 	bool		shards[TSDB_SHARDS_MAX];
@@ -132,7 +142,7 @@ write_to_chunks(Load *load, Relation rel, bool mixed)
 	int			save_nestlevel;
 
 	/* Relations cannot be made then, and we may be a reader's victim in it. */
-	if (IsInParallelMode())
+	if (IsInParallelMode() || !tsdb_load_keys_fit(keys, rel, load->rows))
 		return false;
 
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
@@ -148,6 +158,8 @@ write_to_chunks(Load *load, Relation rel, bool mixed)
 						  (load->options & HEAP_INSERT_FROZEN) != 0);
 	if (mixed)
 		tsdb_batch_use_one_shard(load->rows);
+	if (keys->any_unique)
+		tsdb_batch_hold(load->rows);
 	tsdb_batch_shards(load->rows, shards);
 	storage = tsdb_grow_open(rel, shards);
 	if (storage != NULL)
@@ -161,6 +173,7 @@ write_to_chunks(Load *load, Relation rel, bool mixed)
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	if (storage == NULL)
 		return false;
+	tsdb_load_keys_place(keys, rel, load->rows, load->lines);
 	tsdb_storage_close(storage);
 	pgstat_count_heap_insert(rel, count);
 	tsdb_insert_count(rel, count);
@@ -174,6 +187,8 @@ forget_rows(Load *load)
 	load->bytes = 0;
 	load->written = InvalidSubTransactionId;
 	tsdb_batch_clear(load->rows);
+	if (load->lines != NULL)
+		tsdb_load_lines_clear(load->lines);
 }
 
 static bool
@@ -227,10 +242,17 @@ write_load(Load *load, bool for_memory)
 		/* The statement that gathered them, or its transaction, has the lock. */
 		Relation	rel = table_open(load->relid, NoLock);
 		bool		large = is_large(load, for_memory);
+		TsdbLoadKeys keys;
 
-		if ((!large && !is_chunk(load)) || !write_to_chunks(load, rel, !large))
-			write_to_row_store(load, rel);
+		if (load->lines != NULL)
+			tsdb_load_lines_begin_context(load->lines);
+		tsdb_load_keys_open(&keys, rel);
+		if ((!large && !is_chunk(load)) || !write_to_chunks(load, rel, &keys, !large))
+			write_to_row_store(load, rel, &keys);
+		tsdb_load_keys_close(&keys);
 		table_close(rel, NoLock);
+		if (load->lines != NULL)
+			tsdb_load_lines_end_context(load->lines);
 	}
 	PG_FINALLY();
 	{
@@ -256,20 +278,6 @@ write_rows(Load *load)
 
 /* ---- gathering ---- */
 
-static bool
-has_index(Relation rel)
-{
-	List	   *indexes;
-	bool		any;
-
-	if (!rel->rd_rel->relhasindex)
-		return false;
-	indexes = RelationGetIndexList(rel);
-	any = indexes != NIL;
-	list_free(indexes);
-	return any;
-}
-
 /* Is that an INSERT of the executor's which asks for no TID? */
 static bool
 asks_no_tids(Relation rel, CommandId command)
@@ -289,9 +297,9 @@ asks_no_tids(Relation rel, CommandId command)
 		running->query->estate->es_output_cid == command;
 }
 
-/* May rows of this table go to chunks at once? */
+/* May rows of this table go to chunks at once?  Sets *indexed if indexes will be asked to take them. */
 static bool
-is_suitable(Relation rel, CommandId command, bool bulk)
+is_suitable(Relation rel, CommandId command, TsdbLoadSource source, bool *indexed)
 {
 	return (rel->rd_rel->relkind == RELKIND_RELATION ||
 			rel->rd_rel->relkind == RELKIND_MATVIEW) &&
@@ -299,9 +307,9 @@ is_suitable(Relation rel, CommandId command, bool bulk)
 		!IsolationIsSerializable() &&
 		!RelationIsLogicallyLogged(rel) &&
 		!RelationIsUsedAsCatalogTable(rel) &&
-		!has_index(rel) &&
 		(rel->trigdesc == NULL || !rel->trigdesc->trig_insert_after_row) &&
-		(bulk || asks_no_tids(rel, command));
+		(source != TSDB_LOAD_ROWS || asks_no_tids(rel, command)) &&
+		tsdb_load_keys_suit(rel, indexed) && !(*indexed && source == TSDB_LOAD_RING);
 }
 
 static Load *
@@ -347,7 +355,7 @@ has_only_values(TupleDesc tupdesc)
 }
 
 static Load *
-create_load(Relation rel, CommandId command, int options, bool bulk)
+create_load(Relation rel, CommandId command, int options, TsdbLoadSource source)
 {
 	Load	   *load = MemoryContextAllocZero(TopTransactionContext, sizeof(Load));
 
@@ -356,7 +364,7 @@ create_load(Relation rel, CommandId command, int options, bool bulk)
 	load->options = options;
 	load->owner = GetCurrentSubTransactionId();
 	load->written = InvalidSubTransactionId;
-	load->refused = !is_suitable(rel, command, bulk);
+	load->refused = !is_suitable(rel, command, source, &load->indexed);
 	if (!load->refused)
 	{
 		MemoryContext old;
@@ -368,9 +376,11 @@ create_load(Relation rel, CommandId command, int options, bool bulk)
 		old = MemoryContextSwitchTo(load->memory);
 		load->rows = tsdb_batch_create_packed(rel);
 		load->by_value = has_only_values(RelationGetDescr(rel));
+		if (load->indexed)
+			load->lines = tsdb_load_lines_create();
 		MemoryContextSwitchTo(old);
 	}
-	if (!load->refused && !bulk)
+	if (!load->refused && source == TSDB_LOAD_ROWS)
 		ask_for_values(rel);
 	load->serial = ++last_serial;
 	load->next = loads;
@@ -492,12 +502,12 @@ limit_memory(void)
 
 /* Do so few rows come first that they had better not be gathered? */
 static bool
-comes_first(int nslots, bool bulk)
+comes_first(int nslots, TsdbLoadSource source)
 {
 	TsdbRunningQuery *running = tsdb_running_query();
 	uint64		rows = Min(ROWS_BEFORE, tsdb_direct_load_rows - 1);
 
-	if (bulk)
+	if (source != TSDB_LOAD_ROWS)
 		return nslots > 1 && nslots <= rows;	/* the only ones of a small COPY */
 	if (running == NULL)
 		return true;
@@ -509,7 +519,7 @@ comes_first(int nslots, bool bulk)
 
 bool
 tsdb_direct_load_take(Relation rel, TupleTableSlot **slots, int nslots, CommandId command,
-					  int options, bool bulk)
+					  int options, TsdbLoadSource source)
 {
 	Load	   *load;
 
@@ -518,26 +528,57 @@ tsdb_direct_load_take(Relation rel, TupleTableSlot **slots, int nslots, CommandI
 	load = loads != NULL ? find_load(rel, command, options) : NULL;
 	if (load == NULL)
 	{
-		if (comes_first(nslots, bulk) || nloads >= LOADS_MAX)
+		if (comes_first(nslots, source) || nloads >= LOADS_MAX)
 			return false;
-		load = create_load(rel, command, options, bulk);
+		load = create_load(rel, command, options, source);
 	}
 	if (load->refused)
 		return false;
+	if (load->indexed)
+		limit_memory();			/* now that the lines of all rows are known */
 
 	for (int i = 0; i < nslots; i++)
 	{
 		slots[i]->tts_tableOid = RelationGetRelid(rel);
 		if (gather_row(load, rel, slots[i]))
-			ItemPointerSetInvalid(&slots[i]->tts_tid);
+		{
+			if (load->indexed)
+				tsdb_tid_set_gathered(&slots[i]->tts_tid, tsdb_batch_rows(load->rows) - 1);
+			else
+				ItemPointerSetInvalid(&slots[i]->tts_tid);
+		}
 		else
 		{
 			GetHeapamTableAmRoutine()->tuple_insert(rel, slots[i], command, options, NULL);
 			tsdb_insert_count(rel, 1);
 		}
 	}
-	limit_memory();
+	if (!load->indexed)
+		limit_memory();
 	return true;
+}
+
+/* The row of a load that a TID stands for, which was gathered lately. */
+static uint32
+gathered_row(const Load *load, ItemPointer tid)
+{
+	uint32		last = tsdb_batch_rows(load->rows) - 1;
+	uint32		number = ItemPointerGetOffsetNumberNoCheck(tid) - 1;
+
+	return last - (last - number) % TSDB_TID_GATHERED_ROWS;
+}
+
+void
+tsdb_direct_load_note_line(Relation rel, ItemPointer tid)
+{
+	for (Load *load = loads; load != NULL; load = load->next)
+	{
+		if (load->relid != RelationGetRelid(rel) || load->lines == NULL)
+			continue;
+		if (has_rows(load))
+			tsdb_load_lines_note(load->lines, gathered_row(load, tid));
+		return;
+	}
 }
 
 /* The rows of a block that are taken one by one. */
@@ -571,7 +612,7 @@ take_block(Relation rel, const TsdbRowBlock *block, CommandId command)
 	if (load == NULL && nloads >= LOADS_MAX)
 		return false;
 	if (load == NULL)
-		load = create_load(rel, command, 0, true);
+		load = create_load(rel, command, 0, TSDB_LOAD_RING);
 	if (load->refused)
 		return false;
 
@@ -650,12 +691,21 @@ before_open(Relation table)
 const TupleTableSlotOps *
 tsdb_direct_load_slot_callbacks(Relation rel)
 {
-	if (copying && tsdb_direct_load_rows > 0 && is_suitable(rel, InvalidCommandId, true))
+	bool		indexed;
+
+	if (copying && !writing && tsdb_direct_load_rows > 0 &&
+		is_suitable(rel, InvalidCommandId, TSDB_LOAD_BULK, &indexed))
 	{
 		tsdb_copy_input_install();
 		return &TTSOpsVirtual;
 	}
 	return GetHeapamTableAmRoutine()->slot_callbacks(rel);
+}
+
+void
+tsdb_direct_load_want_tuples(void)
+{
+	copying = false;
 }
 
 void

@@ -10,7 +10,7 @@
  * (If it is memory that runs out, rows that fill a chunk will do.)
  *
  * A gathered row has no TID.  So a statement goes this way only if nobody asks for
- * one: no index, no AFTER ROW trigger (and hence no foreign key), no RETURNING, no
+ * one: no index but those without entries of chunk rows (am/load_keys.h), no AFTER ROW trigger (and hence no foreign key), no RETURNING, no
  * ON CONFLICT, no check option of a view, no row that an UPDATE or MERGE moves here.
  * All else goes to the row store, as do rows over a megabyte, tables that are
  * logged logically (chunks are not decoded), user catalog tables, rewrites, and
@@ -49,9 +49,9 @@
  *				lock (tsdb_storage_lock_growth).  A worker makes what is missing, and
  *				commits it at once (worker/grow.h).  If it cannot, a load does so itself,
  *				or, if somebody else does, puts its rows into the row store.
- *	 key_note	and the map of chunks know of one writer at a time.  A table with any
- *				index is not loaded directly; and who builds one waits for all
- *				who began before it was there.
+ *	 key_note	counts loads, beside the one writer that moves chunks, and the map of
+ *				chunks lists chunks of all who are at work.  Who builds an index waits for all who
+ *				began before it was there, and loads wait until it is valid.
  *	 moves		of a chunk's rows are not recorded: they come from nowhere.
  */
 #ifndef TSDB_AM_DIRECT_LOAD_H
@@ -76,12 +76,21 @@ extern int	tsdb_direct_load_memory;
 /* When the library is loaded. */
 extern void tsdb_direct_load_init(void);
 
+/* Whose rows a callback is given. */
+typedef enum TsdbLoadSource
+{
+	TSDB_LOAD_ROWS,				/* single ones, of any statement */
+	TSDB_LOAD_BULK,				/* of a bulk load, as the server says */
+	TSDB_LOAD_RING				/* of many clients, by ingest/row_writer.h: who writes these must not wait for
+								 * others without a limit, as who checks keys may have to */
+} TsdbLoadSource;
+
 /*
- * Gather the rows that a callback was given, with its arguments; bulk says that
- * the server treats them as a bulk load.  False if they are for the row store.
+ * Gather the rows that a callback was given, with its arguments.  False if they are for the row
+ * store.
  */
 extern bool tsdb_direct_load_take(Relation rel, TupleTableSlot **slots, int nslots,
-								  CommandId command, int options, bool bulk);
+								  CommandId command, int options, TsdbLoadSource source);
 
 /*
  * What slots for rows of a table are.  COPY asks for those of the rows that it reads,
@@ -90,6 +99,12 @@ extern bool tsdb_direct_load_take(Relation rel, TupleTableSlot **slots, int nslo
  * say, slots are heap's, since they may be meant to be scanned into.
  */
 extern const TupleTableSlotOps *tsdb_direct_load_slot_callbacks(Relation rel);
+
+/* Have them be heap's until the next COPY, since an index is about to look at rows of the table. */
+extern void tsdb_direct_load_want_tuples(void);
+
+/* The executor has come to the indexes with a row that was gathered. */
+extern void tsdb_direct_load_note_line(Relation rel, ItemPointer tid);
 
 /* Loads that begin between these two calls end with the second. */
 extern uint64 tsdb_direct_load_begin_statement(void);

@@ -69,7 +69,8 @@ void
 tsdb_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 				  struct BulkInsertStateData *bistate)
 {
-	if (tsdb_direct_load_take(rel, &slot, 1, cid, options, bistate != NULL))
+	if (tsdb_direct_load_take(rel, &slot, 1, cid, options,
+							  bistate != NULL ? TSDB_LOAD_BULK : TSDB_LOAD_ROWS))
 		return;
 	GetHeapamTableAmRoutine()->tuple_insert(rel, slot, cid, options, bistate);
 	tsdb_insert_count(rel, 1);
@@ -89,7 +90,8 @@ void
 tsdb_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid,
 				  int options, struct BulkInsertStateData *bistate)
 {
-	if (tsdb_direct_load_take(rel, slots, nslots, cid, options, true))
+	if (tsdb_direct_load_take(rel, slots, nslots, cid, options,
+							  bistate != NULL ? TSDB_LOAD_BULK : TSDB_LOAD_RING))
 		return;
 	heap_multi_insert(rel, slots, nslots, cid, options, bistate);
 	tsdb_insert_count(rel, nslots);

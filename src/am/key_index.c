@@ -9,6 +9,7 @@
 #include "access/nbtree.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "am/direct_load.h"
 #include "cache/key_lookup.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
@@ -16,8 +17,6 @@
 #include "storage/lmgr.h"
 #include "store/chunk_map.h"
 #include "store/chunk_tid.h"
-#include "store/directory.h"
-#include "store/marks.h"
 #include "utils/memutils.h"
 #include "utils/selfuncs.h"
 #include "utils/snapmgr.h"
@@ -37,45 +36,14 @@ typedef struct KeyLook
 	uint64		version;		/* of the map that was looked at last */
 } KeyLook;
 
-typedef enum KeyState
-{
-	KEY_FREE,
-	KEY_TAKEN,
-	KEY_IN_DOUBT				/* until a transaction ends */
-} KeyState;
-
-/* Is a row that has the key there, by a dirty look? */
-static KeyState
-judge_row(KeyLook *look, const TsdbKeyMatch *match, TransactionId *holder)
-{
-	TsdbStorage *storage = tsdb_storage_open(look->table, AccessShareLock);
-	KeyState	state = KEY_FREE;
-	SnapshotData dirty;
-	ItemPointerData tid;
-	TsdbChunkHead head;
-
-	if (storage == NULL)
-		return KEY_FREE;
-	InitDirtySnapshot(dirty);
-	tsdb_tid_set(&tid, match->chunk, match->row);
-	if (tsdb_directory_peek(storage, match->chunk, &dirty, &head) &&
-		head.generation == match->generation && tsdb_marks_row_visible(storage, &tid, &dirty))
-	{
-		*holder = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
-		state = TransactionIdIsValid(*holder) ? KEY_IN_DOUBT : KEY_TAKEN;
-	}
-	tsdb_storage_close(storage);
-	return state;
-}
-
 /*
- * Is the key in a chunk?  KEY_FREE is the answer for one state of the
+ * Is the key in a chunk?  TSDB_KEY_FREE is the answer for one state of the
  * directory, that of look->version.
  */
-static KeyState
+static TsdbKeyState
 look_into_chunks(KeyLook *look, TransactionId *holder)
 {
-	KeyState	state = KEY_FREE;
+	TsdbKeyState state = TSDB_KEY_FREE;
 
 	for (;;)
 	{
@@ -86,12 +54,12 @@ look_into_chunks(KeyLook *look, TransactionId *holder)
 		look->version = tsdb_chunk_map_version(map);
 		tsdb_key_matches_init(&matches);
 		tsdb_key_lookup(map, look->table, look->values, look->nulls, NULL, &matches);
-		while (state == KEY_FREE && judged < matches.count)
-			state = judge_row(look, &matches.rows[judged++], holder);
+		while (state == TSDB_KEY_FREE && judged < matches.count)
+			state = tsdb_key_judge(look->table, &matches.rows[judged++], holder);
 		tsdb_key_matches_free(&matches);
 
 		/* If nothing was judged, what chunks hold is as of the map. */
-		if (state != KEY_FREE || judged == 0 ||
+		if (state != TSDB_KEY_FREE || judged == 0 ||
 			look->version == tsdb_chunk_map_version(tsdb_chunk_map_get(look->index,
 																	   look->table)))
 			return state;
@@ -99,17 +67,17 @@ look_into_chunks(KeyLook *look, TransactionId *holder)
 	}
 }
 
-static void
-report_duplicate(const KeyLook *look)
+void
+tsdb_key_report_duplicate(Relation table, Relation index, Datum *values, bool *nulls)
 {
-	char	   *key = BuildIndexValueDescription(look->index, look->values, look->nulls);
+	char	   *key = BuildIndexValueDescription(index, values, nulls);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNIQUE_VIOLATION),
 			 errmsg("duplicate key value violates unique constraint \"%s\"",
-					RelationGetRelationName(look->index)),
+					RelationGetRelationName(index)),
 			 key != NULL ? errdetail("Key %s already exists.", key) : 0,
-			 errtableconstraint(look->table, RelationGetRelationName(look->index))));
+			 errtableconstraint(table, RelationGetRelationName(index))));
 }
 
 /* Look until nobody holds the key in a chunk; raises an error if it is there,
@@ -123,19 +91,20 @@ ensure_free(KeyLook *look, ItemPointer tid)
 
 		switch (look_into_chunks(look, &holder))
 		{
-			case KEY_FREE:
+			case TSDB_KEY_FREE:
 				return;
-			case KEY_TAKEN:
+			case TSDB_KEY_TAKEN:
 				{
 					/* As in btree: for CREATE INDEX CONCURRENTLY. */
 					ItemPointerData self = *tid;
 
 					if (!table_index_fetch_tuple_check(look->table, &self, SnapshotSelf, NULL))
 						return;
-					report_duplicate(look);
+					tsdb_key_report_duplicate(look->table, look->index, look->values,
+											  look->nulls);
 					break;
 				}
-			case KEY_IN_DOUBT:
+			case TSDB_KEY_IN_DOUBT:
 				XactLockTableWait(holder, look->index, tid, XLTW_InsertIndex);
 				break;
 		}
@@ -196,6 +165,12 @@ key_insert(Relation index, Datum *values, bool *nulls, ItemPointer tid, Relation
 	KeyLook		look = {index, table, values, nulls, 0};
 	TransactionId holder;
 
+	if (tsdb_tid_is_gathered(tid))
+	{
+		tsdb_direct_load_note_line(table, tid);
+		return true;			/* it is checked with all others */
+	}
+	tsdb_direct_load_want_tuples();
 	if (check == UNIQUE_CHECK_NO ||
 		(!index->rd_index->indnullsnotdistinct && has_null(index, nulls)))
 		return insert_entry(index, values, nulls, tid, table, check, unchanged, info);
@@ -205,7 +180,7 @@ key_insert(Relation index, Datum *values, bool *nulls, ItemPointer tid, Relation
 		case UNIQUE_CHECK_PARTIAL:
 			/* No waiting: what is in doubt is checked again later. */
 			return insert_entry(index, values, nulls, tid, table, check, unchanged, info) &&
-				look_into_chunks(&look, &holder) == KEY_FREE;
+				look_into_chunks(&look, &holder) == TSDB_KEY_FREE;
 		case UNIQUE_CHECK_EXISTING:
 			(void) insert_entry(index, values, nulls, tid, table, check, unchanged, info);
 			ensure_free(&look, tid);

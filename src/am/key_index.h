@@ -30,6 +30,11 @@
  * committed, compacted and being deleted again between our steps 1 and 3, by a
  * transaction that then inserts its key: one of the two gets a deadlock error.
  *
+ * Loads add rows to chunks without an entry.  They look for others' entries when their chunks
+ * are there (am/load_keys.h), and the map lists chunks of transactions that are running.  So of a load and
+ * an insertion, either the load's look finds our entry, or its chunks were there when we came
+ * to step 3, and the map tells that they have come since step 1.
+ *
  * A scan with an MVCC snapshot needs no such care: the entries of rows that
  * were moved after the snapshot stay until no snapshot sees them, and the map is
  * read after the snapshot was taken.  A scan with a dirty snapshot, which
@@ -54,6 +59,10 @@ extern void tsdb_key_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
 extern bool tsdb_key_get_tuple(IndexScanDesc scan, ScanDirection direction);
 extern int64 tsdb_key_get_bitmap(IndexScanDesc scan, TIDBitmap *bitmap);
 extern void tsdb_key_end_scan(IndexScanDesc scan);
+
+/* Raise the error that a row with this key is there. */
+extern void tsdb_key_report_duplicate(Relation table, Relation index, Datum *values,
+									  bool *nulls) pg_attribute_noreturn();
 
 /* key_index_build.c */
 extern struct IndexBuildResult *tsdb_key_build(Relation table, Relation index,

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "store/chunk_map.h"
 #include "store/chunk_tid.h"
+#include "store/storage.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -82,6 +83,9 @@ tsdb_key_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, i
 {
 	KeyScan    *state = scan->opaque;
 
+	/* Rows that we have in hand ourselves are written first, and may go to either place. */
+	if (scan->heapRelation != NULL && tsdb_storage_before_open != NULL)
+		tsdb_storage_before_open(scan->heapRelation);
 	if (keys != NULL && scan->numberOfKeys > 0)
 		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
 	state->btree->heapRelation = scan->heapRelation;
@@ -370,11 +374,12 @@ tsdb_key_get_bitmap(IndexScanDesc scan, TIDBitmap *bitmap)
 	KeyScan    *state = scan->opaque;
 	int64		count;
 
-	state->btree->xs_snapshot = scan->xs_snapshot;
-	count = btgetbitmap(state->btree, bitmap);
-
 	/* A bitmap scan does not say which table it is on. */
 	state->table = table_open(scan->indexRelation->rd_index->indrelid, NoLock);
+	if (tsdb_storage_before_open != NULL)
+		tsdb_storage_before_open(state->table);
+	state->btree->xs_snapshot = scan->xs_snapshot;
+	count = btgetbitmap(state->btree, bitmap);
 	while (next_chunk(scan, state))
 	{
 		tbm_add_tuples(bitmap, state->tids, state->ntids, false);

@@ -8,6 +8,7 @@
 
 #include "lib/ilist.h"
 #include "port/pg_bitutils.h"
+#include "store/damage.h"
 #include "store/directory.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -86,9 +87,8 @@ hash_rows(TsdbChunkMap *map, const TsdbChunkRef *ref, TsdbChunkKeys *keys)
 
 /* Decode the key columns, in the current context; false if the chunk is gone. */
 static bool
-decode(TsdbChunkMap *map, Relation table, const TsdbChunkRef *ref, TsdbChunkKeys *keys)
+decode(const TsdbKeyColumns *key, Relation table, const TsdbChunkRef *ref, TsdbChunkKeys *keys)
 {
-	TsdbKeyColumns *key = tsdb_chunk_map_columns(map);
 	TsdbStorage *storage = tsdb_storage_open(table, AccessShareLock);
 	TsdbChunkEntry entry;
 	TsdbChunkHandle handle;
@@ -120,8 +120,64 @@ decode(TsdbChunkMap *map, Relation table, const TsdbChunkRef *ref, TsdbChunkKeys
 	}
 	tsdb_chunk_entry_free(&entry);
 	tsdb_storage_close(storage);
-	hash_rows(map, ref, keys);
 	return true;
+}
+
+typedef struct DecodeWork
+{
+	const TsdbKeyColumns *key;
+	Relation	table;
+	const TsdbChunkRef *ref;
+	TsdbChunkKeys *keys;
+	MemoryContext memory;
+	bool		found;
+} DecodeWork;
+
+static void
+decode_work(void *arg)
+{
+	DecodeWork *work = arg;
+	MemoryContext caller = MemoryContextSwitchTo(work->memory);
+
+	work->found = decode(work->key, work->table, work->ref, work->keys);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Is the chunk that was written by a transaction still to be reckoned with? */
+static bool
+is_there(Relation table, const TsdbChunkRef *ref)
+{
+	TsdbStorage *storage = tsdb_storage_open(table, AccessShareLock);
+	SnapshotData dirty;
+	TsdbChunkHead head;
+	bool		there;
+
+	if (storage == NULL)
+		return false;
+	InitDirtySnapshot(dirty);
+	there = tsdb_directory_peek(storage, ref->chunk, &dirty, &head) &&
+		head.generation == ref->generation;
+	tsdb_storage_close(storage);
+	return there;
+}
+
+bool
+tsdb_key_cache_read(TsdbChunkMap *map, Relation table, const TsdbChunkRef *ref,
+					TsdbChunkKeys *keys)
+{
+	DecodeWork	work = {tsdb_chunk_map_columns(map), table, ref, keys, CurrentMemoryContext, false};
+	ErrorData  *error;
+
+	if (!ref->uncommitted)
+		return decode(work.key, table, ref, keys);
+
+	/* If who writes it rolls back, VACUUM may take it away under our eyes. */
+	if (!is_there(table, ref))
+		return false;
+	error = tsdb_damage_catch(decode_work, &work, false);
+	if (error != NULL && is_there(table, ref))
+		ReThrowError(error);
+	return error == NULL && work.found;
 }
 
 const TsdbChunkKeys *
@@ -147,7 +203,9 @@ tsdb_key_cache_get(TsdbChunkMap *map, Relation table, const TsdbChunkRef *ref)
 	memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb cached keys",
 								   ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(memory);
-	found = decode(map, table, ref, &keys);
+	found = tsdb_key_cache_read(map, table, ref, &keys);
+	if (found)
+		hash_rows(map, ref, &keys);
 	MemoryContextSwitchTo(caller);
 	if (!found)
 	{

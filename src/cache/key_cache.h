@@ -42,6 +42,13 @@ typedef struct TsdbHashedRow
 extern const TsdbChunkKeys *tsdb_key_cache_get(TsdbChunkMap *map, Relation table,
 											   const TsdbChunkRef *ref);
 
+/*
+ * Decode the keys of a chunk that the map has found, in the current context: not to stay, and without the
+ * hash table.  False if the chunk is no more.
+ */
+extern bool tsdb_key_cache_read(TsdbChunkMap *map, Relation table, const TsdbChunkRef *ref,
+								TsdbChunkKeys *keys);
+
 /* The first row of a bucket, or PG_UINT32_MAX. */
 static inline uint32
 tsdb_chunk_keys_first(const TsdbChunkKeys *keys, uint32 hash)

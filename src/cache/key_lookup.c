@@ -7,6 +7,9 @@
 #include "cache/key_lookup.h"
 
 #include "miscadmin.h"
+#include "store/chunk_tid.h"
+#include "store/directory.h"
+#include "store/marks.h"
 #include "utils/snapmgr.h"
 
 /* The last key of by-value columns that was looked for with no snapshot, if it
@@ -160,4 +163,27 @@ tsdb_key_lookup(TsdbChunkMap *map, Relation table, const Datum *values, const bo
 	search(map, table, values, nulls, snapshot, matches);
 	if (present)
 		remember(version, key, values, nulls, matches);
+}
+
+TsdbKeyState
+tsdb_key_judge(Relation table, const TsdbKeyMatch *match, TransactionId *holder)
+{
+	TsdbStorage *storage = tsdb_storage_open(table, AccessShareLock);
+	TsdbKeyState state = TSDB_KEY_FREE;
+	SnapshotData dirty;
+	ItemPointerData tid;
+	TsdbChunkHead head;
+
+	if (storage == NULL)
+		return TSDB_KEY_FREE;
+	InitDirtySnapshot(dirty);
+	tsdb_tid_set(&tid, match->chunk, match->row);
+	if (tsdb_directory_peek(storage, match->chunk, &dirty, &head) &&
+		head.generation == match->generation && tsdb_marks_row_visible(storage, &tid, &dirty))
+	{
+		*holder = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+		state = TransactionIdIsValid(*holder) ? TSDB_KEY_IN_DOUBT : TSDB_KEY_TAKEN;
+	}
+	tsdb_storage_close(storage);
+	return state;
 }

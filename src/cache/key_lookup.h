@@ -40,4 +40,15 @@ extern void tsdb_key_lookup(TsdbChunkMap *map, Relation table, const Datum *valu
 							const bool *nulls, Snapshot snapshot,
 							TsdbKeyMatches *matches);
 
+typedef enum TsdbKeyState
+{
+	TSDB_KEY_FREE,
+	TSDB_KEY_TAKEN,
+	TSDB_KEY_IN_DOUBT			/* until a transaction ends */
+} TsdbKeyState;
+
+/* Is a row that has the key there, by a dirty look?  holder is set if that is in doubt. */
+extern TsdbKeyState tsdb_key_judge(Relation table, const TsdbKeyMatch *match,
+								   TransactionId *holder);
+
 #endif							/* TSDB_CACHE_KEY_LOOKUP_H */

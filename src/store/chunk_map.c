@@ -7,6 +7,7 @@
 #include "store/chunk_map.h"
 
 #include "access/nbtree.h"
+#include "access/subtrans.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -46,7 +47,10 @@ struct TsdbChunkMap
 	uint64		version;
 	uint64		signature;
 	TsdbKeyNote note;			/* as it was before the directory was read */
-	TransactionId pending;		/* a writer that was at work then, or invalid */
+	int			npending;		/* writers that were at work then */
+	int			pending_allocated;
+	TransactionId *pending;		/* their top transactions */
+	bool		at_work;		/* the note's writer is one of them */
 	uint64		own_writes;		/* tsdb_directory_writes then */
 	TransactionId horizon;		/* chunks replaced before this one are left out */
 	TsdbKeyColumns key;
@@ -122,6 +126,12 @@ tsdb_chunk_map_signature(const TsdbChunkMap *map)
 	return map->signature;
 }
 
+uint32
+tsdb_chunk_map_count(const TsdbChunkMap *map)
+{
+	return map->count;
+}
+
 bool
 tsdb_chunk_map_is_empty(const TsdbChunkMap *map)
 {
@@ -143,6 +153,31 @@ tsdb_key_box_init(TsdbKeyBox *box)
 	{
 		box->low[i] = 0;
 		box->high[i] = PG_UINT64_MAX;
+	}
+}
+
+void
+tsdb_key_box_init_empty(TsdbKeyBox *box)
+{
+	for (int i = 0; i < TSDB_BOX_DIMENSIONS; i++)
+	{
+		box->low[i] = PG_UINT64_MAX;
+		box->high[i] = 0;
+	}
+}
+
+void
+tsdb_key_box_add(const TsdbChunkMap *map, TsdbKeyBox *box, int column, Datum value)
+{
+	for (int i = 0; i < map->ndimensions; i++)
+	{
+		uint64		rank;
+
+		if (map->dimensions[i] != column)
+			continue;
+		rank = tsdb_key_rank(&map->key.columns[column], value);
+		box->low[i] = Min(box->low[i], rank);
+		box->high[i] = Max(box->high[i], rank);
 	}
 }
 
@@ -220,41 +255,71 @@ choose_dimensions(TsdbChunkMap *map)
 	}
 }
 
-static bool
-has_ended(TransactionId xid)
+/* Remember who is at work: the map is to be read again when he ends. */
+static void
+add_pending(TsdbChunkMap *map, TransactionId xid)
 {
-	return !TransactionIdIsCurrentTransactionId(xid) && !TransactionIdIsInProgress(xid);
+	TransactionId top = SubTransGetTopmostTransaction(xid);
+
+	for (int i = 0; i < map->npending; i++)
+	{
+		if (TransactionIdEquals(map->pending[i], top))
+			return;
+	}
+	if (map->npending == map->pending_allocated)
+	{
+		map->pending_allocated = Max(map->pending_allocated * 2, 4);
+		map->pending = map->pending == NULL ?
+			MemoryContextAlloc(map->memory, map->pending_allocated * sizeof(TransactionId)) :
+			repalloc(map->pending, map->pending_allocated * sizeof(TransactionId));
+	}
+	map->pending[map->npending++] = top;
 }
 
-/*
- * Does the map list this tuple?  Sets ref.  A writer still at work is noted:
- * what it wrote is not listed, so the map must be read again when it ends.
- */
+static bool
+has_pending_ended(const TsdbChunkMap *map)
+{
+	for (int i = 0; i < map->npending; i++)
+	{
+		if (tsdb_key_writer_ended(map->pending[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Does the map list this tuple?  Sets ref. */
 static bool
 is_listed(TsdbChunkMap *map, const TsdbChunkTuple *tuple, TsdbChunkRef *ref)
 {
 	ref->chunk = tuple->chunk;
 	ref->generation = tuple->generation;
 	ref->xmax = tuple->xmax;
-	ref->gone = false;
+	ref->gone = ref->uncommitted = false;
 
-	if (!tuple->xmin_committed && !TransactionIdIsCurrentTransactionId(tuple->xmin))
+	if (!tuple->xmin_committed)
 	{
-		if (TransactionIdIsInProgress(tuple->xmin))
+		if (TransactionIdIsCurrentTransactionId(tuple->xmin))
+			map->own = true;
+		else if (TransactionIdIsInProgress(tuple->xmin))
 		{
-			map->pending = tuple->xmin;
-			return false;
+			add_pending(map, tuple->xmin);
+			ref->uncommitted = true;
 		}
-		if (!TransactionIdDidCommit(tuple->xmin))
+		else if (!TransactionIdDidCommit(tuple->xmin))
 			return false;
 	}
-	if (!TransactionIdIsValid(tuple->xmax) || TransactionIdIsCurrentTransactionId(tuple->xmax))
+	if (!TransactionIdIsValid(tuple->xmax))
 		return true;
+	if (TransactionIdIsCurrentTransactionId(tuple->xmax))
+	{
+		map->own = true;
+		return true;
+	}
 	if (!tuple->xmax_committed)
 	{
 		if (TransactionIdIsInProgress(tuple->xmax))
 		{
-			map->pending = tuple->xmax;
+			add_pending(map, tuple->xmax);
 			return true;
 		}
 		if (!TransactionIdDidCommit(tuple->xmax))
@@ -447,7 +512,7 @@ snapshot_horizon(Relation table)
 
 /*
  * Make a map.  The note is read before the directory: what is committed after
- * that makes the note another one, or ends the writer that is remembered.
+ * that makes the note another one, or ends a writer that is remembered.
  */
 static TsdbChunkMap *
 read_map(Relation index, Relation table, const TsdbChunkMap *old)
@@ -468,14 +533,16 @@ read_map(Relation index, Relation table, const TsdbChunkMap *old)
 	if (old != NULL && !same_columns(&map->key, &old->key))
 		old = NULL;
 
+	map->stale = RecoveryInProgress();	/* notes mean nothing yet */
 	map->own_writes = tsdb_directory_writes;
 	map->horizon = snapshot_horizon(table);
 	tsdb_key_note_read(index, &map->note);
 	if (TransactionIdIsValid(map->note.writer))
 	{
 		map->own = TransactionIdIsCurrentTransactionId(map->note.writer);
-		if (!map->own && TransactionIdIsInProgress(map->note.writer))
-			map->pending = map->note.writer;
+		map->at_work = !map->own && TransactionIdIsInProgress(map->note.writer);
+		if (map->at_work)
+			add_pending(map, map->note.writer);
 	}
 
 	storage = tsdb_storage_open(table, AccessShareLock);
@@ -497,31 +564,45 @@ is_current(const TsdbChunkMap *map, Relation index, Relation table)
 {
 	TsdbKeyNote note;
 
-	if (map->stale || map->table != RelationGetRelid(table) ||
+	if (map->stale || RecoveryInProgress() || map->table != RelationGetRelid(table) ||
 		!RelFileNodeEquals(map->index_node, index->rd_node) ||
 		!RelFileNodeEquals(map->table_node, table->rd_node) ||
-		TransactionIdPrecedes(snapshot_horizon(table), map->horizon) ||
-		RecoveryInProgress())
+		TransactionIdPrecedes(snapshot_horizon(table), map->horizon))
 		return false;
 
 	tsdb_key_note_read(index, &note);
-	if (TransactionIdIsValid(map->pending) && has_ended(map->pending))
+	if (note.loads != map->note.loads || has_pending_ended(map))
 		return false;
 	if (TransactionIdIsValid(note.writer) && TransactionIdIsCurrentTransactionId(note.writer))
 		return note.changes == map->note.changes && map->own_writes == tsdb_directory_writes;
-	if (note.changes == map->note.changes)
+	return tsdb_key_note_is_quiet(&map->note, map->at_work, &note);
+}
+
+/*
+ * Was no row on its way while the directory was read, from chunks that had been replaced when
+ * they were looked at to ones that had not been there yet?
+ */
+static bool
+was_quiet(const TsdbChunkMap *map, Relation index)
+{
+	TsdbKeyNote note;
+
+	if (RecoveryInProgress())
 		return true;
-	return note.changes == map->note.changes + 1 && !has_ended(note.writer) &&
-		(!TransactionIdIsValid(map->pending) ||
-		 TransactionIdEquals(map->pending, note.writer));
+	tsdb_key_note_read(index, &note);
+	return tsdb_key_note_is_quiet(&map->note, map->at_work, &note);
 }
 
 TsdbChunkMap *
 tsdb_chunk_map_get(Relation index, Relation table)
 {
 	int			place = 0;
+	TsdbChunkMap *known;
 	TsdbChunkMap *map;
 
+	/* Rows that we have in hand ourselves are written first. */
+	if (tsdb_storage_before_open != NULL)
+		tsdb_storage_before_open(table);
 	for (int i = 0; i < MAPS_MAX; i++)
 	{
 		if (maps[i] != NULL && maps[i]->index == RelationGetRelid(index))
@@ -537,15 +618,20 @@ tsdb_chunk_map_get(Relation index, Relation table)
 			place = i;
 	}
 
-	map = read_map(index, table,
-				   maps[place] != NULL && maps[place]->index == RelationGetRelid(index) ?
-				   maps[place] : NULL);
-	MemoryContextSetParent(map->memory, TopMemoryContext);
-	map->used = ++uses;
-	if (maps[place] != NULL)
-		MemoryContextDelete(maps[place]->memory);
-	maps[place] = map;
-	return map;
+	known = maps[place] != NULL && maps[place]->index == RelationGetRelid(index) ?
+		maps[place] : NULL;
+	for (;;)
+	{
+		map = read_map(index, table, known);
+		MemoryContextSetParent(map->memory, TopMemoryContext);
+		map->used = ++uses;
+		if (maps[place] != NULL)
+			MemoryContextDelete(maps[place]->memory);
+		maps[place] = known = map;
+		if (was_quiet(map, index))
+			return map;
+		CHECK_FOR_INTERRUPTS();
+	}
 }
 
 /* ---- look-up ---- */
@@ -585,6 +671,10 @@ tsdb_chunk_map_find(const TsdbChunkMap *map, const TsdbKeyBox *box, const uint32
 
 		if (series != NULL && map->filters[item] != NULL &&
 			!may_hold(map->filters[item], *series))
+			continue;
+
+		/* Had it been committed before the snapshot was taken, the map would be another one. */
+		if (ref->uncommitted && snapshot != NULL && IsMVCCSnapshot(snapshot))
 			continue;
 		if (!ref->gone ||
 			(snapshot != NULL && IsMVCCSnapshot(snapshot) &&

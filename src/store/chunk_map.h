@@ -14,9 +14,9 @@
  * filter of its series here (tsdb_chunk_map_learn), some bytes, so that it need not
  * be looked into again for others.
  *
- * What it lists: chunks written by committed transactions and our own that
- * are live, or were replaced by a transaction that some snapshot of ours may
- * still see as running.  That makes it serve two kinds of readers:
+ * What it lists: chunks that are live, or were replaced by a transaction that some
+ * snapshot of ours may still see as running; and those of transactions that are
+ * running, since theirs may be new rows with a key that we want.  That makes it serve two kinds of readers:
  *
  *	 A snapshot S that is older than the call finds every chunk that S sees,
  *	 and others that it does not: whoever fetches the row by TID asks S.
@@ -45,6 +45,7 @@ typedef struct TsdbChunkRef
 	uint32		chunk;
 	TransactionId xmax;			/* of who replaced it, or invalid */
 	bool		gone;			/* that was committed when the map was read */
+	bool		uncommitted;	/* who wrote it was running then, and is not we */
 	uint64		generation;
 	uint32		place;			/* in the map */
 } TsdbChunkRef;
@@ -68,6 +69,7 @@ extern uint64 tsdb_chunk_map_version(const TsdbChunkMap *map);
 /* A number for the index and the types of its columns, for caches. */
 extern uint64 tsdb_chunk_map_signature(const TsdbChunkMap *map);
 
+extern uint32 tsdb_chunk_map_count(const TsdbChunkMap *map);	/* each ref's place is lower */
 extern bool tsdb_chunk_map_is_empty(const TsdbChunkMap *map);
 extern TsdbKeyColumns *tsdb_chunk_map_columns(TsdbChunkMap *map);
 
@@ -79,6 +81,10 @@ extern void tsdb_key_box_equal(const TsdbChunkMap *map, TsdbKeyBox *box, int col
 /* strategy is a btree one. */
 extern void tsdb_key_box_narrow(const TsdbChunkMap *map, TsdbKeyBox *box, int column,
 								int strategy, Datum value);
+
+/* Or with a box of nothing, then have it hold this value, too, not null. */
+extern void tsdb_key_box_init_empty(TsdbKeyBox *box);
+extern void tsdb_key_box_add(const TsdbChunkMap *map, TsdbKeyBox *box, int column, Datum value);
 
 /*
  * Chunks that may hold this series (NULL: any) and whose box overlaps this one, live ones and those that were replaced

@@ -15,6 +15,9 @@
  *
  * Numbers run to 2^29 - 2 (the last would reach InvalidBlockNumber), a
  * directory to 4,194,303 pages.
+ *
+ * TIDs of the first block number of that last chunk stand for rows that are gathered for a
+ * load, which have no place yet: the offset tells the last ones apart, by their order.
  */
 #ifndef TSDB_STORE_CHUNK_TID_H
 #define TSDB_STORE_CHUNK_TID_H
@@ -58,6 +61,21 @@ tsdb_tid_set(ItemPointer tid, uint32 chunk, uint32 row)
 	ItemPointerSet(tid,
 				   TSDB_TID_CHUNK_BIT | (chunk * TSDB_TID_BLOCKS + row / TSDB_TID_ROWS),
 				   row % TSDB_TID_ROWS + 1);
+}
+
+#define TSDB_TID_GATHERED		((BlockNumber) 0xFFFFFFFC)
+#define TSDB_TID_GATHERED_ROWS	32768
+
+static inline bool
+tsdb_tid_is_gathered(ItemPointer tid)
+{
+	return ItemPointerGetBlockNumberNoCheck(tid) == TSDB_TID_GATHERED;
+}
+
+static inline void
+tsdb_tid_set_gathered(ItemPointer tid, uint32 number)
+{
+	ItemPointerSet(tid, TSDB_TID_GATHERED, number % TSDB_TID_GATHERED_ROWS + 1);
 }
 
 static inline uint32

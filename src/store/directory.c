@@ -95,9 +95,9 @@ insert_tuple(Relation rel, HeapTuple tuple, const TsdbNewChunk *new_chunk)
 	return chunk;
 }
 
-uint32
-tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
-					  const TsdbNewChunk *new_chunk)
+HeapTuple
+tsdb_directory_prepare(TsdbStorage *storage, const TsdbChunkImage *image,
+					   const TsdbNewChunk *new_chunk)
 {
 	int			shard = new_chunk->shard;
 	uint64		generation = pg_prng_uint64(&pg_global_prng_state);
@@ -107,7 +107,6 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 	Datum		values[Natts_directory];
 	bool		nulls[Natts_directory] = {0};
 	HeapTuple	tuple;
-	uint32		chunk;
 
 	tsdb_pieces_write(storage, shard, generation, image->stream,
 					  image->stream_bytes, &list);
@@ -152,13 +151,27 @@ tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 	values[Anum_body - 1] = PointerGetDatum(make_bytea(image->body, image->body_bytes));
 
 	tuple = heap_form_tuple(RelationGetDescr(storage->directory), values, nulls);
-	chunk = insert_tuple(storage->directory, tuple, new_chunk);
-
-	heap_freetuple(tuple);
 	pfree(DatumGetPointer(values[Anum_pieces - 1]));
 	pfree(DatumGetPointer(values[Anum_body - 1]));
 	pfree(column);
 	pfree(list.refs);
+	return tuple;
+}
+
+uint32
+tsdb_directory_place(TsdbStorage *storage, HeapTuple tuple, const TsdbNewChunk *new_chunk)
+{
+	return insert_tuple(storage->directory, tuple, new_chunk);
+}
+
+uint32
+tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
+					  const TsdbNewChunk *new_chunk)
+{
+	HeapTuple	tuple = tsdb_directory_prepare(storage, image, new_chunk);
+	uint32		chunk = tsdb_directory_place(storage, tuple, new_chunk);
+
+	heap_freetuple(tuple);
 	return chunk;
 }
 

@@ -66,6 +66,15 @@ typedef struct TsdbNewChunk
 extern uint32 tsdb_directory_insert(TsdbStorage *storage, const TsdbChunkImage *image,
 									const TsdbNewChunk *chunk);
 
+/*
+ * The same in two steps: the stream, and then the directory tuple, by which the chunk
+ * is there for others.  The tuple is palloc'd.
+ */
+extern HeapTuple tsdb_directory_prepare(TsdbStorage *storage, const TsdbChunkImage *image,
+										const TsdbNewChunk *chunk);
+extern uint32 tsdb_directory_place(TsdbStorage *storage, HeapTuple tuple,
+								   const TsdbNewChunk *chunk);
+
 /* Read the directory tuple of a chunk if it is visible to the snapshot (for
  * SnapshotDirty, xmin and xmax are set as heap does).  entry may be NULL. */
 extern bool tsdb_directory_fetch(TsdbStorage *storage, uint32 chunk,

@@ -12,9 +12,10 @@
 #include "commands/defrem.h"
 #include "common/pg_prng.h"
 #include "storage/bufmgr.h"
+#include "storage/procarray.h"
 #include "store/recent_buffer.h"
 
-#define NOTE_MAGIC		0x54534B4E
+#define NOTE_MAGIC		0x54534B4F
 
 /* The note as it lies on the page, within pd_lower. */
 typedef struct StoredNote
@@ -22,6 +23,7 @@ typedef struct StoredNote
 	uint32		magic;
 	TransactionId writer;
 	uint64		changes;
+	uint64		loads;
 } StoredNote;
 
 #define NOTE_OFFSET	(MAXALIGN(SizeOfPageHeaderData) + MAXALIGN(sizeof(BTMetaPageData)))
@@ -41,6 +43,7 @@ get_note(Page page, TsdbKeyNote *note)
 	StoredNote	stored;
 
 	note->changes = 0;
+	note->loads = 0;
 	note->writer = InvalidTransactionId;
 	if (PageIsNew(page) || ((PageHeader) page)->pd_lower < NOTE_END)
 		return;
@@ -49,6 +52,7 @@ get_note(Page page, TsdbKeyNote *note)
 	{
 		note->changes = stored.changes;
 		note->writer = stored.writer;
+		note->loads = stored.loads;
 	}
 }
 
@@ -61,7 +65,10 @@ put_note(Relation index, Buffer buffer, const TsdbKeyNote *note)
 {
 	GenericXLogState *state = GenericXLogStart(index);
 	Page		page = GenericXLogRegisterBuffer(state, buffer, GENERIC_XLOG_FULL_IMAGE);
-	StoredNote	stored = {.magic = NOTE_MAGIC,.writer = note->writer,.changes = note->changes};
+	StoredNote	stored = {
+		.magic = NOTE_MAGIC,.writer = note->writer,
+		.changes = note->changes,.loads = note->loads
+	};
 
 	memcpy((char *) page + NOTE_OFFSET, &stored, sizeof(stored));
 	((PageHeader) page)->pd_lower = NOTE_END;
@@ -71,7 +78,10 @@ put_note(Relation index, Buffer buffer, const TsdbKeyNote *note)
 void
 tsdb_key_note_init(Relation index)
 {
-	TsdbKeyNote note = {pg_prng_uint64(&pg_global_prng_state), InvalidTransactionId};
+	TsdbKeyNote note = {
+		.changes = pg_prng_uint64(&pg_global_prng_state),
+		.loads = pg_prng_uint64(&pg_global_prng_state)
+	};
 	Buffer		buffer = ReadBuffer(index, BTREE_METAPAGE);
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
@@ -98,6 +108,19 @@ tsdb_key_note_write(Relation index)
 }
 
 void
+tsdb_key_note_load(Relation index)
+{
+	Buffer		buffer = ReadBuffer(index, BTREE_METAPAGE);
+	TsdbKeyNote note;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	get_note(BufferGetPage(buffer), &note);
+	note.loads++;
+	put_note(index, buffer, &note);
+	UnlockReleaseBuffer(buffer);
+}
+
+void
 tsdb_key_note_read(Relation index, TsdbKeyNote *note)
 {
 	Buffer		buffer = tsdb_recent_buffer_read(index, BTREE_METAPAGE);
@@ -105,4 +128,20 @@ tsdb_key_note_read(Relation index, TsdbKeyNote *note)
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	get_note(BufferGetPage(buffer), note);
 	UnlockReleaseBuffer(buffer);
+}
+
+bool
+tsdb_key_writer_ended(TransactionId xid)
+{
+	return !TransactionIdIsCurrentTransactionId(xid) && !TransactionIdIsInProgress(xid);
+}
+
+bool
+tsdb_key_note_is_quiet(const TsdbKeyNote *first, bool at_work, const TsdbKeyNote *later)
+{
+	if (at_work && tsdb_key_writer_ended(first->writer))
+		return false;
+	if (later->changes == first->changes)
+		return true;
+	return later->changes == first->changes + 1 && !tsdb_key_writer_ended(later->writer);
 }

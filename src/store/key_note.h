@@ -17,6 +17,11 @@
  * was committed in between.  Reading the note costs a pin and a share lock of
  * one page.
  *
+ * Loads (am/direct_load.h) add chunks of new rows beside that writer, and beside each other.  They
+ * count in another counter, after they have added chunks and before they ask whether
+ * somebody else has their keys: who reads the directory, having read the note, sees these chunks
+ * or finds the counter changed.
+ *
  * The note lies behind btree's own data of that page.  btree's redo writes the page
  * anew without the note, so a note means nothing on a standby, and its loss
  * in crash recovery only meets sessions that have no map yet; the map takes
@@ -33,6 +38,7 @@ typedef struct TsdbKeyNote
 {
 	uint64		changes;		/* starts at random when the index is built */
 	TransactionId writer;		/* the last one's top transaction, or invalid */
+	uint64		loads;			/* how often one has added chunks */
 } TsdbKeyNote;
 
 /* Is this an index without entries of chunk rows? */
@@ -44,6 +50,19 @@ extern void tsdb_key_note_init(Relation index);
 /* Note that this transaction is about to change the directory. */
 extern void tsdb_key_note_write(Relation index);
 
+/* Note that a load has added chunks. */
+extern void tsdb_key_note_load(Relation index);
+
 extern void tsdb_key_note_read(Relation index, TsdbKeyNote *note);
+
+/* Has a transaction ended that is not our own? */
+extern bool tsdb_key_writer_ended(TransactionId xid);
+
+/*
+ * Has nothing been committed that moves or takes away rows of chunks, between a note and a later one?
+ * at_work says whether the first one's writer was running then.
+ */
+extern bool tsdb_key_note_is_quiet(const TsdbKeyNote *first, bool at_work,
+								   const TsdbKeyNote *later);
 
 #endif							/* TSDB_STORE_KEY_NOTE_H */

@@ -36,6 +36,7 @@
 /* These tell our locks from others on the table's OID, and from each other. */
 #define GROWTH_SUBID	1
 #define ADDING_SUBID	2
+#define KEYS_SUBID		3
 
 #define STORAGE_RELATIONS	5	/* directory, marks, their indexes, moves */
 
@@ -180,6 +181,18 @@ tsdb_storage_lock_growth(Relation table, bool wait)
 											 ExclusiveLock);
 	LockDatabaseObject(RelationRelationId, relid, GROWTH_SUBID, ExclusiveLock);
 	return true;
+}
+
+void
+tsdb_storage_lock_keys(Relation table)
+{
+	LockDatabaseObject(RelationRelationId, RelationGetRelid(table), KEYS_SUBID, ExclusiveLock);
+}
+
+void
+tsdb_storage_unlock_keys(Relation table)
+{
+	UnlockDatabaseObject(RelationRelationId, RelationGetRelid(table), KEYS_SUBID, ExclusiveLock);
 }
 
 TsdbStorage *

@@ -73,6 +73,13 @@ extern TsdbStorage *tsdb_storage_open_or_create(Relation table, LOCKMODE lockmod
  */
 extern bool tsdb_storage_lock_growth(Relation table, bool wait);
 
+/*
+ * Let others who load rows into a table whose keys are unique wait until we have looked for our rows'
+ * keys and added our chunks.  Nobody waits for a transaction while he holds this.
+ */
+extern void tsdb_storage_lock_keys(Relation table);
+extern void tsdb_storage_unlock_keys(Relation table);
+
 /* Is there a relation for each shard that chunks may go to today? */
 extern bool tsdb_storage_is_complete(TsdbStorage *storage);
 

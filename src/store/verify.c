@@ -53,7 +53,9 @@ updated_header_fault(Relation rel, HeapTuple tuple)
 	if (header->t_hoff < SizeofHeapTupleHeader || header->t_hoff > tuple->t_len ||
 		header->t_hoff != MAXALIGN(header->t_hoff))
 		return "Its header has an impossible length.";
+	/* none: of a speculative insertion that was taken back */
 	if (!HeapTupleHeaderXminFrozen(header) && (infomask & HEAP_MOVED) == 0 &&
+		TransactionIdIsValid(HeapTupleHeaderGetRawXmin(header)) &&
 		HeapTupleHeaderGetRawXmin(header) != FrozenTransactionId &&
 		!tsdb_internal_xid_possible(rel, HeapTupleHeaderGetRawXmin(header)))
 		return "Its transaction id (xmin) is out of bounds.";

@@ -70,6 +70,7 @@ struct TsdbBatch
 	MemoryContext memory;		/* of the batch itself */
 	MemoryContext chunk_memory;	/* of writing one chunk */
 	MemoryContext index_memory;	/* of one row's index entries */
+	MemoryContext held_memory;	/* of what is kept while it is held; NULL if it never was */
 	Relation	rel;
 	TsdbStorage **storage;
 	TsdbSortKey key;
@@ -83,6 +84,7 @@ struct TsdbBatch
 	TsdbBatchItem *items;		/* in order of arrival */
 	uintptr_t  *rows;			/* the same: HeapTuple or TsdbPackedRow */
 	uint32	   *order;			/* once they are sorted */
+	TsdbBatchRank *ranks;		/* likewise */
 	uint32		count;
 	uint32		allocated;
 	bool		in_time;		/* rows came in order of time */
@@ -93,6 +95,12 @@ struct TsdbBatch
 	Datum	   *values;
 	bool	   *nulls;
 	bool		is_new;			/* not moved from elsewhere */
+	bool		held;			/* directory tuples are kept back */
+	HeapTuple  *tuples;			/* these */
+	uint32	   *chunks;			/* numbers of those that were placed */
+	uint32		ntuples;
+	uint32		tuples_allocated;
+	uint32		nchunks;
 	bool		frozen;
 	CommandId	command;		/* that inserts them; InvalidCommandId: the current one */
 	ItemPointerData origins[TSDB_CHUNK_ROWS];
@@ -237,11 +245,91 @@ tsdb_batch_free(TsdbBatch *batch)
 	MemoryContextDelete(batch->memory);
 }
 
+/* The tuple is in memory that is kept until the batch is cleared. */
+static void
+hold_tuple(TsdbBatch *batch, HeapTuple tuple)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->held_memory);
+
+	if (batch->ntuples == batch->tuples_allocated)
+	{
+		batch->tuples_allocated = Max(batch->tuples_allocated * 2, 64);
+		batch->tuples = batch->tuples == NULL ?
+			palloc(batch->tuples_allocated * sizeof(HeapTuple)) :
+			repalloc_huge(batch->tuples, batch->tuples_allocated * sizeof(HeapTuple));
+	}
+	batch->tuples[batch->ntuples++] = heap_copytuple(tuple);
+	MemoryContextSwitchTo(old);
+}
+
+int
+tsdb_batch_compare_chunks(const void *left, const void *right)
+{
+	uint32		a = *(const uint32 *) left;
+	uint32		b = *(const uint32 *) right;
+
+	return a < b ? -1 : a > b;
+}
+
+static void
+forget_held(TsdbBatch *batch)
+{
+	batch->held = false;
+	batch->ntuples = batch->tuples_allocated = batch->nchunks = 0;
+	batch->tuples = NULL;
+	batch->chunks = NULL;
+	batch->ranks = NULL;
+	if (batch->held_memory != NULL)
+		MemoryContextReset(batch->held_memory);
+}
+
+void
+tsdb_batch_hold(TsdbBatch *batch)
+{
+	Assert(batch->layout != NULL);
+	forget_held(batch);
+	if (batch->held_memory == NULL)
+		batch->held_memory = AllocSetContextCreate(batch->memory, "tsdb batch held",
+												   ALLOCSET_DEFAULT_SIZES);
+	batch->held = true;
+}
+
+void
+tsdb_batch_place(TsdbBatch *batch)
+{
+	const TsdbNewChunk new_chunk = {.command = batch->command,.frozen = batch->frozen};
+
+	batch->chunks = MemoryContextAlloc(batch->held_memory,
+									   Max(batch->ntuples, 1) * sizeof(uint32));
+	for (uint32 i = 0; i < batch->ntuples; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(batch->chunk_memory);
+
+		batch->chunks[batch->nchunks++] = tsdb_directory_place(*batch->storage,
+															   batch->tuples[i], &new_chunk);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(batch->chunk_memory);
+	}
+	qsort(batch->chunks, batch->nchunks, sizeof(uint32), tsdb_batch_compare_chunks);
+}
+
+void
+tsdb_batch_order(const TsdbBatch *batch, TsdbBatchOrder *order)
+{
+	*order = (TsdbBatchOrder)
+	{
+		.key = &batch->key,.series = batch->series,.items = batch->items,
+		.order = batch->order,.ranks = batch->ranks,.count = batch->count,
+		.chunks = batch->chunks,.nchunks = batch->nchunks
+	};
+}
+
 void
 tsdb_batch_clear(TsdbBatch *batch)
 {
 	batch->count = 0;
 	batch->bytes = 0;
+	forget_held(batch);
 	set_shards(batch);
 	tsdb_batch_series_clear(batch->series);
 	if (batch->layout != NULL)
@@ -617,12 +705,15 @@ write_chunk(TsdbBatch *batch, const uint32 *first, uint32 shard, uint32 nsegment
 		.command = batch->command,.frozen = batch->frozen
 	};
 	MemoryContext old;
-	uint32		chunk;
+	uint32		chunk = 0;
 
 	if (*batch->storage == NULL)
 		*batch->storage = tsdb_storage_open_or_create(batch->rel, ShareUpdateExclusiveLock);
 	old = MemoryContextSwitchTo(batch->chunk_memory);
-	chunk = tsdb_directory_insert(*batch->storage, image, &new_chunk);
+	if (batch->held)
+		hold_tuple(batch, tsdb_directory_prepare(*batch->storage, image, &new_chunk));
+	else
+		chunk = tsdb_directory_insert(*batch->storage, image, &new_chunk);
 	*bytes += image->stream_bytes + image->body_bytes;
 
 	if (batch->is_new)
@@ -705,12 +796,16 @@ tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes)
 	int64		chunks = 0;
 	TsdbBatchRank *ranks;
 	const TsdbBatchRank *rank;
+	MemoryContext old = CurrentMemoryContext;
 
 	if (run == 0)
 		run = pg_prng_uint64(&pg_global_prng_state);
 	tsdb_progress_phase(TSDB_PROGRESS_SORTING);
+	if (batch->held)
+		MemoryContextSwitchTo(batch->held_memory);
 	rank = ranks = tsdb_batch_sort(batch->items, batch->count, batch->series, batch->in_time,
 								   batch->order);
+	MemoryContextSwitchTo(old);
 	if (batch->layout != NULL && batch->layout->by_value)
 		lines = Min(lines, 1 + batch->layout->natts * sizeof(Datum) / CACHE_LINE);
 
@@ -750,7 +845,10 @@ tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes)
 		write_chunk(batch, &batch->order[first], rank->shard, nsegments, level, run, bytes);
 		chunks++;
 	}
-	pfree(ranks);
+	if (batch->held)
+		batch->ranks = ranks;
+	else
+		pfree(ranks);
 
 	if (batch->layout == NULL)
 		tsdb_batch_clear(batch);

@@ -14,6 +14,7 @@
 #include "chunk/chunk.h"
 #include "ingest/row_block.h"
 #include "store/storage.h"
+#include "worker/batch_sort.h"
 
 /* A batch ends at this many rows, or at maintenance_work_mem. */
 #define TSDB_BATCH_ROWS		524288
@@ -73,5 +74,30 @@ extern uint32 tsdb_batch_rows(TsdbBatch *batch);
  * their own with run 0.  Returns chunks written. */
 extern int64 tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes);
 extern void tsdb_batch_free(TsdbBatch *batch);
+
+/*
+ * Writing a packed batch in two steps: hold, which has tsdb_batch_write() keep directory tuples back, by
+ * which the chunks are there for others; and place, which inserts them, until when storage has to stay open.
+ */
+extern void tsdb_batch_hold(TsdbBatch *batch);
+extern void tsdb_batch_place(TsdbBatch *batch);
+
+/* The rows of a batch that was written while it was held, in order; until it is cleared. */
+typedef struct TsdbBatchOrder
+{
+	const TsdbSortKey *key;
+	const TsdbBatchSeries *series;
+	const TsdbBatchItem *items; /* in order of arrival */
+	const uint32 *order;		/* numbers of items */
+	const TsdbBatchRank *ranks;
+	uint32		count;
+	const uint32 *chunks;		/* that they were placed in, ascending */
+	uint32		nchunks;
+} TsdbBatchOrder;
+
+/* For bsearch() in chunks. */
+extern int	tsdb_batch_compare_chunks(const void *left, const void *right);
+
+extern void tsdb_batch_order(const TsdbBatch *batch, TsdbBatchOrder *order);
 
 #endif							/* TSDB_WORKER_BATCH_H */

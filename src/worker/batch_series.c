@@ -239,6 +239,13 @@ tsdb_batch_series_entries(const TsdbBatchSeries *series, uint32 *count)
 	return series->entries;
 }
 
+const Datum *
+tsdb_batch_series_key(const TsdbBatchSeries *series, uint32 entry, const bool **nulls)
+{
+	*nulls = series->nulls + (Size) entry * series->ncolumns;
+	return series->values + (Size) entry * series->ncolumns;
+}
+
 /* Order of two series by shard and key. */
 static int
 compare_series(const void *left, const void *right, void *arg)

@@ -47,6 +47,10 @@ extern uint32 tsdb_batch_series_add(TsdbBatchSeries *series, uint32 hash, uint32
 extern TsdbBatchSeriesEntry *tsdb_batch_series_entries(const TsdbBatchSeries *series,
 													   uint32 *count);
 
+/* The key of an entry: values and nulls of the columns of the key only. */
+extern const Datum *tsdb_batch_series_key(const TsdbBatchSeries *series, uint32 entry,
+										  const bool **nulls);
+
 /* Set all ranks, from 0 on, by (shard, key); returns how many there are. */
 extern uint32 tsdb_batch_series_rank(TsdbBatchSeries *series);
 
