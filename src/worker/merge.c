@@ -57,6 +57,7 @@ typedef struct Candidate
 {
 	uint32		chunk;
 	int			shard;
+	int			nshards;		/* that its series were hashed to; 1: not known */
 	int			level;
 	int			tier;			/* logarithm of the size of its run */
 	uint64		run;
@@ -137,6 +138,7 @@ fill_candidate(void *arg)
 
 	item->chunk = entry->chunk;
 	item->shard = entry->shard;
+	item->nshards = entry->nshards;
 	item->level = entry->level;
 	item->tier = 0;
 	item->run = entry->run;
@@ -473,6 +475,7 @@ typedef struct MergeRound
 	const TsdbCompactOptions *options;
 	TsdbCompactResult *result;
 	TsdbColdRule cold;
+	bool		hash_exact;		/* a chunk says how many shards its series were hashed to */
 	CandidateList list;
 	int64		rewritten;		/* rows */
 	int64		allowed;		/* chunks that may be rewritten, until VACUUM has come */
@@ -488,9 +491,18 @@ round_is_over(const MergeRound *round)
 static void
 rewrite_in_round(MergeRound *round, Candidate *items, int count, int level, uint64 run)
 {
+	bool		spread = false;
+
 	for (int i = 0; i < count; i++)
+	{
 		round->rewritten += items[i].nrows;
+		spread = spread || (round->hash_exact && items[i].nshards != tsdb_shards);
+	}
 	round->list.shard_bytes[items[0].shard] = -1;
+
+	/* Their rows go to any shard: those of a chunk of all series, or of another number of shards. */
+	for (int shard = 0; spread && shard < TSDB_SHARDS_MAX; shard++)
+		round->list.shard_bytes[shard] = -1;
 	rewrite(round->rel, round->storage, items, count, level, run, round->result);
 }
 
@@ -616,6 +628,7 @@ tsdb_merge_chunks(Relation rel, const TsdbCompactOptions *options,
 		return;
 	tsdb_table_key(rel, &key);
 	tsdb_table_cold_rule(rel, &key, &round.cold);
+	round.hash_exact = key.nseries > 0 && tsdb_series_hash_is_exact(RelationGetDescr(rel), &key);
 	list_candidates(round.storage, false, list);
 	round.allowed = list->count + Max(list->count / DEAD_CHUNKS_SHARE, DEAD_CHUNKS_MIN) -
 		(int64) tsdb_directory_used(round.storage);
