@@ -459,6 +459,15 @@ tsdb_scan_gist(TableScanDesc base)
 	return tsdb_directory_view_gist(&scan->view, scan->entry);
 }
 
+TsdbDirectoryView *
+tsdb_scan_view(TableScanDesc base, int *place)
+{
+	TsdbScanDesc *scan = (TsdbScanDesc *) base;
+
+	*place = scan->entry;
+	return &scan->view;
+}
+
 TsdbStorage *
 tsdb_scan_storage(TableScanDesc base)
 {

@@ -94,6 +94,7 @@ extern TsdbChunkEntry *tsdb_scan_next_chunk(TableScanDesc scan, TsdbChunkWanted 
 extern const TsdbChunkSummary *tsdb_scan_summary(TableScanDesc scan);
 extern void *tsdb_scan_memory(TableScanDesc scan, TsdbMemoryKind kind); /* as tsdb_directory_view_memory */
 extern const TsdbChunkGist *tsdb_scan_gist(TableScanDesc scan);	/* as tsdb_directory_view_gist */
+extern TsdbDirectoryView *tsdb_scan_view(TableScanDesc scan, int *place);	/* that has the entry there */
 extern TsdbStorage *tsdb_scan_storage(TableScanDesc scan);
 
 extern Size tsdb_parallelscan_estimate(Relation rel);

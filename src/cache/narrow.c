@@ -358,3 +358,76 @@ tsdb_narrow_select(const TsdbNarrow *narrow, const void *in, uint32_t count, uin
 	else
 		select_ints(in, count, (uint32_t) from, (uint32_t) width, pass);
 }
+
+/* ---- of many at once ---- */
+
+/* sum_: of as many as there may be, a sum of u of less than 32 bits has no more than that. */
+#define FOLD_LOOPS(name, type, sum_type) \
+	TSDB_CODEC_CLONES static type \
+	min_##name(const type *in, uint32_t count) \
+	{ \
+		type		min = in[0]; \
+		for (uint32_t i = 0; i < count; i++) \
+			min = in[i] < min ? in[i] : min; \
+		return min; \
+	} \
+	TSDB_CODEC_CLONES static type \
+	max_##name(const type *in, uint32_t count) \
+	{ \
+		type		max = in[0]; \
+		for (uint32_t i = 0; i < count; i++) \
+			max = in[i] > max ? in[i] : max; \
+		return max; \
+	} \
+	TSDB_CODEC_CLONES static sum_type \
+	sum_##name(const type *in, uint32_t count) \
+	{ \
+		sum_type	sum = 0; \
+		for (uint32_t i = 0; i < count; i++) \
+			sum += in[i]; \
+		return sum; \
+	}
+
+FOLD_LOOPS(bytes, uint8_t, uint32_t)
+FOLD_LOOPS(shorts, uint16_t, uint32_t)
+FOLD_LOOPS(ints, uint32_t, uint64_t)
+
+#define FOLD(fold) \
+	switch (narrow->width) \
+	{ \
+		case 1: \
+			return fold##_bytes((const uint8_t *) in + from, to - from); \
+		case 2: \
+			return fold##_shorts((const uint16_t *) in + from, to - from); \
+		default: \
+			return fold##_ints((const uint32_t *) in + from, to - from); \
+	}
+
+uint32_t
+tsdb_narrow_min(const TsdbNarrow *narrow, const void *in, uint32_t from, uint32_t to)
+{
+	FOLD(min)
+}
+
+uint32_t
+tsdb_narrow_max(const TsdbNarrow *narrow, const void *in, uint32_t from, uint32_t to)
+{
+	FOLD(max)
+}
+
+uint64_t
+tsdb_narrow_sum(const TsdbNarrow *narrow, const void *in, uint32_t from, uint32_t to)
+{
+	FOLD(sum)
+}
+
+uint64_t
+tsdb_narrow_value(const TsdbNarrow *narrow, uint32_t u)
+{
+	TsdbNarrow	one = *narrow;
+	uint64_t	value;
+
+	one.width = sizeof(u);
+	tsdb_narrow_read(&one, &u, 1, &value);
+	return value;
+}

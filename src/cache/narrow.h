@@ -62,6 +62,19 @@ tsdb_narrow_bytes(const TsdbNarrow *narrow, uint32_t count)
 extern void tsdb_narrow_write(const TsdbNarrow *narrow, const uint32_t *u, uint32_t count,
 							  void *out);
 
+/*
+ * What of some u, from the first up to before the last of these places, decides on their values' extremes and sum: a
+ * rule never falls as u rises.  There is one u at least, and no more than TSDB_NARROW_ROWS_MAX.
+ */
+#define TSDB_NARROW_ROWS_MAX	4096
+
+extern uint32_t tsdb_narrow_min(const TsdbNarrow *narrow, const void *in, uint32_t from, uint32_t to);
+extern uint32_t tsdb_narrow_max(const TsdbNarrow *narrow, const void *in, uint32_t from, uint32_t to);
+extern uint64_t tsdb_narrow_sum(const TsdbNarrow *narrow, const void *in, uint32_t from, uint32_t to);
+
+/* The value of one u. */
+extern uint64_t tsdb_narrow_value(const TsdbNarrow *narrow, uint32_t u);
+
 /* The values again. */
 extern void tsdb_narrow_read(const TsdbNarrow *narrow, const void *in, uint32_t count,
 							 uint64_t *values);

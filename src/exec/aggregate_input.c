@@ -290,7 +290,7 @@ apply(TsdbAggregateInput *input, InputFilter *filter)
 		memcpy(filter->pass, batch->pass, batch->nrows);
 	if (batch->summary != NULL && filter->nclauses > 0 &&
 		!tsdb_chunk_filter_rows(filter->chunk_filter, tsdb_table_scan_reader(input->scan),
-								batch->nrows, filter->pass))
+								NULL, 0, batch->nrows, filter->pass))
 	{
 		filter->any = false;
 		return;
@@ -372,4 +372,15 @@ tsdb_aggregate_input_column(TsdbAggregateInput *input, int place)
 		compute(input, column);
 	column->known = true;
 	return &column->column;
+}
+
+const TsdbColumn *
+tsdb_aggregate_input_packed(TsdbAggregateInput *input, int place)
+{
+	const TsdbColumn *column;
+
+	if (place < 0 || input->batch->summary == NULL || input->columns[place]->attno <= 0)
+		return NULL;
+	column = tsdb_table_scan_packed(input->scan, input->columns[place]->attno);
+	return column == NULL || column->any_null ? NULL : column;
 }

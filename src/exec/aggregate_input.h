@@ -39,6 +39,9 @@ extern bool tsdb_aggregate_input_rows(TsdbAggregateInput *input, int filter,
 /* The column at that place; values of rows that do not pass mean nothing. */
 extern const TsdbColumn *tsdb_aggregate_input_column(TsdbAggregateInput *input, int place);
 
+/* The same as the working set keeps it, packed and without nulls; NULL if it does not. */
+extern const TsdbColumn *tsdb_aggregate_input_packed(TsdbAggregateInput *input, int place);
+
 /* Memory that is reset at the next batch. */
 extern MemoryContext tsdb_aggregate_input_memory(TsdbAggregateInput *input);
 

@@ -54,6 +54,7 @@ typedef struct ScanAggregate
 	int			filter;
 	int			argument;
 	int			time;
+	bool		takes_packed;
 } ScanAggregate;
 
 typedef struct AggregateScan
@@ -197,6 +198,7 @@ add_aggregate(AggregateScan *state, const Aggref *call, List *calls, int place)
 
 	tsdb_aggregate_init(&what->aggregate, call, calls);
 	what->place = place;
+	what->takes_packed = tsdb_aggregate_takes_packed(&what->aggregate);
 	what->filter = tsdb_aggregate_input_add_filter(state->input, call->aggfilter);
 	what->argument = tsdb_aggregate_input_add_column(state->input, what->aggregate.argument,
 													 what->filter);
@@ -301,6 +303,15 @@ add_run(AggregateScan *state, const TsdbBatch *batch, uint32 from, uint32 to)
 			tsdb_aggregate_add_chunk(&what->aggregate, &group->states[i], batch->summary,
 									 state->memory))
 			continue;
+		if (what->takes_packed && run.pass == NULL)
+		{
+			const TsdbColumn *column = tsdb_aggregate_input_packed(state->input, what->argument);
+
+			if (column != NULL &&
+				tsdb_aggregate_add_packed(&what->aggregate, &group->states[i], column->packed, from,
+										  to))
+				continue;
+		}
 		run.column = tsdb_aggregate_input_column(state->input, what->argument);
 		run.time = tsdb_aggregate_input_column(state->input, what->time);
 		run.small = batch->summary != NULL &&

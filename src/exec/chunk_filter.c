@@ -11,6 +11,7 @@
 #include "exec/filter_clause.h"
 #include "exec/number.h"
 #include "exec/packed_filter.h"
+#include "exec/segment_keys.h"
 #include "executor/executor.h"
 #include "utils/array.h"
 #include "utils/date.h"
@@ -34,6 +35,7 @@ typedef struct FilterClause
 	Datum		value;
 	int64	   *integers;		/* the same of an array of integers, in order */
 	TsdbChunkMatch match;		/* in the chunk at hand, by its statistics */
+	bool		applied;		/* to its segments */
 } FilterClause;
 
 struct TsdbChunkFilter
@@ -337,6 +339,7 @@ tsdb_chunk_filter_judge(TsdbChunkFilter *filter, const TsdbChunkSummary *summary
 	{
 		FilterClause *clause = &filter->clauses[i];
 
+		clause->applied = false;
 		clause->match = clause->armed ? match(clause, summary) : TSDB_SOME_ROWS;
 		found = Min(found, clause->match);
 		if (found == TSDB_NO_ROW)
@@ -591,29 +594,41 @@ has_segments_of(const TsdbChunkSummary *summary, AttrNumber attno)
 	return false;
 }
 
-/* The same for a column that has one value in each segment. */
+/* The same for a column that has one value in each segment; rows are their first ones, and the end. */
 static void
-filter_segments(FilterClause *clause, TsdbChunkReader *reader, uint8 *pass)
+apply_to_segments(FilterClause *clause, const TsdbColumn *firsts, uint32 count,
+				  const uint32 *rows, uint8 *pass)
+{
+	uint8		passes[TSDB_CHUNK_ROWS / 8];
+
+	memset(passes, true, count);
+	filter_rows(clause, firsts, count, passes);
+	for (uint32 i = 0; i < count; i++)
+	{
+		if (!passes[i])
+			memset(&pass[rows[i]], false, rows[i + 1] - rows[i]);
+	}
+	clause->applied = true;
+}
+
+static void
+filter_segments(FilterClause *clause, TsdbChunkReader *reader, TsdbDirectoryView *view,
+				int entry, uint8 *pass)
 {
 	const TsdbColumn *column = tsdb_chunk_reader_column(reader, clause->clause.attno);
 	const TsdbSegments *segments = tsdb_chunk_reader_segments(reader);
 	Datum		values[TSDB_CHUNK_ROWS / 8];
 	bool		nulls[TSDB_CHUNK_ROWS / 8];
-	uint8		passes[TSDB_CHUNK_ROWS / 8];
 	TsdbColumn	firsts = {values, nulls, column->any_null};
 
 	for (uint32 i = 0; i < segments->count; i++)
 	{
 		values[i] = column->values[segments->rows[i]];
 		nulls[i] = column->nulls[segments->rows[i]];
-		passes[i] = true;
 	}
-	filter_rows(clause, &firsts, segments->count, passes);
-	for (uint32 i = 0; i < segments->count; i++)
-	{
-		if (!passes[i])
-			memset(&pass[segments->rows[i]], false, segments->rows[i + 1] - segments->rows[i]);
-	}
+	if (view != NULL && view->image != NULL)
+		tsdb_segment_keys_remember(view, entry, clause->clause.attno, segments, &firsts);
+	apply_to_segments(clause, &firsts, segments->count, segments->rows, pass);
 }
 
 /* Does the clause rule out segments of the chunk at hand, without a look at other columns? */
@@ -625,24 +640,58 @@ decides_segments(const TsdbChunkFilter *filter, const FilterClause *clause)
 }
 
 bool
-tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 nrows,
-					   uint8 *pass)
+tsdb_chunk_filter_recalled(TsdbChunkFilter *filter, const TsdbDirectoryView *view, int entry,
+						   uint32 nrows, uint8 *pass)
+{
+	for (int i = 0; i < filter->count; i++)
+	{
+		FilterClause *clause = &filter->clauses[i];
+		const TsdbSegmentKeys *keys;
+
+		if (!decides_segments(filter, clause))
+			continue;
+		keys = tsdb_segment_keys_recall(view, entry, clause->clause.attno);
+		if (keys == NULL)
+			continue;
+		apply_to_segments(clause, &keys->column, keys->count, keys->rows, pass);
+		if (memchr(pass, true, nrows) == NULL)
+			return false;
+	}
+	return true;
+}
+
+bool
+tsdb_chunk_filter_wants_columns(const TsdbChunkFilter *filter)
+{
+	for (int i = 0; i < filter->count; i++)
+	{
+		const FilterClause *clause = &filter->clauses[i];
+
+		if (!clause->armed ||
+			(!clause->applied && clause->match != TSDB_EVERY_ROW && decides_rows(clause)))
+			return true;
+	}
+	return false;
+}
+
+bool
+tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader,
+					   TsdbDirectoryView *view, int entry, uint32 nrows, uint8 *pass)
 {
 	/* what is of another series needs no further columns */
 	for (int i = 0; i < filter->count; i++)
 	{
 		FilterClause *clause = &filter->clauses[i];
 
-		if (!decides_segments(filter, clause))
+		if (clause->applied || !decides_segments(filter, clause))
 			continue;
-		filter_segments(clause, reader, pass);
+		filter_segments(clause, reader, view, entry, pass);
 		if (memchr(pass, true, nrows) == NULL)
 			return false;
 	}
 	for (int i = 0; i < filter->count; i++)
 	{
 		FilterClause *clause = &filter->clauses[i];
-		bool		settled = decides_segments(filter, clause);
 
 		if (!clause->armed)
 		{
@@ -651,7 +700,7 @@ tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader, uint32 
 			if (clause->match == TSDB_NO_ROW)
 				return false;
 		}
-		if (settled || clause->match == TSDB_EVERY_ROW || !decides_rows(clause))
+		if (clause->applied || clause->match == TSDB_EVERY_ROW || !decides_rows(clause))
 			continue;
 		filter_column(clause, reader, nrows, pass);
 		if (memchr(pass, true, nrows) == NULL)

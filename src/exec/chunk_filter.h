@@ -74,10 +74,23 @@ extern TsdbChunkMatch tsdb_chunk_filter_judge(TsdbChunkFilter *filter,
 extern bool tsdb_chunk_filter_times(const TsdbChunkFilter *filter, AttrNumber attno,
 									TsdbTimeRange *times);
 
-/* Clear pass[row] of rows of the chunk at hand that do not match; false if none is
- * left.  Only columns of clauses that statistics have left open are read. */
+/*
+ * Clear pass[row] of rows of the chunk at hand that do not match, as far as what is remembered of its segments tells; false
+ * if none is left.
+ */
+extern bool tsdb_chunk_filter_recalled(TsdbChunkFilter *filter, const TsdbDirectoryView *view,
+									   int entry, uint32 nrows, uint8 *pass);
+
+/* Do columns tell more? */
+extern bool tsdb_chunk_filter_wants_columns(const TsdbChunkFilter *filter);
+
+/*
+ * Clear it by columns; false if none is left.  Only those of clauses that are still open are read.  With a view, which may
+ * be NULL, what is found of segments is remembered.
+ */
 extern bool tsdb_chunk_filter_rows(TsdbChunkFilter *filter, TsdbChunkReader *reader,
-								   uint32 nrows, uint8 *pass);
+								   TsdbDirectoryView *view, int entry, uint32 nrows,
+								   uint8 *pass);
 
 /* Do all clauses say what that one column is equal to? */
 extern bool tsdb_chunk_filter_asks_only(const TsdbChunkFilter *filter, AttrNumber attno);

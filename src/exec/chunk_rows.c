@@ -76,6 +76,7 @@ tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan, bool reused)
 	rows->scan = scan;
 	rows->open = false;
 	rows->values = palloc0(Max(scan->ncolumns, 1) * sizeof(TsdbColumn *));
+	rows->packed = palloc0(Max(scan->ncolumns, 1) * sizeof(bool));
 	rows->expected = palloc0(Max(scan->ncolumns, 1) * sizeof(bool));
 	rows->memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb chunk", 0, kept,
 										 Max(kept, ALLOCSET_DEFAULT_MAXSIZE));
@@ -86,6 +87,7 @@ tsdb_chunk_rows_close(TsdbChunkRows *rows)
 {
 	MemoryContextReset(rows->memory);
 	memset(rows->values, 0, rows->scan->ncolumns * sizeof(TsdbColumn *));
+	memset(rows->packed, false, rows->scan->ncolumns * sizeof(bool));
 	rows->reader = NULL;
 	rows->summary = NULL;
 	rows->open = rows->all_read = false;
@@ -123,6 +125,15 @@ tsdb_chunk_rows_reader(TsdbChunkRows *rows)
 }
 
 const TsdbColumn *
+tsdb_chunk_rows_packed(TsdbChunkRows *rows, int i)
+{
+	if (rows->values[i] != NULL)
+		return NULL;
+	rows->packed[i] = true;
+	return tsdb_chunk_reader_packed(tsdb_chunk_rows_reader(rows), rows->scan->columns[i]);
+}
+
+const TsdbColumn *
 tsdb_chunk_rows_column(TsdbChunkRows *rows, int i)
 {
 	if (rows->values[i] == NULL)
@@ -139,9 +150,21 @@ tsdb_chunk_rows_column_part(TsdbChunkRows *rows, int i, uint32 from, uint32 to)
 	return rows->values[i];
 }
 
+/* Clear pass of the rows that do not match; false if none is left. */
+static bool
+filter_rows(TsdbChunkRows *rows, TsdbDirectoryView *view, int entry)
+{
+	TsdbChunkFilter *filter = rows->scan->filter;
+
+	return tsdb_chunk_filter_recalled(filter, view, entry, rows->nrows, rows->pass) &&
+		(!tsdb_chunk_filter_wants_columns(filter) ||
+		 tsdb_chunk_filter_rows(filter, tsdb_chunk_rows_reader(rows), view, entry, rows->nrows,
+								rows->pass));
+}
+
 /* Rows that the snapshot sees and no condition rules out; false if there are none. */
 static bool
-select_rows(TsdbChunkRows *rows, TsdbChunkMatch match)
+select_rows(TsdbChunkRows *rows, TsdbChunkMatch match, TsdbDirectoryView *view, int entry)
 {
 	TsdbRowsScan *scan = rows->scan;
 	uint8	   *hidden = scan->all_seen ? NULL :
@@ -166,8 +189,7 @@ select_rows(TsdbChunkRows *rows, TsdbChunkMatch match)
 		if (seen == 0)
 			return false;
 	}
-	if (match != TSDB_EVERY_ROW &&
-		!tsdb_chunk_filter_rows(scan->filter, tsdb_chunk_rows_reader(rows), rows->nrows, rows->pass))
+	if (match != TSDB_EVERY_ROW && !filter_rows(rows, view, entry))
 	{
 		scan->counts[TSDB_COUNT_FILTERED]++;
 		return false;
@@ -180,9 +202,10 @@ select_rows(TsdbChunkRows *rows, TsdbChunkMatch match)
 }
 
 bool
-tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,
-					 const TsdbChunkSummary *summary)
+tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbDirectoryView *view, int i)
 {
+	TsdbChunkEntry *entry = view->entries[i];
+	const TsdbChunkSummary *summary = tsdb_directory_view_summary(view, i);
 	TsdbChunkMatch match;
 	MemoryContext old;
 
@@ -197,7 +220,7 @@ tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,
 		rows->handle.entry = entry;
 		rows->summary = summary;
 		rows->nrows = entry->nrows;
-		rows->open = select_rows(rows, match);
+		rows->open = select_rows(rows, match, view, i);
 	}
 	MemoryContextSwitchTo(old);
 	return rows->open;
@@ -211,7 +234,7 @@ tsdb_chunk_rows_expect(TsdbChunkRows *rows, const TsdbChunkEntry *next,
 
 	for (int i = 0; i < scan->ncolumns; i++)
 	{
-		rows->expected[i] = rows->values[i] != NULL;
+		rows->expected[i] = rows->values[i] != NULL || rows->packed[i];
 		if (!rows->expected[i])
 			continue;
 		tsdb_working_set_expect(scan->storage, next->generation, scan->columns[i]);

@@ -66,6 +66,7 @@ typedef struct TsdbChunkRows
 	const TsdbChunkSummary *summary;
 	TsdbChunkReader *reader;	/* NULL until a column is needed */
 	const TsdbColumn **values;	/* of scan->columns[]; NULL until it is needed */
+	bool	   *packed;			/* which of them were asked for packed */
 	bool		all_read;		/* none of them is NULL */
 	bool	   *expected;		/* which of them will be read, it seems */
 	uint32		nrows;
@@ -86,9 +87,8 @@ extern int	tsdb_rows_scan_place(const TsdbRowsScan *scan, AttrNumber attno);
 /* In the current context.  With reused, for chunk after chunk, and it may keep some memory. */
 extern void tsdb_chunk_rows_init(TsdbChunkRows *rows, TsdbRowsScan *scan, bool reused);
 
-/* Open a chunk, unless no row of it can match.  Entry and summary stay the caller's. */
-extern bool tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbChunkEntry *entry,
-								 const TsdbChunkSummary *summary);
+/* Open the chunk of view->entries[i], unless no row of it can match.  The view stays the caller's. */
+extern bool tsdb_chunk_rows_open(TsdbChunkRows *rows, TsdbDirectoryView *view, int i);
 
 /*
  * This chunk will be opened next, and then that one (or NULL): have the processor fetch what columns as
@@ -107,6 +107,9 @@ extern const TsdbColumn *tsdb_chunk_rows_column(TsdbChunkRows *rows, int i);
 /* The same for who asks of this column, from now on, for rows [from, to) only. */
 extern const TsdbColumn *tsdb_chunk_rows_column_part(TsdbChunkRows *rows, int i, uint32 from,
 													 uint32 to);
+
+/* The same as the working set keeps it, packed, for who can do with that; NULL if it does not. */
+extern const TsdbColumn *tsdb_chunk_rows_packed(TsdbChunkRows *rows, int i);
 
 /* The reader of the chunk. */
 extern TsdbChunkReader *tsdb_chunk_rows_reader(TsdbChunkRows *rows);

@@ -350,7 +350,7 @@ next_chunk(DistinctScan *state)
 			state->by_columns.counts[TSDB_COUNT_PRUNED]++;
 			continue;
 		}
-		if (!tsdb_chunk_rows_open(&state->rows, state->view.entries[0], summary))
+		if (!tsdb_chunk_rows_open(&state->rows, &state->view, 0))
 			continue;
 		tsdb_chunk_rows_clear_slot(&state->by_columns, state->css.ss.ss_ScanTupleSlot);
 		search_chunk(state);

@@ -223,8 +223,7 @@ read_chunk(TsdbSeekScan *state, TsdbSeekRun *run)
 	run->count = 0;
 	if (!view_chunk(state, opened, run->chunk.chunk))
 		return;
-	if (tsdb_chunk_rows_open(rows, opened->view.entries[0],
-							 tsdb_directory_view_summary(&opened->view, 0)))
+	if (tsdb_chunk_rows_open(rows, &opened->view, 0))
 	{
 		tsdb_seek_run_reserve(state, opened, TSDB_CHUNK_ROWS);
 		for (uint32 row = 0; row < rows->nrows; row++)

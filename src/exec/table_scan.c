@@ -156,6 +156,8 @@ next_chunk(TableScan *state)
 	for (;;)
 	{
 		uint64		passed = 0;
+		TsdbDirectoryView *view;
+		int			place;
 
 		entry = tsdb_scan_next_chunk(state->scan, tsdb_scan_wanted_get(&state->wanted), &passed);
 		state->by_columns.counts[TSDB_COUNT_CHUNKS] += passed;
@@ -166,7 +168,8 @@ next_chunk(TableScan *state)
 		state->by_columns.counts[TSDB_COUNT_CHUNKS]++;
 		state->row = 0;
 		tsdb_chunk_rows_expect(&state->rows, entry, tsdb_scan_coming_chunk(state->scan));
-		if (tsdb_chunk_rows_open(&state->rows, entry, tsdb_scan_summary(state->scan)))
+		view = tsdb_scan_view(state->scan, &place);
+		if (tsdb_chunk_rows_open(&state->rows, view, place))
 			return true;
 	}
 	tsdb_chunk_rows_close(&state->rows);
@@ -467,6 +470,14 @@ tsdb_table_scan_column(CustomScanState *node, AttrNumber attno)
 	if (!state->rows.all_pass)
 		return tsdb_chunk_rows_column_part(&state->rows, place, state->from, state->to);
 	return tsdb_chunk_rows_column(&state->rows, place);
+}
+
+const TsdbColumn *
+tsdb_table_scan_packed(CustomScanState *node, AttrNumber attno)
+{
+	TableScan  *state = (TableScan *) node;
+
+	return tsdb_chunk_rows_packed(&state->rows, tsdb_rows_scan_place(&state->by_columns, attno));
 }
 
 TsdbChunkReader *

@@ -40,6 +40,9 @@ extern bool tsdb_table_scan_next_batch(CustomScanState *node, TsdbBatch *batch);
  * that passes and after the last one its entries may mean nothing. */
 extern const TsdbColumn *tsdb_table_scan_column(CustomScanState *node, AttrNumber attno);
 
+/* The same as the working set keeps it, packed, of a chunk; NULL if it does not, or the column has its values already. */
+extern const TsdbColumn *tsdb_table_scan_packed(CustomScanState *node, AttrNumber attno);
+
 /* The reader of the chunk at hand. */
 extern TsdbChunkReader *tsdb_table_scan_reader(CustomScanState *node);
 

@@ -8,13 +8,8 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
-#include "access/transam.h"
-#include "catalog/dependency.h"
-#include "catalog/pg_aggregate.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
+#include "exec/aggregate_function.h"
 #include "exec/aggregate_input.h"
 #include "exec/number.h"
 #include "exec/value_aggregate.h"
@@ -26,7 +21,6 @@
 #include "utils/float.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -35,176 +29,6 @@
  * overflows, nor does a square of a difference times the number of rows.
  */
 #define MAGNITUDE_MAX	1e140
-
-typedef enum Function
-{
-	FUNCTION_COUNT,
-	FUNCTION_SUM,				/* of narrow integers: bigint */
-	FUNCTION_SUM_WIDE,			/* sum or average of bigints: count and numeric */
-	FUNCTION_AVERAGE,			/* of narrow integers: count and bigint */
-	FUNCTION_SUM_FLOAT8,
-	FUNCTION_SUM_FLOAT4,
-	FUNCTION_MEAN,				/* of floats: moments, of which squares do not count */
-	FUNCTION_MOMENTS,
-	FUNCTION_MIN,
-	FUNCTION_MAX,
-	FUNCTION_MIN_FLOAT,
-	FUNCTION_MAX_FLOAT,
-	FUNCTION_SUM_NUMERIC,		/* or average: a sum of its own kind */
-	FUNCTION_EXTREME,			/* by the server's transition function */
-	FUNCTION_FIRST,
-	FUNCTION_LAST,
-	FUNCTION_UNKNOWN
-} Function;
-
-/*
- * Is it a minimum or maximum of the server's whose transition function takes two values
- * and returns one of them?  Sets that function.
- */
-static bool
-is_extreme(const Aggref *call, Oid *support, bool *maximum)
-{
-	HeapTuple	tuple;
-	Form_pg_aggregate form;
-	bool		found;
-	bool		initial_null;
-
-	if (call->aggfnoid >= FirstGenbkiObjectId || list_length(call->args) != 1)
-		return false;
-	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(call->aggfnoid));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	form = (Form_pg_aggregate) GETSTRUCT(tuple);
-	(void) SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &initial_null);
-	found = form->aggkind == AGGKIND_NORMAL && OidIsValid(form->aggsortop) &&
-		form->aggcombinefn == form->aggtransfn && !OidIsValid(form->aggfinalfn) &&
-		initial_null && call->aggtranstype == linitial_oid(call->aggargtypes) &&
-		func_strict(form->aggtransfn);
-	*support = form->aggtransfn;
-	if (found)
-	{
-		char	   *name = get_func_name(call->aggfnoid);
-
-		*maximum = strcmp(name, "max") == 0;
-		found = *maximum || strcmp(name, "min") == 0;
-	}
-	ReleaseSysCache(tuple);
-	return found;
-}
-
-/* Our own first() and last() are known by the C function that takes their steps. */
-static Function
-first_or_last(const Aggref *call)
-{
-	Function	found = FUNCTION_UNKNOWN;
-	HeapTuple	aggregate;
-	HeapTuple	step;
-	Datum		source;
-	bool		isnull;
-
-	if (call->aggfnoid < FirstNormalObjectId || list_length(call->args) != 2 ||
-		getExtensionOfObject(ProcedureRelationId, call->aggfnoid) !=
-		get_extension_oid("tsdb", true))
-		return FUNCTION_UNKNOWN;
-	aggregate = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(call->aggfnoid));
-	if (!HeapTupleIsValid(aggregate))
-		return FUNCTION_UNKNOWN;
-	step = SearchSysCache1(PROCOID, ObjectIdGetDatum(((Form_pg_aggregate) GETSTRUCT(aggregate))->aggtransfn));
-	if (HeapTupleIsValid(step))
-	{
-		source = SysCacheGetAttr(PROCOID, step, Anum_pg_proc_prosrc, &isnull);
-		if (!isnull && strcmp(TextDatumGetCString(source), "tsdb_first_step") == 0)
-			found = FUNCTION_FIRST;
-		else if (!isnull && strcmp(TextDatumGetCString(source), "tsdb_last_step") == 0)
-			found = FUNCTION_LAST;
-		ReleaseSysCache(step);
-	}
-	ReleaseSysCache(aggregate);
-	return found;
-}
-
-/* One of the server's whose states are known here. */
-static Function
-numeric_function(Oid aggregate)
-{
-	switch (aggregate)
-	{
-		case F_COUNT_:
-		case F_COUNT_ANY:
-			return FUNCTION_COUNT;
-		case F_SUM_INT2:
-		case F_SUM_INT4:
-			return FUNCTION_SUM;
-		case F_SUM_INT8:
-		case F_AVG_INT8:
-			return FUNCTION_SUM_WIDE;
-		case F_AVG_INT2:
-		case F_AVG_INT4:
-			return FUNCTION_AVERAGE;
-		case F_SUM_FLOAT8:
-			return FUNCTION_SUM_FLOAT8;
-		case F_SUM_FLOAT4:
-			return FUNCTION_SUM_FLOAT4;
-		case F_AVG_FLOAT4:
-		case F_AVG_FLOAT8:
-			return FUNCTION_MEAN;
-		case F_STDDEV_FLOAT4:
-		case F_STDDEV_FLOAT8:
-		case F_STDDEV_POP_FLOAT4:
-		case F_STDDEV_POP_FLOAT8:
-		case F_STDDEV_SAMP_FLOAT4:
-		case F_STDDEV_SAMP_FLOAT8:
-		case F_VARIANCE_FLOAT4:
-		case F_VARIANCE_FLOAT8:
-		case F_VAR_POP_FLOAT4:
-		case F_VAR_POP_FLOAT8:
-		case F_VAR_SAMP_FLOAT4:
-		case F_VAR_SAMP_FLOAT8:
-			return FUNCTION_MOMENTS;
-		case F_MIN_INT2:
-		case F_MIN_INT4:
-		case F_MIN_INT8:
-		case F_MIN_DATE:
-		case F_MIN_TIMESTAMP:
-		case F_MIN_TIMESTAMPTZ:
-		case F_BOOL_AND:
-		case F_EVERY:
-			return FUNCTION_MIN;
-		case F_MAX_INT2:
-		case F_MAX_INT4:
-		case F_MAX_INT8:
-		case F_MAX_DATE:
-		case F_MAX_TIMESTAMP:
-		case F_MAX_TIMESTAMPTZ:
-		case F_BOOL_OR:
-			return FUNCTION_MAX;
-		case F_MIN_FLOAT4:
-		case F_MIN_FLOAT8:
-			return FUNCTION_MIN_FLOAT;
-		case F_MAX_FLOAT4:
-		case F_MAX_FLOAT8:
-			return FUNCTION_MAX_FLOAT;
-		case F_SUM_NUMERIC:
-		case F_AVG_NUMERIC:
-			return FUNCTION_SUM_NUMERIC;
-		default:
-			return FUNCTION_UNKNOWN;
-	}
-}
-
-static Function
-function_of(const Aggref *call)
-{
-	Function	function = numeric_function(call->aggfnoid);
-	Oid			support;
-	bool		maximum;
-
-	if (function != FUNCTION_UNKNOWN)
-		return function;
-	if (is_extreme(call, &support, &maximum))
-		return FUNCTION_EXTREME;
-	return first_or_last(call);
-}
 
 /* The call's argument at that place, or NULL. */
 static Expr *
@@ -232,7 +56,7 @@ bool
 tsdb_aggregate_understands(const Aggref *call, Index relid)
 {
 	ListCell   *lc;
-	Function	function;
+	TsdbAggregateFunction function;
 
 	if (call->aggorder != NIL || call->aggdistinct != NIL || call->aggdirectargs != NIL ||
 		call->aggvariadic || call->agglevelsup > 0)
@@ -244,11 +68,11 @@ tsdb_aggregate_understands(const Aggref *call, Index relid)
 	}
 	if (!tsdb_aggregate_input_understands((Node *) call->aggfilter, relid))
 		return false;
-	function = function_of(call);
-	if (function == FUNCTION_FIRST || function == FUNCTION_LAST)
+	function = tsdb_aggregate_function(call);
+	if (function == TSDB_FUNCTION_FIRST || function == TSDB_FUNCTION_LAST)
 		return OidIsValid(lookup_type_cache(lsecond_oid(call->aggargtypes),
 											TYPECACHE_CMP_PROC)->cmp_proc);
-	return function != FUNCTION_UNKNOWN &&
+	return function != TSDB_FUNCTION_UNKNOWN &&
 		list_length(call->args) == (call->aggfnoid == F_COUNT_ ? 0 : 1);
 }
 
@@ -264,7 +88,7 @@ tsdb_aggregate_init(TsdbAggregate *aggregate, const Aggref *call, List *calls)
 	ListCell   *lc;
 	Oid			support;
 
-	aggregate->function = function_of(call);
+	aggregate->function = tsdb_aggregate_function(call);
 	aggregate->argument = argument_of(call, 0);
 	aggregate->attno = column_of(aggregate->argument);
 	aggregate->collation = call->inputcollid;
@@ -273,10 +97,10 @@ tsdb_aggregate_init(TsdbAggregate *aggregate, const Aggref *call, List *calls)
 		aggregate->type = linitial_oid(call->aggargtypes);
 		get_typlenbyval(aggregate->type, &aggregate->length, &aggregate->by_value);
 	}
-	if (aggregate->function == FUNCTION_EXTREME &&
-		is_extreme(call, &support, &aggregate->maximum))
+	if (aggregate->function == TSDB_FUNCTION_EXTREME &&
+		tsdb_aggregate_is_extreme(call, &support, &aggregate->maximum))
 		fmgr_info(support, &aggregate->support);
-	if (aggregate->function == FUNCTION_FIRST || aggregate->function == FUNCTION_LAST)
+	if (aggregate->function == TSDB_FUNCTION_FIRST || aggregate->function == TSDB_FUNCTION_LAST)
 	{
 		aggregate->time = argument_of(call, 1);
 		aggregate->time_attno = column_of(aggregate->time);
@@ -289,9 +113,9 @@ tsdb_aggregate_init(TsdbAggregate *aggregate, const Aggref *call, List *calls)
 	{
 		const Aggref *other = lfirst(lc);
 
-		if (aggregate->function == FUNCTION_MEAN && other->aggtransno == call->aggtransno &&
-			numeric_function(other->aggfnoid) == FUNCTION_MOMENTS)
-			aggregate->function = FUNCTION_MOMENTS;
+		if (aggregate->function == TSDB_FUNCTION_MEAN && other->aggtransno == call->aggtransno &&
+			tsdb_aggregate_function_of_number(other->aggfnoid) == TSDB_FUNCTION_MOMENTS)
+			aggregate->function = TSDB_FUNCTION_MOMENTS;
 	}
 }
 
@@ -515,7 +339,7 @@ add_squares(Oid type, TsdbAggregateState *state, const TsdbColumnRun *run, doubl
 }
 
 static pg_attribute_always_inline void
-add_moments(Function function, Oid type, TsdbAggregateState *state, const TsdbColumnRun *run)
+add_moments(TsdbAggregateFunction function, Oid type, TsdbAggregateState *state, const TsdbColumnRun *run)
 {
 	double		sum;
 	int64		count;
@@ -527,14 +351,14 @@ add_moments(Function function, Oid type, TsdbAggregateState *state, const TsdbCo
 	}
 	if (count == 0)
 		return;
-	if (function == FUNCTION_MOMENTS)
+	if (function == TSDB_FUNCTION_MOMENTS)
 		add_squares(type, state, run, sum, count);
 	state->u.moments.sum += sum;
 	state->count += count;
 }
 
 static pg_attribute_always_inline void
-find_integer(Function function, Oid type, TsdbAggregateState *state, const TsdbColumnRun *run)
+find_integer(TsdbAggregateFunction function, Oid type, TsdbAggregateState *state, const TsdbColumnRun *run)
 {
 	const Datum *values = run->column->values;
 	int64		min = state->count > 0 ? state->u.integer : PG_INT64_MAX;
@@ -550,11 +374,11 @@ find_integer(Function function, Oid type, TsdbAggregateState *state, const TsdbC
 				 count++;
 			 });
 	state->count += count;
-	state->u.integer = function == FUNCTION_MIN ? min : max;
+	state->u.integer = function == TSDB_FUNCTION_MIN ? min : max;
 }
 
 static void
-find_integers(Function function, Oid type, TsdbAggregateState *state, const TsdbColumnRun *run)
+find_integers(TsdbAggregateFunction function, Oid type, TsdbAggregateState *state, const TsdbColumnRun *run)
 {
 	switch (type)
 	{
@@ -576,10 +400,10 @@ find_integers(Function function, Oid type, TsdbAggregateState *state, const Tsdb
 
 /* NaN is larger than all other numbers; of equal ones (0 and -0) the later counts. */
 static void
-take_extreme(Function function, TsdbAggregateState *state, double x, int64 count)
+take_extreme(TsdbAggregateFunction function, TsdbAggregateState *state, double x, int64 count)
 {
 	if (state->count == 0 ||
-		(function == FUNCTION_MIN_FLOAT ? float8_le(x, state->u.extreme) :
+		(function == TSDB_FUNCTION_MIN_FLOAT ? float8_le(x, state->u.extreme) :
 		 float8_ge(x, state->u.extreme)))
 		state->u.extreme = x;
 	state->count += count;
@@ -587,7 +411,7 @@ take_extreme(Function function, TsdbAggregateState *state, double x, int64 count
 
 /* The same of rows that all count and are no NaNs, four at a time. */
 static pg_attribute_always_inline double
-find_dense_float(Function function, Oid type, const TsdbColumnRun *run)
+find_dense_float(TsdbAggregateFunction function, Oid type, const TsdbColumnRun *run)
 {
 	const Datum *values = run->column->values;
 	double		first = tsdb_number_get_float(type, values[run->from]);
@@ -600,7 +424,7 @@ find_dense_float(Function function, Oid type, const TsdbColumnRun *run)
 		{
 			double		x = tsdb_number_get_float(type, values[row + i]);
 
-			if (function == FUNCTION_MIN_FLOAT)
+			if (function == TSDB_FUNCTION_MIN_FLOAT)
 				parts[i] = x < parts[i] ? x : parts[i];
 			else
 				parts[i] = x > parts[i] ? x : parts[i];
@@ -610,19 +434,19 @@ find_dense_float(Function function, Oid type, const TsdbColumnRun *run)
 	{
 		double		x = tsdb_number_get_float(type, values[row]);
 
-		if (function == FUNCTION_MIN_FLOAT ? x < parts[0] : x > parts[0])
+		if (function == TSDB_FUNCTION_MIN_FLOAT ? x < parts[0] : x > parts[0])
 			parts[0] = x;
 	}
 	for (int i = 1; i < 4; i++)
 	{
-		if (function == FUNCTION_MIN_FLOAT ? parts[i] < parts[0] : parts[i] > parts[0])
+		if (function == TSDB_FUNCTION_MIN_FLOAT ? parts[i] < parts[0] : parts[i] > parts[0])
 			parts[0] = parts[i];
 	}
 	return parts[0];
 }
 
 static pg_attribute_always_inline void
-find_float(Function function, Oid type, TsdbAggregateState *state, const TsdbColumnRun *run)
+find_float(TsdbAggregateFunction function, Oid type, TsdbAggregateState *state, const TsdbColumnRun *run)
 {
 	const Datum *values = run->column->values;
 	double		min = get_float8_infinity();
@@ -632,9 +456,9 @@ find_float(Function function, Oid type, TsdbAggregateState *state, const TsdbCol
 
 	if (run->small && is_dense(run))
 	{
-		double		x = function == FUNCTION_MIN_FLOAT ?
-			find_dense_float(FUNCTION_MIN_FLOAT, type, run) :
-			find_dense_float(FUNCTION_MAX_FLOAT, type, run);
+		double		x = function == TSDB_FUNCTION_MIN_FLOAT ?
+			find_dense_float(TSDB_FUNCTION_MIN_FLOAT, type, run) :
+			find_dense_float(TSDB_FUNCTION_MAX_FLOAT, type, run);
 
 		/* of zeros the later counts */
 		if (x != 0)
@@ -654,10 +478,10 @@ find_float(Function function, Oid type, TsdbAggregateState *state, const TsdbCol
 			 });
 	if (count == 0)
 		return;
-	if (function == FUNCTION_MAX_FLOAT ? nans > 0 : nans == count)
+	if (function == TSDB_FUNCTION_MAX_FLOAT ? nans > 0 : nans == count)
 		take_extreme(function, state, get_float8_nan(), count);
 	else
-		take_extreme(function, state, function == FUNCTION_MIN_FLOAT ? min : max, count);
+		take_extreme(function, state, function == TSDB_FUNCTION_MIN_FLOAT ? min : max, count);
 }
 
 void
@@ -666,62 +490,170 @@ tsdb_aggregate_add(const TsdbAggregate *aggregate, TsdbAggregateState *state,
 {
 	Oid			type = aggregate->type;
 
-	switch ((Function) aggregate->function)
+	switch ((TsdbAggregateFunction) aggregate->function)
 	{
-		case FUNCTION_COUNT:
+		case TSDB_FUNCTION_COUNT:
 			count_rows(state, run);
 			break;
-		case FUNCTION_SUM:
-		case FUNCTION_AVERAGE:
+		case TSDB_FUNCTION_SUM:
+		case TSDB_FUNCTION_AVERAGE:
 			if (type == INT4OID)
 				add_integers(INT4OID, state, run);
 			else
 				add_integers(INT2OID, state, run);
 			break;
-		case FUNCTION_SUM_WIDE:
+		case TSDB_FUNCTION_SUM_WIDE:
 			add_wide(state, run);
 			break;
-		case FUNCTION_SUM_FLOAT8:
+		case TSDB_FUNCTION_SUM_FLOAT8:
 			add_doubles(state, run);
 			break;
-		case FUNCTION_SUM_FLOAT4:
+		case TSDB_FUNCTION_SUM_FLOAT4:
 			add_reals(state, run);
 			break;
-		case FUNCTION_MEAN:
-		case FUNCTION_MOMENTS:
+		case TSDB_FUNCTION_MEAN:
+		case TSDB_FUNCTION_MOMENTS:
 			if (type == FLOAT8OID)
 				add_moments(aggregate->function, FLOAT8OID, state, run);
 			else
 				add_moments(aggregate->function, FLOAT4OID, state, run);
 			break;
-		case FUNCTION_MIN:
-		case FUNCTION_MAX:
+		case TSDB_FUNCTION_MIN:
+		case TSDB_FUNCTION_MAX:
 			find_integers(aggregate->function, type, state, run);
 			break;
-		case FUNCTION_MIN_FLOAT:
-		case FUNCTION_MAX_FLOAT:
+		case TSDB_FUNCTION_MIN_FLOAT:
+		case TSDB_FUNCTION_MAX_FLOAT:
 			if (type == FLOAT8OID)
 				find_float(aggregate->function, FLOAT8OID, state, run);
 			else
 				find_float(aggregate->function, FLOAT4OID, state, run);
 			break;
-		case FUNCTION_SUM_NUMERIC:
+		case TSDB_FUNCTION_SUM_NUMERIC:
 			if (state->u.numeric == NULL)
 				state->u.numeric = tsdb_numeric_sum_create(run->memory);
 			state->count += tsdb_numeric_sum_add(state->u.numeric, run);
 			break;
-		case FUNCTION_EXTREME:
+		case TSDB_FUNCTION_EXTREME:
 			tsdb_value_aggregate_extreme(aggregate, state, run);
 			break;
-		case FUNCTION_FIRST:
+		case TSDB_FUNCTION_FIRST:
 			tsdb_value_aggregate_best(aggregate, false, state, run);
 			break;
-		case FUNCTION_LAST:
+		case TSDB_FUNCTION_LAST:
 			tsdb_value_aggregate_best(aggregate, true, state, run);
 			break;
-		case FUNCTION_UNKNOWN:
+		case TSDB_FUNCTION_UNKNOWN:
 			break;
 	}
+}
+
+/* ---- rows of a packed column ---- */
+
+bool
+tsdb_aggregate_takes_packed(const TsdbAggregate *aggregate)
+{
+	switch ((TsdbAggregateFunction) aggregate->function)
+	{
+		case TSDB_FUNCTION_COUNT:
+			return aggregate->argument != NULL;
+		case TSDB_FUNCTION_SUM:
+		case TSDB_FUNCTION_AVERAGE:
+		case TSDB_FUNCTION_SUM_WIDE:
+		case TSDB_FUNCTION_MIN:
+		case TSDB_FUNCTION_MAX:
+			return true;
+		case TSDB_FUNCTION_SUM_FLOAT8:
+		case TSDB_FUNCTION_MEAN:
+		case TSDB_FUNCTION_MIN_FLOAT:
+		case TSDB_FUNCTION_MAX_FLOAT:
+			return aggregate->type == FLOAT8OID;
+		default:
+			return false;
+	}
+}
+
+/* The extreme as a Datum: the rule is applied to one u. */
+static Datum
+packed_extreme(const TsdbNarrow *packed, bool maximum, uint32 from, uint32 to)
+{
+	uint32		u = maximum ? tsdb_narrow_max(packed, tsdb_narrow_kept(packed), from, to) :
+		tsdb_narrow_min(packed, tsdb_narrow_kept(packed), from, to);
+
+	return (Datum) tsdb_narrow_value(packed, u);
+}
+
+/* The sum of the rows' whole numbers. */
+static int128
+packed_sum(const TsdbNarrow *packed, uint32 from, uint32 to)
+{
+	return (int128) packed->base * (to - from) +
+		(int128) packed->step * tsdb_narrow_sum(packed, tsdb_narrow_kept(packed), from, to);
+}
+
+/*
+ * Sums of floats are exact where all values are whole: they have at most 30 bits.  The order of decimals would count.
+ */
+static bool
+add_packed_floats(TsdbAggregateState *state, const TsdbNarrow *packed, uint32 from,
+				  uint32 to)
+{
+	double		sum;
+
+	if (packed->scale != 0 || !is_small(state))
+		return false;
+	sum = (double) (int64) packed_sum(packed, from, to);
+	state->u.moments.sum = state->count == 0 ? sum : state->u.moments.sum + sum;
+	state->count += to - from;
+	return true;
+}
+
+bool
+tsdb_aggregate_add_packed(const TsdbAggregate *aggregate, TsdbAggregateState *state,
+						  const TsdbNarrow *packed, uint32 from, uint32 to)
+{
+	TsdbAggregateFunction function = aggregate->function;
+	bool		is_float = aggregate->type == FLOAT8OID;
+	Datum		value;
+	int64		x;
+
+	/* by which rule a column is narrow its bits decide, not its type */
+	if (function != TSDB_FUNCTION_COUNT &&
+		packed->kind != (is_float ? TSDB_NARROW_DOUBLES : TSDB_NARROW_INTEGERS))
+		return false;
+	switch (function)
+	{
+		case TSDB_FUNCTION_COUNT:
+			break;
+		case TSDB_FUNCTION_SUM:
+		case TSDB_FUNCTION_AVERAGE:
+			state->u.integer = (int64) ((uint64) state->u.integer +
+										(uint64) packed_sum(packed, from, to));
+			break;
+		case TSDB_FUNCTION_SUM_WIDE:
+			state->u.wide += packed_sum(packed, from, to);
+			break;
+		case TSDB_FUNCTION_MIN:
+		case TSDB_FUNCTION_MAX:
+			value = packed_extreme(packed, function == TSDB_FUNCTION_MAX, from, to);
+			x = tsdb_number_get_integer(aggregate->type, value);
+			if (state->count == 0 ||
+				(function == TSDB_FUNCTION_MIN ? x < state->u.integer : x > state->u.integer))
+				state->u.integer = x;
+			break;
+		case TSDB_FUNCTION_SUM_FLOAT8:
+		case TSDB_FUNCTION_MEAN:
+			return add_packed_floats(state, packed, from, to);
+		case TSDB_FUNCTION_MIN_FLOAT:
+		case TSDB_FUNCTION_MAX_FLOAT:
+			value = packed_extreme(packed, function == TSDB_FUNCTION_MAX_FLOAT, from, to);
+			take_extreme(function, state, DatumGetFloat8(value), to - from);
+			return true;
+		default:
+			return false;
+	}
+	state->count += to - from;
+	return true;
 }
 
 /* ---- statistics ---- */
@@ -744,13 +676,13 @@ tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *sta
 						 const TsdbChunkSummary *summary, MemoryContext memory)
 {
 	const TsdbColumnStats *stats = NULL;
-	Function	function = aggregate->function;
+	TsdbAggregateFunction function = aggregate->function;
 	int64		count = summary->nrows;
 	double		extreme;
 	int64		x;
 
-	if (function == FUNCTION_FIRST || function == FUNCTION_LAST)
-		return tsdb_value_aggregate_best_of_chunk(aggregate, function == FUNCTION_LAST, state,
+	if (function == TSDB_FUNCTION_FIRST || function == TSDB_FUNCTION_LAST)
+		return tsdb_value_aggregate_best_of_chunk(aggregate, function == TSDB_FUNCTION_LAST, state,
 												  summary, memory);
 	if (aggregate->argument != NULL)
 	{
@@ -759,31 +691,31 @@ tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *sta
 		stats = &summary->columns[aggregate->attno - 1];
 		count -= stats->nnulls;
 	}
-	if (function == FUNCTION_COUNT || count == 0)
+	if (function == TSDB_FUNCTION_COUNT || count == 0)
 	{
 		state->count += count;
 		return true;
 	}
 	switch (function)
 	{
-		case FUNCTION_SUM:
-		case FUNCTION_AVERAGE:
+		case TSDB_FUNCTION_SUM:
+		case TSDB_FUNCTION_AVERAGE:
 			if (!stats->has_sum)
 				return false;
 			state->u.integer = (int64) ((uint64) state->u.integer + (uint64) stored_sum(stats));
 			break;
-		case FUNCTION_SUM_WIDE:
+		case TSDB_FUNCTION_SUM_WIDE:
 			if (!stats->has_sum)
 				return false;
 			state->u.wide += stored_sum(stats);
 			break;
-		case FUNCTION_SUM_FLOAT8:
+		case TSDB_FUNCTION_SUM_FLOAT8:
 			if (!stats->has_float_sum || !takes_sum(state))
 				return false;
 			state->u.moments.sum = state->count == 0 ? stats->float_sum :
 				state->u.moments.sum + stats->float_sum;
 			break;
-		case FUNCTION_MEAN:
+		case TSDB_FUNCTION_MEAN:
 			if (!stats->has_float_sum || !takes_sum(state))
 				return false;
 			state->u.moments.sum += stats->float_sum;
@@ -791,26 +723,26 @@ tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *sta
 			if (!isfinite(state->u.moments.sum))
 				state->u.moments.squares = get_float8_nan();
 			break;
-		case FUNCTION_MIN:
-		case FUNCTION_MAX:
+		case TSDB_FUNCTION_MIN:
+		case TSDB_FUNCTION_MAX:
 			if (!stats->has_range)
 				return false;
-			x = tsdb_number_get_integer(aggregate->type, function == FUNCTION_MIN ? stats->min : stats->max);
+			x = tsdb_number_get_integer(aggregate->type, function == TSDB_FUNCTION_MIN ? stats->min : stats->max);
 			if (state->count == 0 ||
-				(function == FUNCTION_MIN ? x < state->u.integer : x > state->u.integer))
+				(function == TSDB_FUNCTION_MIN ? x < state->u.integer : x > state->u.integer))
 				state->u.integer = x;
 			break;
-		case FUNCTION_MIN_FLOAT:
-		case FUNCTION_MAX_FLOAT:
+		case TSDB_FUNCTION_MIN_FLOAT:
+		case TSDB_FUNCTION_MAX_FLOAT:
 			if (!stats->has_range)
 				return false;
 			extreme = tsdb_number_get_float(aggregate->type,
-								function == FUNCTION_MIN_FLOAT ? stats->min : stats->max);
+								function == TSDB_FUNCTION_MIN_FLOAT ? stats->min : stats->max);
 			if (extreme == 0)
 				return false;
 			take_extreme(function, state, extreme, count);
 			return true;
-		case FUNCTION_SUM_NUMERIC:
+		case TSDB_FUNCTION_SUM_NUMERIC:
 			if (!stats->has_scaled_sum)
 				return false;
 			if (state->u.numeric == NULL)
@@ -818,7 +750,7 @@ tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate, TsdbAggregateState *sta
 			tsdb_numeric_sum_add_scaled(state->u.numeric, stored_sum(stats), stats->sum_scale,
 										count, memory);
 			break;
-		case FUNCTION_EXTREME:
+		case TSDB_FUNCTION_EXTREME:
 			return tsdb_value_aggregate_extreme_of_chunk(aggregate, state, summary, memory);
 		default:
 			return false;
@@ -896,21 +828,21 @@ Datum
 tsdb_aggregate_partial(const TsdbAggregate *aggregate, const TsdbAggregateState *state,
 					   bool *isnull)
 {
-	Function	function = aggregate->function;
+	TsdbAggregateFunction function = aggregate->function;
 
 	/* these have a state without a row, too */
 	*isnull = false;
 	switch (function)
 	{
-		case FUNCTION_COUNT:
+		case TSDB_FUNCTION_COUNT:
 			return Int64GetDatum(state->count);
-		case FUNCTION_AVERAGE:
+		case TSDB_FUNCTION_AVERAGE:
 			return make_array(INT8OID, Int64GetDatum(state->count),
 							  Int64GetDatum(state->u.integer), (Datum) 0, 2);
-		case FUNCTION_SUM_WIDE:
+		case TSDB_FUNCTION_SUM_WIDE:
 			return serialize_wide(state);
-		case FUNCTION_MEAN:
-		case FUNCTION_MOMENTS:
+		case TSDB_FUNCTION_MEAN:
+		case TSDB_FUNCTION_MOMENTS:
 			return make_array(FLOAT8OID, Float8GetDatum((double) state->count),
 							  Float8GetDatum(state->u.moments.sum),
 							  Float8GetDatum(state->u.moments.squares), 3);
@@ -923,21 +855,21 @@ tsdb_aggregate_partial(const TsdbAggregate *aggregate, const TsdbAggregateState 
 		return (Datum) 0;
 	switch (function)
 	{
-		case FUNCTION_SUM:
+		case TSDB_FUNCTION_SUM:
 			return Int64GetDatum(state->u.integer);
-		case FUNCTION_SUM_FLOAT8:
+		case TSDB_FUNCTION_SUM_FLOAT8:
 			return Float8GetDatum(state->u.moments.sum);
-		case FUNCTION_SUM_FLOAT4:
+		case TSDB_FUNCTION_SUM_FLOAT4:
 			return Float4GetDatum(state->u.real);
-		case FUNCTION_MIN:
-		case FUNCTION_MAX:
+		case TSDB_FUNCTION_MIN:
+		case TSDB_FUNCTION_MAX:
 			return put_integer(aggregate->type, state->u.integer);
-		case FUNCTION_SUM_NUMERIC:
+		case TSDB_FUNCTION_SUM_NUMERIC:
 			return PointerGetDatum(tsdb_numeric_sum_serialize(state->u.numeric));
-		case FUNCTION_EXTREME:
+		case TSDB_FUNCTION_EXTREME:
 			return state->u.value;
-		case FUNCTION_FIRST:
-		case FUNCTION_LAST:
+		case TSDB_FUNCTION_FIRST:
+		case TSDB_FUNCTION_LAST:
 			return PointerGetDatum(tsdb_best_row_serialize(state->u.best));
 		default:
 			return aggregate->type == FLOAT4OID ? Float4GetDatum((float4) state->u.extreme) :

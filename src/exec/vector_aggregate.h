@@ -25,6 +25,7 @@
 #ifndef TSDB_EXEC_VECTOR_AGGREGATE_H
 #define TSDB_EXEC_VECTOR_AGGREGATE_H
 
+#include "cache/narrow.h"
 #include "chunk/chunk.h"
 #include "exec/best_row.h"
 #include "exec/column_run.h"
@@ -35,7 +36,7 @@
 
 typedef struct TsdbAggregate
 {
-	int			function;		/* what to compute, see vector_aggregate.c */
+	int			function;		/* what to compute, see aggregate_function.h */
 	Expr	   *argument;		/* NULL for count(*) */
 	AttrNumber	attno;			/* of the column that it is, 0 for other expressions */
 	Oid			type;			/* of the argument */
@@ -85,6 +86,13 @@ extern bool tsdb_aggregate_is_small(const TsdbAggregate *aggregate,
 
 extern void tsdb_aggregate_add(const TsdbAggregate *aggregate, TsdbAggregateState *state,
 							   const TsdbColumnRun *run);
+
+/* The same of all of these rows of a packed column without nulls; false, and nothing done, if that does not do. */
+extern bool tsdb_aggregate_add_packed(const TsdbAggregate *aggregate, TsdbAggregateState *state,
+									  const TsdbNarrow *packed, uint32 from, uint32 to);
+
+/* Can that do at all? */
+extern bool tsdb_aggregate_takes_packed(const TsdbAggregate *aggregate);
 
 /* Add all rows of a chunk, memory being that of the state; false, and nothing done, if statistics do not tell. */
 extern bool tsdb_aggregate_add_chunk(const TsdbAggregate *aggregate,

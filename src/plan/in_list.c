@@ -17,12 +17,19 @@
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 #include "storage/bufmgr.h"
+#include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 /* Of a table with more rows, or, if these are not known, blocks, the list may be long. */
 #define ROWS_MAX	5000
 #define BLOCKS_MAX	64
+
+/*
+ * Comparing with so many constants one by one takes longer than a look into a hash table: of 4,000 names, 0.27 ms with two,
+ * 0.34 with four, and 0.25 by hash.
+ */
+#define HASHED_MIN	3
 
 bool		tsdb_enable_in_list = true;
 
@@ -77,6 +84,53 @@ is_small(Query *query)
 	return result;
 }
 
+/* The number of values of a list of constants; 0 for another one. */
+static int
+count_constants(const Expr *list)
+{
+	ListCell   *lc;
+
+	if (IsA(list, Const) && !((const Const *) list)->constisnull)
+	{
+		ArrayType  *array = DatumGetArrayTypeP(((const Const *) list)->constvalue);
+
+		return ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	}
+	if (!IsA(list, ArrayExpr))
+		return 0;
+	foreach(lc, ((const ArrayExpr *) list)->elements)
+	{
+		if (!IsA(lfirst(lc), Const))
+			return 0;
+	}
+	return list_length(((const ArrayExpr *) list)->elements);
+}
+
+/*
+ * Let each row be looked up in a hash table of a list of constants, as the server does with lists of nine
+ * or more: that all of a small table is read to find a few rows is known here.
+ */
+static void
+hash_lists(Node *condition)
+{
+	ScalarArrayOpExpr *any = (ScalarArrayOpExpr *) condition;
+	Oid			left;
+	Oid			right;
+	ListCell   *lc;
+
+	if (condition == NULL)
+		return;
+	if (IsA(condition, BoolExpr) && ((BoolExpr *) condition)->boolop == AND_EXPR)
+	{
+		foreach(lc, ((BoolExpr *) condition)->args)
+			hash_lists(lfirst(lc));
+	}
+	else if (IsA(condition, ScalarArrayOpExpr) && any->useOr &&
+			 count_constants(lsecond(any->args)) >= HASHED_MIN &&
+			 get_op_hash_functions(any->opno, &left, &right) && left == right)
+		any->hashfuncid = left;
+}
+
 /* column IN (SELECT …) as column = ANY (ARRAY(SELECT …)), or NULL */
 static Node *
 as_list(const Query *query, SubLink *link)
@@ -99,6 +153,7 @@ as_list(const Query *query, SubLink *link)
 		!op_mergejoinable(op->opno, exprType(linitial(op->args))))
 		return NULL;
 
+	hash_lists(values->jointree->quals);
 	array = makeNode(SubLink);
 	array->subLinkType = ARRAY_SUBLINK;
 	array->subselect = link->subselect;

@@ -1,10 +1,6 @@
 /*
  * directory_view.c
  *		What a snapshot sees of a directory page, from a session's copy of it.
- *
- * An image is in one of three states: full (memory is set), hollow (only its range
- * of times is left), or, without a place in the table of images, private to who
- * holds it.  Who needs more of a hollow one reads the page anew.
  */
 #include "postgres.h"
 
@@ -12,190 +8,90 @@
 
 #include "access/xact.h"
 #include "common/hashfn.h"
-#include "lib/ilist.h"
 #include "storage/bufmgr.h"
 #include "store/change_count.h"
+#include "store/directory_image.h"
 #include "store/directory_tuple.h"
 #include "store/key_columns.h"
 #include "utils/guc.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
-typedef struct ImageKey
-{
-	RelFileNode node;
-	BlockNumber block;
-} ImageKey;
+static MemoryContext scratch = NULL;	/* of statistics that nobody wants after all */
 
-/* A tuple of the page. */
-typedef struct ImageTuple
-{
-	HeapTuple	tuple;			/* copy, or NULL: there is none */
-	TsdbChunkEntry *entry;		/* NULL until it is wanted */
-	TsdbChunkSummary *summary;	/* the same */
-	void	   *memory[TSDB_MEMORY_KINDS];	/* what readers remember */
-} ImageTuple;
+/* ---- what is wanted ---- */
 
-struct TsdbDirectoryImage
-{
-	ImageKey	key;
-	dlist_node	recency;		/* in full or hollow, if kept and not held; else in held */
-	bool		kept;			/* in the table of images */
-	int			holders;
-	uint64		used;			/* by the statement of that number */
-	XLogRecPtr	lsn;
-	uint64		types;			/* of the table's columns, when summaries were made */
-	uint64		settled;		/* every snapshot sees all tuples while this is the count of changes; or 0 */
-
-	bool		bounded;		/* every tuple has times in the range */
-	TsdbTimeRange times;
-	int			alive;			/* tuples that nobody has deleted */
-
-	MemoryContext memory;		/* of all below; NULL: hollow */
-	Size		bytes;
-	int			count;
-	ImageTuple *tuples;			/* by offset - 1 */
-	TsdbChunkGist *gists;		/* the same */
-};
-
-typedef struct ImageSlot
-{
-	ImageKey	key;
-	TsdbDirectoryImage *image;
-} ImageSlot;
-
-static int	directory_cache_size = TSDB_DIRECTORY_CACHE_DEFAULT;	/* setting, kB */
-
-static MemoryContext view_memory = NULL;
-static HTAB *images = NULL;
-static dlist_head full = DLIST_STATIC_INIT(full);	/* most recent first */
-static dlist_head hollow = DLIST_STATIC_INIT(hollow);
-static dlist_head held = DLIST_STATIC_INIT(held);
-static Size total_bytes = 0;	/* of images that are kept */
-static uint64 statement = 1;	/* a number for the one that runs */
-static TimestampTz statement_start = 0;
-
-/* ---- images ---- */
-
+/* Set wanted->shards for series that were hashed to one of other_shards + 1. */
 static void
-create_table(void)
+know_shards(TsdbChunkWanted *wanted, int other_shards)
 {
-	HASHCTL		control = {0};
-
-	view_memory = AllocSetContextCreate(TopMemoryContext, "tsdb directory images",
-										ALLOCSET_DEFAULT_SIZES);
-	control.hcxt = view_memory;
-	control.keysize = sizeof(ImageKey);
-	control.entrysize = sizeof(ImageSlot);
-	images = hash_create("tsdb directory images", 256, &control,
-						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-static void
-make_hollow(TsdbDirectoryImage *image)
-{
-	if (image->memory != NULL)
-		MemoryContextDelete(image->memory);
-	image->memory = NULL;
-	image->tuples = NULL;
-	image->gists = NULL;
-	image->count = 0;
-}
-
-/* Take an image out of the table.  Who holds it keeps it. */
-static void
-forget(TsdbDirectoryImage *image)
-{
-	if (image->kept)
-	{
-		hash_search(images, &image->key, HASH_REMOVE, NULL);
-		total_bytes -= image->bytes;
-		image->kept = false;
-	}
-	if (image->holders == 0)
-	{
-		dlist_delete(&image->recency);
-		make_hollow(image);
-		pfree(image);
-	}
-}
-
-/* Count what a kept image has come to take since. */
-static void
-weigh(TsdbDirectoryImage *image)
-{
-	total_bytes -= image->bytes;
-	image->bytes = sizeof(TsdbDirectoryImage) + sizeof(ImageSlot) +
-		(image->memory != NULL ? MemoryContextMemAllocated(image->memory, false) : 0);
-	total_bytes += image->bytes;
-}
-
-/*
- * Let images go as far as needed: the least recently used ones, but for those that
- * this statement or the one before has used.  If there are no others, the directory is larger than
- * what may be kept of it, and keeping a part of it is better than none: then what was used
- * last goes, as who reads in a circle comes back to that last.
- */
-static void
-keep_to_budget(void)
-{
-	Size		budget = (Size) directory_cache_size * 1024;
-
-	while (total_bytes > budget && !dlist_is_empty(&full))
-	{
-		TsdbDirectoryImage *image = dlist_tail_element(TsdbDirectoryImage, recency, &full);
-
-		if (image->used + 1 >= statement)
-			image = dlist_head_element(TsdbDirectoryImage, recency, &full);
-		make_hollow(image);
-		weigh(image);
-		dlist_delete(&image->recency);
-		dlist_push_head(&hollow, &image->recency);
-	}
-	while (total_bytes > budget && !dlist_is_empty(&hollow))
-		forget(dlist_tail_element(TsdbDirectoryImage, recency, &hollow));
-}
-
-static void
-hold(TsdbDirectoryImage *image)
-{
-	image->used = statement;
-	if (image->holders++ == 0)
-	{
-		dlist_delete(&image->recency);
-		dlist_push_head(&held, &image->recency);
-	}
-}
-
-static void
-let_go(TsdbDirectoryImage *image)
-{
-	if (--image->holders > 0)
+	if (wanted->other_shards == other_shards)
 		return;
-	if (!image->kept)
+	memset(wanted->shards, 0, sizeof(wanted->shards));
+	for (int i = 0; i < wanted->nhashes; i++)
 	{
-		forget(image);
-		return;
+		uint32		shard = wanted->hashes[i] % (other_shards + 1);
+
+		wanted->shards[shard / 64] |= UINT64CONST(1) << shard % 64;
 	}
-	weigh(image);
-	dlist_delete(&image->recency);
-	dlist_push_head(image->memory != NULL ? &full : &hollow, &image->recency);
-	keep_to_budget();
+	wanted->other_shards = other_shards;
 }
 
-/* A new image, held once; not in the table. */
-static TsdbDirectoryImage *
-new_image(const ImageKey *key)
+/* Is the chunk's shard none of those that the series belong in? */
+static bool
+is_other_shard(const TsdbChunkGist *gist, TsdbChunkWanted *wanted)
 {
-	TsdbDirectoryImage *image = MemoryContextAllocZero(view_memory,
-													   sizeof(TsdbDirectoryImage));
+	know_shards(wanted, gist->other_shards);
+	return (wanted->shards[gist->shard / 64] >> gist->shard % 64 & 1) == 0;
+}
 
-	image->key = *key;
-	image->used = statement;
-	image->holders = 1;
-	dlist_push_head(&held, &image->recency);
-	return image;
+/* The first rank that is not smaller. */
+static int
+first_rank(const TsdbChunkWanted *wanted, uint64 rank)
+{
+	int			low = 0;
+	int			high = wanted->nranks;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (wanted->ranks[middle] < rank)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Is there no rank in the chunk's range, or none of a series of its shard? */
+static bool
+is_other_rank(const TsdbChunkGist *gist, const TsdbChunkWanted *wanted)
+{
+	int			i = first_rank(wanted, gist->min_rank);
+
+	if (!wanted->paired || gist->other_shards == 0 || gist->series != wanted->series)
+		return i == wanted->nranks || wanted->ranks[i] > gist->max_rank;
+	for (; i < wanted->nranks && wanted->ranks[i] <= gist->max_rank; i++)
+	{
+		if (wanted->hashes[i] % (gist->other_shards + 1) == gist->shard)
+			return false;
+	}
+	return true;
+}
+
+bool
+tsdb_chunk_gist_rules_out(const TsdbChunkGist *gist, TsdbChunkWanted *wanted)
+{
+	if (gist->time != 0 && gist->time == wanted->times.attno &&
+		(gist->max_time < wanted->times.min || gist->min_time > wanted->times.max))
+		return true;
+	if (gist->other_shards != 0 && wanted->nhashes > 0 && gist->series == wanted->series &&
+		is_other_shard(gist, wanted))
+		return true;
+	return gist->column != 0 && wanted->nranks > 0 && gist->column == wanted->column &&
+		is_other_rank(gist, wanted);
 }
 
 /* ---- reading a page ---- */
@@ -231,346 +127,208 @@ is_logged(TsdbStorage *storage)
 static const char *
 copy_page(TsdbDirectoryImage *image, TsdbStorage *storage, Page page, OffsetNumber *damaged)
 {
-	/* it becomes the image's when all is there, since memory may run out before */
-	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb directory image", 0,
-												 8 * 1024, 32 * 1024);
-	MemoryContext old = MemoryContextSwitchTo(memory);
+	HeapTupleData tuples[TSDB_DIRECTORY_SLOTS];
 	int			count = PageIsNew(page) ? 0 : Min(PageGetMaxOffsetNumber(page),
 												  TSDB_DIRECTORY_SLOTS);
-	ImageTuple *tuples = palloc0(Max(count, 1) * sizeof(ImageTuple));
-	TsdbChunkGist *gists = palloc0(Max(count, 1) * sizeof(TsdbChunkGist));
-	const char *fault = NULL;
 
-	for (OffsetNumber offset = 1; offset <= count && fault == NULL; offset++)
+	for (OffsetNumber offset = 1; offset <= count; offset++)
 	{
-		HeapTupleData tuple;
+		const char *fault = tsdb_directory_find_tuple(storage, page, image->block, offset,
+													  &tuples[offset - 1]);
 
-		fault = tsdb_directory_find_tuple(storage, page, image->key.block, offset, &tuple);
 		if (fault != NULL)
+		{
 			*damaged = offset;
-		else if (tuple.t_data != NULL)
-			tuples[offset - 1].tuple = heap_copytuple(&tuple);
+			return fault;
+		}
 	}
-	MemoryContextSwitchTo(old);
-	MemoryContextSetParent(memory, view_memory);
-	image->memory = memory;
-	image->tuples = tuples;
-	image->gists = gists;
-	image->count = count;
-	return fault;
+	tsdb_directory_image_fill(image, tuples, count);
+	return NULL;
+}
+
+/* Add a chunk's times and shard to what its page's are. */
+static void
+add_to_outline(TsdbPageOutline *outline, const TsdbChunkGist *gist, bool first)
+{
+	if (first)
+	{
+		outline->time = gist->time;
+		outline->min_time = gist->min_time;
+		outline->max_time = gist->max_time;
+		outline->other_shards = gist->other_shards;
+		outline->series = gist->series;
+	}
+	if (gist->time != outline->time)
+		outline->time = 0;
+	outline->min_time = Min(outline->min_time, gist->min_time);
+	outline->max_time = Max(outline->max_time, gist->max_time);
+	if (gist->other_shards != outline->other_shards || gist->series != outline->series)
+		outline->other_shards = 0;
+	outline->shards |= UINT64CONST(1) << gist->shard % 64;
 }
 
 /* Look at the tuples of an image that has them now; false if it may not be kept. */
 static bool
 survey(TsdbDirectoryImage *image, TsdbStorage *storage)
 {
+	TsdbPageOutline *outline = image->outline;
 	bool		ours = false;
 
-	image->bounded = true;
-	image->alive = 0;
-	image->times.attno = InvalidAttrNumber;
-	image->times.min = PG_INT64_MAX;
-	image->times.max = PG_INT64_MIN;
+	memset(outline, 0, sizeof(*outline));
+	outline->image = image;
 	for (int i = 0; i < image->count; i++)
 	{
-		HeapTuple	tuple = image->tuples[i].tuple;
-		TsdbChunkGist *gist = &image->gists[i];
+		HeapTuple	tuple = &image->tuples[i];
 
-		if (tuple == NULL)
-			continue;
-		image->alive += (tuple->t_data->t_infomask & HEAP_XMAX_INVALID) != 0;
+		outline->alive += (tuple->t_data->t_infomask & HEAP_XMAX_INVALID) != 0;
 		if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
 			ours = true;
 		/* what is damaged is reported when it is wanted */
-		tsdb_directory_tuple_gist(storage, tuple, gist);
-		if (gist->time == 0 ||
-			(image->times.attno != InvalidAttrNumber && image->times.attno != gist->time))
-		{
-			image->bounded = false;
-			continue;
-		}
-		image->times.attno = gist->time;
-		image->times.min = Min(image->times.min, gist->min_time);
-		image->times.max = Max(image->times.max, gist->max_time);
+		tsdb_directory_tuple_gist(storage, tuple, &image->gists[i]);
+		add_to_outline(outline, &image->gists[i], i == 0);
 	}
 	return !ours;
 }
 
-/* The image of the table, if there is one of that LSN; held. */
+/* The image of that LSN; held. */
 static TsdbDirectoryImage *
-find_image(const ImageKey *key, XLogRecPtr lsn, uint64 types)
+find_image(TsdbDirectoryView *view, BlockNumber block, XLogRecPtr lsn)
 {
-	ImageSlot  *slot = hash_search(images, key, HASH_FIND, NULL);
+	TsdbPageOutline *outline = tsdb_directory_image_find(view->storage, view->types, block);
 
-	if (slot == NULL)
+	if (outline == NULL)
 		return NULL;
-	if (slot->image->lsn != lsn || slot->image->types != types)
+	if (outline->image->lsn != lsn)
 	{
-		forget(slot->image);
+		tsdb_directory_image_forget(outline->image);
 		return NULL;
 	}
-	hold(slot->image);
-	return slot->image;
+	tsdb_directory_image_hold(outline->image);
+	return outline->image;
 }
 
-/* An image that may be used without a look at the page. */
-static TsdbDirectoryImage *
-find_settled(const ImageKey *key, uint64 types, uint64 changes)
-{
-	ImageSlot  *slot = hash_search(images, key, HASH_FIND, NULL);
-
-	if (slot == NULL || slot->image->settled != changes || slot->image->types != types)
-		return NULL;
-	hold(slot->image);
-	return slot->image;
-}
-
-static void
-keep_image(TsdbDirectoryImage *image)
-{
-	bool		found;
-	ImageSlot  *slot = hash_search(images, &image->key, HASH_ENTER, &found);
-
-	Assert(!found);
-	slot->image = image;
-	image->kept = true;
-	weigh(image);
-}
-
-/* Is it outside of the times asked for, whole? */
+/* Are a page's chunks outside of the times asked for, of other shards, or of other ranks, all of them? */
 static bool
-is_outside(const TsdbDirectoryImage *image, const TsdbChunkWanted *wanted)
+is_outside(const TsdbPageOutline *outline, TsdbChunkWanted *wanted)
 {
-	return wanted != NULL && image->bounded && image->times.attno == wanted->times.attno &&
-		(image->times.max < wanted->times.min || image->times.min > wanted->times.max);
-}
-
-/* Is the chunk's shard none of those that the series belong in? */
-static bool
-is_other_shard(const TsdbChunkGist *gist, TsdbChunkWanted *wanted)
-{
-	if (wanted->other_shards != gist->other_shards)
-	{
-		memset(wanted->shards, false, sizeof(wanted->shards));
-		for (int i = 0; i < wanted->nhashes; i++)
-			wanted->shards[wanted->hashes[i] % (gist->other_shards + 1)] = true;
-		wanted->other_shards = gist->other_shards;
-	}
-	return !wanted->shards[gist->shard];
-}
-
-/* Is there no rank in the chunk's range, or none of a series of its shard? */
-static bool
-is_other_rank(const TsdbChunkGist *gist, const TsdbChunkWanted *wanted)
-{
-	int			low = 0;
-	int			high = wanted->nranks;
-
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-
-		if (wanted->ranks[middle] < gist->min_rank)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!wanted->paired || gist->other_shards == 0 || gist->series != wanted->series)
-		return low == wanted->nranks || wanted->ranks[low] > gist->max_rank;
-	for (; low < wanted->nranks && wanted->ranks[low] <= gist->max_rank; low++)
-	{
-		if (wanted->hashes[low] % (gist->other_shards + 1) == gist->shard)
-			return false;
-	}
-	return true;
-}
-
-bool
-tsdb_chunk_gist_rules_out(const TsdbChunkGist *gist, TsdbChunkWanted *wanted)
-{
-	if (gist->time != 0 && gist->time == wanted->times.attno &&
-		(gist->max_time < wanted->times.min || gist->min_time > wanted->times.max))
+	if (wanted == NULL)
+		return false;
+	if (outline->time != 0 && outline->time == wanted->times.attno &&
+		(outline->max_time < wanted->times.min || outline->min_time > wanted->times.max))
 		return true;
-	if (gist->other_shards != 0 && wanted->nhashes > 0 && gist->series == wanted->series &&
-		is_other_shard(gist, wanted))
-		return true;
-	return gist->column != 0 && wanted->nranks > 0 && gist->column == wanted->column &&
-		is_other_rank(gist, wanted);
+	if (outline->other_shards != 0 && wanted->nhashes > 0 && outline->series == wanted->series)
+	{
+		uint64		shards = 0;
+
+		know_shards(wanted, outline->other_shards);
+		for (int i = 0; i < TSDB_SHARD_WORDS; i++)
+			shards |= wanted->shards[i];
+		if ((outline->shards & shards) == 0)
+			return true;
+	}
+	if (outline->column != 0 && wanted->nranks > 0 && outline->column == wanted->column)
+	{
+		int			first = first_rank(wanted, outline->min_rank);
+
+		return first == wanted->nranks || wanted->ranks[first] > outline->max_rank;
+	}
+	return false;
+}
+
+/* The tuple of an image on its page, which is locked; or what is wrong with it. */
+static const char *
+find_tuple(const TsdbDirectoryImage *image, int i, TsdbStorage *storage, Page page,
+		   HeapTuple tuple)
+{
+	OffsetNumber offset = ItemPointerGetOffsetNumber(&image->tuples[i].t_self);
+	const char *fault = "Its line pointer is gone.";
+
+	tuple->t_data = NULL;
+	if (offset <= PageGetMaxOffsetNumber(page))
+		fault = tsdb_directory_find_tuple(storage, page, image->block, offset, tuple);
+	return fault == NULL && tuple->t_data == NULL ? "Its line pointer is not in use." : fault;
+}
+
+/*
+ * Does every snapshot, of now and later, see the tuple, unless somebody deletes it?  By its hints alone, which a look
+ * by our snapshot has just set.
+ */
+static bool
+is_seen_by_all(HeapTupleHeader tuple, GlobalVisState *horizon)
+{
+	if ((tuple->t_infomask & HEAP_XMAX_INVALID) == 0)
+		return false;
+	return HeapTupleHeaderXminFrozen(tuple) ||
+		(HeapTupleHeaderXminCommitted(tuple) &&
+		 GlobalVisTestIsRemovableXid(horizon, HeapTupleHeaderGetRawXmin(tuple)));
 }
 
 /*
  * Which tuples of the image the snapshot sees, in *seen.  The page may have been read
  * anew since, so its line pointers and headers are not trusted for having been right.
+ * Sets *settled if every snapshot sees all of them, as VACUUM finds out for a page on which there is nothing else.
  */
 static const char *
-see_tuples(const TsdbDirectoryImage *image, TsdbStorage *storage, Buffer buffer, uint32 first,
-		   uint32 end, Snapshot snapshot, uint8 *seen, int *count, OffsetNumber *damaged)
+see_tuples(const TsdbDirectoryImage *image, TsdbStorage *storage, Buffer buffer,
+		   Snapshot snapshot, uint8 *seen, int *count, bool *settled, OffsetNumber *damaged)
 {
 	Page		page = BufferGetPage(buffer);
 	bool		all = PageIsAllVisible(page) && !snapshot->takenDuringRecovery;
+	GlobalVisState *horizon = GlobalVisTestFor(storage->directory);
 
-	for (uint32 i = first; i < Min(end, image->count); i++)
+	*settled = all;
+	if (all)
+	{
+		*count = image->count;
+		for (int i = 0; i < image->count; i++)
+			seen[i] = i;
+		return NULL;
+	}
+	*settled = !snapshot->takenDuringRecovery;
+	for (int i = 0; i < image->count; i++)
 	{
 		HeapTupleData tuple;
+		const char *fault = find_tuple(image, i, storage, page, &tuple);
 
-		if (image->tuples[i].tuple == NULL)
-			continue;
-		if (!all)
+		if (fault != NULL)
 		{
-			const char *fault = "Its line pointer is gone.";
-
-			tuple.t_data = NULL;
-			if (i < PageGetMaxOffsetNumber(page))
-				fault = tsdb_directory_find_tuple(storage, page, image->key.block, i + 1,
-												  &tuple);
-			if (fault != NULL || tuple.t_data == NULL)
-			{
-				*damaged = i + 1;
-				return fault != NULL ? fault : "Its line pointer is not in use.";
-			}
-			if (!HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
-				continue;
+			*damaged = ItemPointerGetOffsetNumber(&image->tuples[i].t_self);
+			return fault;
 		}
-		seen[(*count)++] = i;
+		if (HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
+			seen[(*count)++] = i;
+		*settled = *settled && is_seen_by_all(tuple.t_data, horizon);
 	}
 	return NULL;
 }
 
-/* The parsed entry of a tuple. */
+/* The parsed entry of a tuple, in the current context. */
+static TsdbChunkEntry *
+parse_entry(const TsdbDirectoryImage *image, TsdbStorage *storage, int i)
+{
+	HeapTuple	tuple = &image->tuples[i];
+	TsdbChunkEntry *entry = palloc0(sizeof(TsdbChunkEntry));
+	uint32		chunk = tsdb_chunk_number(image->block,
+										  ItemPointerGetOffsetNumber(&tuple->t_self));
+	const char *fault = tsdb_directory_parse_tuple(storage, chunk, tuple, entry);
+
+	if (fault != NULL)
+		tsdb_directory_report(storage, chunk, fault);
+	return entry;
+}
+
 static TsdbChunkEntry *
 get_entry(TsdbDirectoryImage *image, TsdbStorage *storage, int i)
 {
-	ImageTuple *item = &image->tuples[i];
+	MemoryContext old = MemoryContextSwitchTo(tsdb_directory_image_enrich(image));
 
-	if (item->entry == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(image->memory);
-		TsdbChunkEntry *entry = palloc0(sizeof(TsdbChunkEntry));
-		uint32		chunk = tsdb_chunk_number(image->key.block, i + 1);
-		const char *fault = tsdb_directory_parse_tuple(storage, chunk, item->tuple, entry);
-
-		MemoryContextSwitchTo(old);
-		if (fault != NULL)
-			tsdb_directory_report(storage, chunk, fault);
-		item->entry = entry;
-	}
-	return item->entry;
+	if (image->chunks[i].entry == NULL)
+		image->chunks[i].entry = parse_entry(image, storage, i);
+	MemoryContextSwitchTo(old);
+	return image->chunks[i].entry;
 }
 
-/* Take the image of a page, looking at the page, and which of its tuples the snapshot sees. */
-static void
-look_at_page(TsdbDirectoryView *view, const ImageKey *key, uint64 types, uint64 changes,
-			 uint32 first, uint32 end, TsdbChunkWanted *wanted, Snapshot snapshot,
-			 uint8 *seen, int *nseen)
-{
-	TsdbStorage *storage = view->storage;
-	Buffer		buffer = ReadBuffer(storage->directory, key->block);
-	TsdbDirectoryImage *image;
-	const char *fault = NULL;
-	OffsetNumber damaged = InvalidOffsetNumber;
-	XLogRecPtr	lsn;
-	bool		is_new;
-	bool		is_read;
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	lsn = BufferGetLSNAtomic(buffer);
-	image = find_image(key, lsn, types);
-	is_new = image == NULL;
-	if (is_new)
-	{
-		image = new_image(key);
-		image->lsn = lsn;
-		image->types = types;
-	}
-	view->image = image;
-	is_read = is_new || (image->memory == NULL && !is_outside(image, wanted));
-	if (is_read)
-		fault = copy_page(image, storage, BufferGetPage(buffer), &damaged);
-	if (fault == NULL && (is_new || !is_outside(image, wanted)))
-		fault = see_tuples(image, storage, buffer, first, end, snapshot, seen, nseen, &damaged);
-	/* the count was read before the page was locked: what is counted since may not be here */
-	image->settled = PageIsAllVisible(BufferGetPage(buffer)) ? changes : 0;
-	UnlockReleaseBuffer(buffer);
-	if (fault != NULL)
-	{
-		forget(image);
-		tsdb_directory_report(storage, tsdb_chunk_number(key->block, damaged), fault);
-	}
-
-	if (is_read && survey(image, storage) && is_new && is_logged(storage) &&
-		!XLogRecPtrIsInvalid(lsn))
-		keep_image(image);
-}
-
-void
-tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage, BlockNumber block,
-					uint32 first, uint32 end, TsdbChunkWanted *wanted, Snapshot snapshot)
-{
-	ImageKey	key;
-	uint64		types = hash_types(RelationGetDescr(storage->table));
-	uint64		changes = tsdb_change_count_get(storage->identity);
-	TsdbDirectoryImage *image = NULL;
-	uint8		seen[TSDB_DIRECTORY_SLOTS];
-	int			nseen = 0;
-
-	tsdb_directory_view_release(view);
-	if (images == NULL)
-		create_table();
-	if (statement_start != GetCurrentStatementStartTimestamp())
-	{
-		statement_start = GetCurrentStatementStartTimestamp();
-		statement++;
-	}
-	memset(&key, 0, sizeof(key));
-	key.node = storage->directory->rd_node;
-	key.block = block;
-
-	if (changes != 0 && !snapshot->takenDuringRecovery)
-		image = find_settled(&key, types, changes);
-	if (image != NULL && image->memory == NULL && !is_outside(image, wanted))
-	{
-		let_go(image);
-		image = NULL;
-	}
-	view->storage = storage;
-	if (image == NULL)
-		look_at_page(view, &key, types, changes, first, end, wanted, snapshot, seen, &nseen);
-	else
-	{
-		view->image = image;
-		for (uint32 i = first; i < Min(end, image->count); i++)
-		{
-			if (image->tuples[i].tuple != NULL)
-				seen[nseen++] = i;
-		}
-	}
-	image = view->image;
-	if (is_outside(image, wanted))
-	{
-		nseen = 0;
-		view->passed = first == 0 ? image->alive : 0;	/* once, if read in slices */
-	}
-	for (int i = 0; i < nseen; i++)
-	{
-		if (wanted != NULL && tsdb_chunk_gist_rules_out(&image->gists[seen[i]], wanted))
-			view->passed++;
-		else
-			view->entries[view->count++] = get_entry(image, storage, seen[i]);
-	}
-}
-
-static ImageTuple *
-viewed_tuple(const TsdbDirectoryView *view, int i)
-{
-	return &view->image->tuples[tsdb_chunk_offset(view->entries[i]->chunk) - 1];
-}
-
-const TsdbChunkGist *
-tsdb_directory_view_gist(const TsdbDirectoryView *view, int i)
-{
-	return view->image == NULL ? NULL :
-		&view->image->gists[tsdb_chunk_offset(view->entries[i]->chunk) - 1];
-}
+/* ---- ranks ---- */
 
 /* What a chunk's statistics add to its gist: the range of the first column of its series key, and nulls. */
 static void
@@ -581,6 +339,7 @@ add_ranks(TupleDesc tupdesc, const TsdbChunkSummary *summary, TsdbChunkGist *gis
 	TsdbKeyColumn column;
 	const TsdbColumnStats *stats;
 
+	gist->surveyed = true;
 	if (summary->key.nseries == 0 || attno > tupdesc->natts ||
 		TupleDescAttr(tupdesc, attno - 1)->attisdropped)
 		return;
@@ -597,51 +356,247 @@ add_ranks(TupleDesc tupdesc, const TsdbChunkSummary *summary, TsdbChunkGist *gis
 		gist->rows_of_one = summary->nrows;
 }
 
+/* Learn them for a search, without keeping the statistics: most chunks are ruled out then. */
+static void
+learn_ranks(TsdbDirectoryImage *image, TsdbStorage *storage, int i)
+{
+	MemoryContext old;
+	TsdbChunkEntry *entry;
+
+	if (scratch == NULL)
+		scratch = AllocSetContextCreate(TopMemoryContext, "tsdb chunk ranks",
+										ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(scratch);
+	old = MemoryContextSwitchTo(scratch);
+	entry = parse_entry(image, storage, i);
+	add_ranks(RelationGetDescr(storage->table), tsdb_directory_summary(storage, entry),
+			  &image->gists[i]);
+	MemoryContextSwitchTo(old);
+}
+
+/* If ranks are known of all chunks, those of the page are. */
+static void
+add_ranks_to_outline(TsdbDirectoryImage *image)
+{
+	TsdbPageOutline *outline = image->outline;
+	uint64		min = PG_UINT64_MAX;
+	uint64		max = 0;
+
+	if (outline->column != 0 || image->count == 0)
+		return;
+	for (int i = 0; i < image->count; i++)
+	{
+		const TsdbChunkGist *gist = &image->gists[i];
+
+		if (gist->column == 0 || gist->column != image->gists[0].column)
+			return;
+		min = Min(min, gist->min_rank);
+		max = Max(max, gist->max_rank);
+	}
+	outline->column = image->gists[0].column;
+	outline->min_rank = min;
+	outline->max_rank = max;
+}
+
+/* ---- views ---- */
+
+/*
+ * Take the image of a page, looking at the page, and which of its tuples the snapshot sees; false if nobody needs
+ * to know that.
+ */
+static bool
+look_at_page(TsdbDirectoryView *view, BlockNumber block, uint64 changes,
+			 TsdbChunkWanted *wanted, Snapshot snapshot, uint8 *seen, int *nseen)
+{
+	TsdbStorage *storage = view->storage;
+	Buffer		buffer = ReadBuffer(storage->directory, block);
+	TsdbDirectoryImage *image;
+	const char *fault = NULL;
+	OffsetNumber damaged = InvalidOffsetNumber;
+	XLogRecPtr	lsn;
+	bool		is_new;
+	bool		is_read;
+	bool		looked;
+	bool		settled = false;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	lsn = BufferGetLSNAtomic(buffer);
+	image = find_image(view, block, lsn);
+	is_new = image == NULL;
+	if (is_new)
+	{
+		image = tsdb_directory_image_create(block);
+		image->lsn = lsn;
+	}
+	view->image = image;
+	is_read = is_new || (image->stored == NULL && !is_outside(image->outline, wanted));
+	if (is_read)
+		fault = copy_page(image, storage, BufferGetPage(buffer), &damaged);
+	looked = image->stored != NULL && (is_read || changes != 0 || !is_outside(image->outline, wanted));
+	if (fault == NULL && looked)
+		fault = see_tuples(image, storage, buffer, snapshot, seen, nseen, &settled, &damaged);
+	UnlockReleaseBuffer(buffer);
+	if (fault != NULL)
+	{
+		tsdb_directory_image_forget(image);
+		tsdb_directory_report(storage, tsdb_chunk_number(block, damaged), fault);
+	}
+
+	if (is_read && survey(image, storage) && is_new && is_logged(storage) &&
+		!XLogRecPtrIsInvalid(lsn))
+		tsdb_directory_image_keep(image, storage, view->types);
+	/* the count was read before the page was locked: what is counted since may not be here */
+	if (settled)
+	{
+		image->outline->settled = changes;
+		image->outline->alive = image->count;
+	}
+	return looked;
+}
+
+/* Can the chunk not have what is wanted? */
+static bool
+is_ruled_out(TsdbDirectoryView *view, int i, TsdbChunkWanted *wanted)
+{
+	TsdbDirectoryImage *image = view->image;
+
+	if (wanted == NULL)
+		return false;
+	if (tsdb_chunk_gist_rules_out(&image->gists[i], wanted))
+		return true;
+	if (wanted->nranks == 0 || image->gists[i].surveyed)
+		return false;
+	learn_ranks(image, view->storage, i);
+	return tsdb_chunk_gist_rules_out(&image->gists[i], wanted);
+}
+
+/* The place of a tuple on the page. */
+static inline uint32
+slot_of(const TsdbDirectoryImage *image, int i)
+{
+	return ItemPointerGetOffsetNumber(&image->tuples[i].t_self) - 1;
+}
+
+void
+tsdb_directory_view(TsdbDirectoryView *view, TsdbStorage *storage, BlockNumber block,
+					uint32 first, uint32 end, TsdbChunkWanted *wanted, Snapshot snapshot)
+{
+	uint64		changes = tsdb_change_count_get(storage->identity);
+	TsdbDirectoryImage *image;
+	uint8		seen[TSDB_DIRECTORY_SLOTS];
+	int			nseen = 0;
+	bool		looked = false;
+	bool		all = false;
+	bool		whole = first == 0 && end >= TSDB_DIRECTORY_SLOTS;
+
+	tsdb_directory_view_release(view);
+	view->storage = storage;
+	if (view->tupdesc != RelationGetDescr(storage->table))
+	{
+		view->tupdesc = RelationGetDescr(storage->table);
+		view->types = hash_types(view->tupdesc);
+	}
+
+	if (changes != 0 && !snapshot->takenDuringRecovery)
+	{
+		const TsdbPageOutline *outline = tsdb_directory_image_find(storage, view->types, block);
+
+		/* every snapshot sees all of it: the page need not be looked at, nor the image if it has nothing for us */
+		if (outline != NULL && outline->settled == changes)
+		{
+			if (outline->alive == 0 || is_outside(outline, wanted))
+			{
+				view->passed = first == 0 ? outline->alive : 0;
+				return;
+			}
+			if (outline->image->stored != NULL)
+			{
+				view->image = outline->image;
+				tsdb_directory_image_hold(view->image);
+				nseen = view->image->count;
+				all = true;
+			}
+		}
+	}
+	if (view->image == NULL)
+		looked = look_at_page(view, block, changes, wanted, snapshot, seen, &nseen);
+	image = view->image;
+	if (is_outside(image->outline, wanted))
+	{
+		/* each once, if read in slices */
+		if (first == 0)
+			view->passed = looked ? nseen : image->outline->alive;
+		return;
+	}
+	for (int i = 0; i < nseen; i++)
+	{
+		int			place = all ? i : seen[i];
+
+		/* of a whole page, what is not wanted should not even be fetched from memory */
+		if (!whole && (slot_of(image, place) < first || slot_of(image, place) >= end))
+			continue;
+		if (is_ruled_out(view, place, wanted))
+			view->passed++;
+		else
+		{
+			view->places[view->count] = place;
+			view->entries[view->count++] = get_entry(image, storage, place);
+		}
+	}
+	if (wanted != NULL && wanted->nranks > 0)
+		add_ranks_to_outline(image);
+}
+
+const TsdbChunkGist *
+tsdb_directory_view_gist(const TsdbDirectoryView *view, int i)
+{
+	return view->image == NULL ? NULL : &view->image->gists[view->places[i]];
+}
+
 const TsdbChunkSummary *
 tsdb_directory_view_summary(TsdbDirectoryView *view, int i)
 {
 	TsdbDirectoryImage *image = view->image;
-	TsdbChunkEntry *entry = view->entries[i];
-	ImageTuple *item;
+	TsdbImageChunk *chunk;
 
 	if (image == NULL)
-		return tsdb_directory_summary(view->storage, entry);
-	item = viewed_tuple(view, i);
-	if (item->summary == NULL)
+		return tsdb_directory_summary(view->storage, view->entries[i]);
+	chunk = &image->chunks[view->places[i]];
+	if (chunk->summary == NULL)
 	{
-		MemoryContext old = MemoryContextSwitchTo(image->memory);
+		MemoryContext old = MemoryContextSwitchTo(image->parsed);
 
-		item->summary = tsdb_directory_summary(view->storage, entry);
+		chunk->summary = tsdb_directory_summary(view->storage, view->entries[i]);
 		MemoryContextSwitchTo(old);
-		add_ranks(RelationGetDescr(view->storage->table), item->summary,
-				  &image->gists[tsdb_chunk_offset(entry->chunk) - 1]);
+		add_ranks(RelationGetDescr(view->storage->table), chunk->summary,
+				  &image->gists[view->places[i]]);
 	}
-	return item->summary;
+	return chunk->summary;
 }
 
 void *
 tsdb_directory_view_memory(const TsdbDirectoryView *view, int i, TsdbMemoryKind kind)
 {
-	return view->image == NULL ? NULL : viewed_tuple(view, i)->memory[kind];
+	return view->image == NULL ? NULL : view->image->chunks[view->places[i]].memory[kind];
 }
 
 void
 tsdb_directory_view_remember(TsdbDirectoryView *view, int i, TsdbMemoryKind kind, void *memory)
 {
-	viewed_tuple(view, i)->memory[kind] = memory;
+	view->image->chunks[view->places[i]].memory[kind] = memory;
 }
 
 void *
 tsdb_directory_view_alloc(TsdbDirectoryView *view, Size bytes)
 {
-	return view->image == NULL ? NULL : MemoryContextAlloc(view->image->memory, bytes);
+	return view->image == NULL ? NULL : MemoryContextAlloc(view->image->parsed, bytes);
 }
 
 void
 tsdb_directory_view_release(TsdbDirectoryView *view)
 {
 	if (view->image != NULL)
-		let_go(view->image);
+		tsdb_directory_image_let_go(view->image);
 	view->image = NULL;
 	view->count = view->passed = 0;
 }
@@ -649,13 +604,7 @@ tsdb_directory_view_release(TsdbDirectoryView *view)
 void
 tsdb_directory_view_at_xact_end(void)
 {
-	while (!dlist_is_empty(&held))
-	{
-		TsdbDirectoryImage *image = dlist_head_element(TsdbDirectoryImage, recency, &held);
-
-		image->holders = 1;
-		let_go(image);
-	}
+	tsdb_directory_image_release_all();
 }
 
 void
@@ -664,6 +613,6 @@ tsdb_directory_view_init(void)
 	DefineCustomIntVariable("tsdb.directory_cache_size",
 							"Sets the memory in which a session keeps what it has read of directories.",
 							"Statistics of chunks that are kept need not be read again by the next query.",
-							&directory_cache_size, TSDB_DIRECTORY_CACHE_DEFAULT,
+							&tsdb_directory_cache_size, TSDB_DIRECTORY_CACHE_DEFAULT,
 							0, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 }

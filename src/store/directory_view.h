@@ -6,11 +6,11 @@
  * ask again and again.  Reading a directory tuple (copying it, its checksum, its
  * columns, the body's varints) takes microseconds, looking at what was read takes
  * nanoseconds.  So each session keeps what it has read of directory pages: an image
- * of a page is its tuples, of each its entry and its summary once somebody wanted
- * these, and the range of times of all of them, by which whole pages are passed
- * over.  (A chunk states the times of what was the time column when it was written.)
- * Beside them lies what most chunks are ruled out by, in a few bytes for each (its gist), so that a
- * search for a series looks at no more than that of the others.
+ * of a page is its tuples, and of each its entry and its summary once somebody wanted
+ * these.  Most chunks are ruled out by less: a few bytes for each (its gist), so that a
+ * search for a series looks at no more than that of the others; and an outline of all gists of the page, by
+ * which whole pages are passed over.  (A chunk states the times of what was the time column when it was
+ * written.)
  *
  * An image is as good as the page's LSN.  Whatever changes a tuple is WAL-logged,
  * and sets the LSN under the page's exclusive lock; hint bits, which are not, say
@@ -23,13 +23,14 @@
  * transaction, which may still look different to its next command.
  *
  * Visibility is not cached: heap's rules are asked of the page's own tuples, each
- * time, but for pages that VACUUM has found visible to all.  Those are not even looked at while nobody
+ * time, but for pages of which every snapshot sees all tuples, be it that VACUUM has found them visible to all, or that
+ * whoever looked last found them older than every snapshot.  Those are not even looked at while nobody
  * has changed the directory (store/change_count.h): pinning and locking a page takes as long as
- * asking the statistics of all its chunks.  The types of columns are the table's, not the page's: an image also remembers for which types its
- * summaries were made.
+ * asking the statistics of all its chunks.  The types of columns are the table's, not the page's: images are
+ * kept for the types that their summaries were made for.
  *
- * Images are private to the session, up to tsdb.directory_cache_size; those that go
- * keep their range of times only.
+ * Images are private to the session, up to tsdb.directory_cache_size; what goes first is in
+ * store/directory_image.h.
  */
 #ifndef TSDB_STORE_DIRECTORY_VIEW_H
 #define TSDB_STORE_DIRECTORY_VIEW_H
@@ -65,12 +66,16 @@ typedef struct TsdbChunkGist
 	uint8		other_shards;	/* that number - 1; 0: nothing is known */
 	uint16		rows_of_one;	/* rows, if they all are of one series; with ranks only */
 	bool		timed;			/* all rows have a time; with ranks only */
+	bool		surveyed;		/* ranks were looked for */
 	uint64		series;			/* key that the hash is of */
 	int64		min_time;
 	int64		max_time;
 	uint64		min_rank;		/* as tsdb_key_rank() */
 	uint64		max_rank;
 } TsdbChunkGist;
+
+/* A set of shards takes so many words. */
+#define TSDB_SHARD_WORDS	(TSDB_SHARDS_MAX / 64)
 
 /*
  * What a reader asks for; chunks that cannot have it need not be shown to him.  Times may be of column 0, and
@@ -87,7 +92,7 @@ typedef struct TsdbChunkWanted
 	const uint32 *hashes;
 	bool		paired;			/* hashes[i] is that of the series of ranks[i] */
 	int			other_shards;	/* shards[] is for that many + 1; 0: for none yet */
-	bool		shards[1 << 8];	/* in which one of the hashes belongs */
+	uint64		shards[TSDB_SHARD_WORDS];	/* bits of those in which one of the hashes belongs */
 } TsdbChunkWanted;
 
 /* Can a chunk have no row that is wanted?  (The reader's shards[] are computed when needed.) */
@@ -100,6 +105,7 @@ typedef enum TsdbMemoryKind
 {
 	TSDB_MEMORY_SERIES,			/* which series are in it: exec/chunk_list.h */
 	TSDB_MEMORY_ROWS,			/* some of its rows: exec/seen_row.h */
+	TSDB_MEMORY_SEGMENTS,		/* which values of its key they have: exec/segment_keys.h */
 	TSDB_MEMORY_KINDS
 } TsdbMemoryKind;
 
@@ -107,9 +113,12 @@ typedef struct TsdbDirectoryView
 {
 	TsdbDirectoryImage *image;	/* held; NULL: none */
 	TsdbStorage *storage;
+	TupleDesc	tupdesc;		/* of the table, ... */
+	uint64		types;			/* whose types these are */
 	int			passed;			/* chunks that were passed over, as far as one can tell */
 	int			count;			/* entries that are visible, in order of number */
 	TsdbChunkEntry *entries[TSDB_DIRECTORY_SLOTS];
+	uint8		places[TSDB_DIRECTORY_SLOTS];	/* in the image */
 } TsdbDirectoryView;
 
 /*

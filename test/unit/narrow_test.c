@@ -24,6 +24,55 @@ bits(double value)
 	return result;
 }
 
+static double
+number(uint64_t value)
+{
+	double		result;
+
+	memcpy(&result, &value, sizeof(result));
+	return result;
+}
+
+static bool
+has_value(uint64_t value, uint32_t from, uint32_t to)
+{
+	while (from < to && values[from] != value)
+		from++;
+	return from < to;
+}
+
+/* What is said of many u at once, of any part of them, is so of their values. */
+static void
+check_folds(const TsdbNarrow *narrow, const uint32_t *u, const void *narrowed, uint32_t count)
+{
+	for (int i = 0; i < 8; i++)
+	{
+		uint32_t	from = draw() % count;
+		uint32_t	to = i == 0 ? count : from + 1 + draw() % (count - from);
+		uint64_t	min;
+		uint64_t	max;
+		uint64_t	sum = 0;
+
+		from = i == 0 ? 0 : from;
+		min = tsdb_narrow_value(narrow, tsdb_narrow_min(narrow, narrowed, from, to));
+		max = tsdb_narrow_value(narrow, tsdb_narrow_max(narrow, narrowed, from, to));
+		for (uint32_t row = from; row < to; row++)
+		{
+			bool		inside = narrow->kind == TSDB_NARROW_INTEGERS ?
+				(int64_t) min <= (int64_t) values[row] && (int64_t) values[row] <= (int64_t) max :
+				number(min) <= number(values[row]) && number(values[row]) <= number(max);
+
+			if (!inside)
+				fail("row %u of %u to %u is outside of its extremes", row, from, to);
+			sum += u[row];
+		}
+		if (!has_value(min, from, to) || !has_value(max, from, to))
+			fail("an extreme of %u to %u is none of the values", from, to);
+		if (tsdb_narrow_sum(narrow, narrowed, from, to) != sum)
+			fail("the sum of %u to %u is another one (width %d)", from, to, narrow->width);
+	}
+}
+
 /* The width in which the values come back; 0: no rule was found. */
 static int
 round_trip(uint32_t count)
@@ -48,6 +97,7 @@ round_trip(uint32_t count)
 				 (unsigned long long) values[i], (unsigned long long) again[i], narrow.width,
 				 narrow.scale, (unsigned long long) narrow.step);
 	}
+	check_folds(&narrow, u, narrowed, count);
 	return narrow.width;
 }
 
@@ -66,7 +116,7 @@ fill_integers(int64_t lowest, uint64_t step, uint64_t most)
 {
 	for (int i = 0; i < ROWS; i++)
 		values[i] = (uint64_t) lowest + step * (most == UINT64_MAX ? draw() : draw() % (most + 1));
-	values[draw() % ROWS] = (uint64_t) lowest;
+	values[1 + draw() % (ROWS - 2)] = (uint64_t) lowest;
 	values[0] = (uint64_t) lowest + step * most;
 	values[ROWS - 1] = (uint64_t) lowest + step;
 }
