@@ -14,7 +14,6 @@
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
-#include "storage/s_lock.h"
 #include "store/attempt.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -35,9 +34,6 @@
  * Of 2, 8 and 100, with 8 clients 2 took a sixth more time than 8, and with 64 clients 100 a tenth.
  */
 #define COMMITTING_MAX		8
-
-/* How often it is looked whether a leader is through, before we sleep: some microseconds. */
-#define LEAD_SPINS			400
 
 /* How long a leader waits for another's transaction. */
 #define LOCK_TIMEOUT		"100ms"
@@ -81,14 +77,8 @@ bool
 tsdb_group_try_lead(TsdbIngestSet *own_set)
 {
 	set = own_set;
-	for (int spins = 0; !try_lead(); spins++)
-	{
-		/* Who leads is about to have put his rows into the table, unless he sleeps. */
-		if (spins == LEAD_SPINS ||
-			(pg_atomic_read_u32(&set->busy) & ~TSDB_GROUP_LEADING) >= COMMITTING_MAX)
-			return false;
-		pg_spin_delay();
-	}
+	if (!try_lead())
+		return false;
 
 	/* It may have gone to another database since we found it. */
 	if (pg_atomic_read_u32(&set->dboid) != MyDatabaseId)
