@@ -2,7 +2,7 @@
  * change_count.h
  *		How often directories were changed, by all sessions.
  *
- * Who has seen a page of a directory, all of whose tuples every snapshot sees (heap's VACUUM says so on the page), may go
+ * Who has seen a page of a directory, all of whose tuples every snapshot sees (VACUUM says so on the page, or their age does), may go
  * on without looking at the page again as long as nobody has changed the directory since.
  *
  * A change is counted after it was made and before its transaction commits.  A snapshot that sees the change
