@@ -29,8 +29,8 @@ bool		tsdb_enable_result_writer = true;
 /* So many rows are left to PostgreSQL before columns are looked at. */
 #define ROWS_BEFORE		16
 
-/* No number has more characters than this. */
-#define NUMBER_MAX		32
+/* No number has more characters than a time may have. */
+#define TEXT_MAX		TSDB_TIME_TEXT_MAX
 
 /* Whole numbers below this are printed as integers are; larger ones may get an exponent. */
 #define WHOLE_MAX		1e9
@@ -203,10 +203,11 @@ print_double(double value, char *at)
 	return double_to_shortest_decimal_bufn(value, at);
 }
 
+/* A value as text, of forms that are printed here. */
 static inline int
-print_number(Form form, Datum value, char *at)
+print_value(Column *column, Datum value, char *at)
 {
-	switch (form)
+	switch (column->form)
 	{
 		case FORM_BOOL:
 			*at = DatumGetBool(value) ? 't' : 'f';
@@ -221,28 +222,19 @@ print_number(Form form, Datum value, char *at)
 			return pg_ultoa_n(DatumGetObjectId(value), at);
 		case FORM_FLOAT4:
 			return float_to_shortest_decimal_bufn(DatumGetFloat4(value), at);
-		default:
+		case FORM_FLOAT8:
 			return print_double(DatumGetFloat8(value), at);
+		default:
+			return tsdb_time_text_print(&column->day, column->form == FORM_TIMESTAMPTZ,
+										DatumGetInt64(value), at);
 	}
 }
 
 static inline void
-write_number(StringInfo message, Form form, Datum value)
+write_text(StringInfo message, Column *column, Datum value)
 {
-	char	   *at = reserve(message, (int) sizeof(uint32) + NUMBER_MAX);
-	int			length = print_number(form, value, at + sizeof(uint32));
-	uint32		bytes = pg_hton32((uint32) length);
-
-	memcpy(at, &bytes, sizeof(bytes));
-	message->len += (int) sizeof(bytes) + length;
-}
-
-static void
-write_time(StringInfo message, Column *column, int64 value)
-{
-	char	   *at = reserve(message, (int) sizeof(uint32) + TSDB_TIME_TEXT_MAX);
-	int			length = tsdb_time_text_print(&column->day, column->form == FORM_TIMESTAMPTZ, value,
-											  at + sizeof(uint32));
+	char	   *at = reserve(message, (int) sizeof(uint32) + TEXT_MAX);
+	int			length = print_value(column, value, at + sizeof(uint32));
 	uint32		bytes = pg_hton32((uint32) length);
 
 	memcpy(at, &bytes, sizeof(bytes));
@@ -298,7 +290,7 @@ write_value(Writer *writer, Column *column, Datum value)
 		case FORM_FLOAT8:
 			/* fewer digits than tell numbers apart may have been asked for, also meanwhile */
 			if (extra_float_digits > 0)
-				write_number(&writer->message, column->form, value);
+				write_text(&writer->message, column, value);
 			else
 				write_by_function(writer, column, value);
 			break;
@@ -307,11 +299,9 @@ write_value(Writer *writer, Column *column, Datum value)
 		case FORM_INT4:
 		case FORM_INT8:
 		case FORM_OID:
-			write_number(&writer->message, column->form, value);
-			break;
 		case FORM_TIMESTAMP:
 		case FORM_TIMESTAMPTZ:
-			write_time(&writer->message, column, DatumGetInt64(value));
+			write_text(&writer->message, column, value);
 			break;
 		case FORM_STRING:
 		case FORM_OUTPUT:

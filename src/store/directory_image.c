@@ -319,28 +319,28 @@ choose(dlist_head *list)
 		dlist_head_element(TsdbDirectoryImage, recency, list) : image;
 }
 
+/* Take from images of one state, the least recent first, what the next state does without. */
+static void
+impoverish(dlist_head *from, dlist_head *to, void (*make) (TsdbDirectoryImage *image), Size budget)
+{
+	while (total_bytes > budget && !dlist_is_empty(from))
+	{
+		TsdbDirectoryImage *image = choose(from);
+
+		make(image);
+		weigh(image);
+		dlist_delete(&image->recency);
+		dlist_push_head(to, &image->recency);
+	}
+}
+
 static void
 keep_to_budget(void)
 {
 	Size		budget = (Size) tsdb_directory_cache_size * 1024;
-	TsdbDirectoryImage *image;
 
-	while (total_bytes > budget && !dlist_is_empty(&rich))
-	{
-		image = choose(&rich);
-		make_full(image);
-		weigh(image);
-		dlist_delete(&image->recency);
-		dlist_push_head(&full, &image->recency);
-	}
-	while (total_bytes > budget && !dlist_is_empty(&full))
-	{
-		image = choose(&full);
-		make_hollow(image);
-		weigh(image);
-		dlist_delete(&image->recency);
-		dlist_push_head(&hollow, &image->recency);
-	}
+	impoverish(&rich, &full, make_full, budget);
+	impoverish(&full, &hollow, make_hollow, budget);
 	while (total_bytes > budget && !dlist_is_empty(&hollow))
 		tsdb_directory_image_forget(dlist_tail_element(TsdbDirectoryImage, recency, &hollow));
 }

@@ -255,15 +255,6 @@ test_random(void)
 
 /* ---- comparing ---- */
 
-static double
-as_double(uint64_t value)
-{
-	double		result;
-
-	memcpy(&result, &value, sizeof(result));
-	return result;
-}
-
 /* Values against a bound: each must be selected by ranges of u as comparing it says. */
 static void
 compare_with(const TsdbNarrow *narrow, const void *in, uint32_t count, uint64_t bound)
@@ -273,7 +264,7 @@ compare_with(const TsdbNarrow *narrow, const void *in, uint32_t count, uint64_t 
 	uint8_t		pass[3][ROWS];
 
 	for (int up_to = 0; up_to <= 1; up_to++)
-		ends[up_to] = of_doubles ? tsdb_narrow_count_doubles(narrow, as_double(bound), up_to) :
+		ends[up_to] = of_doubles ? tsdb_narrow_count_doubles(narrow, number(bound), up_to) :
 			tsdb_narrow_count_integers(narrow, (int64_t) bound, up_to);
 	memset(pass, 1, sizeof(pass));
 	pass[0][0] = pass[1][0] = pass[2][0] = 0;	/* what was ruled out before stays so */
@@ -282,9 +273,9 @@ compare_with(const TsdbNarrow *narrow, const void *in, uint32_t count, uint64_t 
 	tsdb_narrow_select(narrow, in, count, ends[1], UINT64_MAX, pass[2]);
 	for (uint32_t i = 1; i < count; i++)
 	{
-		bool		less = of_doubles ? as_double(values[i]) < as_double(bound) :
+		bool		less = of_doubles ? number(values[i]) < number(bound) :
 			(int64_t) values[i] < (int64_t) bound;
-		bool		equal = of_doubles ? as_double(values[i]) == as_double(bound) :
+		bool		equal = of_doubles ? number(values[i]) == number(bound) :
 			values[i] == bound;
 
 		if (pass[0][i] != less || pass[1][i] != equal || pass[2][i] != (!less && !equal))
@@ -316,7 +307,7 @@ compare(uint32_t count)
 		compare_with(&narrow, narrowed, count, values[i] + 1);
 		compare_with(&narrow, narrowed, count, values[i] - 1);
 		if (narrow.kind == TSDB_NARROW_DOUBLES)
-			compare_with(&narrow, narrowed, count, bits(as_double(values[i]) + 0.00003));
+			compare_with(&narrow, narrowed, count, bits(number(values[i]) + 0.00003));
 		else
 			compare_with(&narrow, narrowed, count, values[i] + narrow.step / 2);
 	}
