@@ -8,6 +8,7 @@
 
 #include "am/scan.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 /* The range of a column in a chunk; everything if that is not known. */
@@ -48,16 +49,21 @@ first_place(const TsdbChunkList *list, const TsdbChunkSummary *summary)
 	return tsdb_chunk_list_place(list, list->descending ? high : low);
 }
 
+/* In the order of the result. */
 static int
-compare_chunks(const void *a, const void *b)
+compare_chunks(const TsdbListedChunk *left, const TsdbListedChunk *right)
 {
-	const TsdbListedChunk *left = a;
-	const TsdbListedChunk *right = b;
-
 	if (left->next != right->next)
 		return left->next < right->next ? -1 : 1;
 	return left->chunk < right->chunk ? -1 : left->chunk > right->chunk;
 }
+
+#define ST_SORT sort_chunks
+#define ST_ELEMENT_TYPE TsdbListedChunk
+#define ST_COMPARE(a, b) compare_chunks(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* What a session has learnt of the seek column, if it was that, in the current context. */
 static TsdbSeekValues *
@@ -134,52 +140,21 @@ has_value(const TsdbChunkList *list, const TsdbSeekValues *values, uint64 rank,
 	return found > 0;
 }
 
-/* What a gist, if there is one, says of shards: times and ranks are known better here. */
-static void
-copy_shard(const TsdbChunkGist *gist, TsdbChunkGist *copy)
-{
-	memset(copy, 0, sizeof(*copy));
-	if (gist == NULL)
-		return;
-	copy->series = gist->series;
-	copy->shard = gist->shard;
-	copy->other_shards = gist->other_shards;
-}
-
-static void
-add_shard(const TsdbChunkList *list, const TsdbChunkGist *gist, TsdbKeyBox *box)
-{
-	bool		known = gist->series == list->series && gist->other_shards == list->other_shards;
-
-	box->low[1] = known ? gist->shard : 0;
-	box->high[1] = known ? gist->shard : PG_UINT64_MAX;
-}
-
-/* What is found of a chunk. */
-typedef struct Listed
-{
-	TsdbListedChunk chunk;		/* must be first */
-	uint64		low;
-	uint64		high;
-	TsdbSeekValues *values;
-	TsdbChunkGist gist;
-} Listed;
-
 /*
  * List a chunk by its gist alone: of thousands, that is in memory next to each other.  False if it does
  * not tell.
  */
 static bool
-list_by_gist(const TsdbChunkList *list, const TsdbChunkGist *gist, uint32 chunk, Listed *item)
+list_by_gist(const TsdbChunkList *list, const TsdbChunkGist *gist, TsdbListItem *item)
 {
+	int64		time;
+
 	if (gist == NULL || list->seek == NULL || list->order == NULL ||
 		gist->column != list->seek->attno || gist->time != list->order->attno || !gist->timed)
 		return false;
-	item->chunk.chunk = chunk;
-	item->chunk.next = tsdb_chunk_list_place(list,
-											 tsdb_key_rank(list->order,
-														   Int64GetDatum(list->descending ?
-																		 gist->max_time : gist->min_time)));
+	time = list->descending ? gist->max_time : gist->min_time;
+	item->chunk.next = tsdb_chunk_list_place(list, tsdb_key_rank(list->order,
+																 Int64GetDatum(time)));
 	item->chunk.first_row = 0;
 	item->chunk.end_row = ranks_are_values(list) ? gist->rows_of_one : 0;
 	item->low = gist->min_rank;
@@ -189,10 +164,8 @@ list_by_gist(const TsdbChunkList *list, const TsdbChunkGist *gist, uint32 chunk,
 
 /* The same by its statistics. */
 static void
-list_by_summary(const TsdbChunkList *list, const TsdbChunkSummary *summary, uint32 chunk,
-				Listed *item)
+list_by_summary(const TsdbChunkList *list, const TsdbChunkSummary *summary, TsdbListItem *item)
 {
-	item->chunk.chunk = chunk;
 	item->chunk.next = first_place(list, summary);
 	item->chunk.first_row = item->chunk.end_row = 0;
 	if (list->seek != NULL)
@@ -200,6 +173,113 @@ list_by_summary(const TsdbChunkList *list, const TsdbChunkSummary *summary, uint
 		note_rows(list, summary, &item->chunk);
 		rank_range(list->seek, summary, &item->low, &item->high);
 	}
+}
+
+/* Note the shard of a chunk.  The first that states one says of what key and how many the list's shards are. */
+static void
+note_shard(TsdbChunkList *list, const TsdbChunkGist *gist, TsdbListedChunk *chunk)
+{
+	chunk->sharded = false;
+	if (gist == NULL || gist->other_shards == 0)
+		return;
+	if (list->other_shards == 0)
+	{
+		list->series = gist->series;
+		list->other_shards = gist->other_shards;
+	}
+	chunk->sharded = gist->series == list->series && gist->other_shards == list->other_shards;
+	chunk->shard = gist->shard;
+}
+
+/* Is a chunk of another shard than the series that are wanted? */
+static bool
+is_elsewhere(const TsdbChunkList *list, const TsdbListedChunk *chunk, TsdbChunkWanted *wanted)
+{
+	TsdbChunkGist gist = {
+		.series = list->series,
+		.shard = chunk->shard,
+		.other_shards = list->other_shards
+	};
+
+	return wanted != NULL && chunk->sharded && tsdb_chunk_gist_rules_out(&gist, wanted);
+}
+
+static TsdbListItem *
+add_item(TsdbChunkList *list)
+{
+	TsdbListItem *item;
+
+	if (list->count == list->allocated)
+	{
+		list->allocated *= 2;
+		list->items = repalloc_huge(list->items, list->allocated * sizeof(TsdbListItem));
+	}
+	item = &list->items[list->count];
+	item->chunk.item = list->count++;
+	item->values = NULL;
+	return item;
+}
+
+/* ---- by the seek column ---- */
+
+static inline uint32 *
+bucket_of(const TsdbChunkList *list, uint64 rank)
+{
+	return &list->buckets[rank * UINT64CONST(0x9E3779B97F4A7C15) >> (64 - list->bucket_bits)];
+}
+
+static void
+build_tree(TsdbChunkList *list)
+{
+	Size		n = 0;
+
+	list->wide = MemoryContextAllocHuge(list->memory, list->nwide * sizeof(uint32));
+	list->boxes = MemoryContextAllocHuge(list->memory, list->nwide * sizeof(TsdbKeyBox));
+	for (int i = 0; i < list->count; i++)
+	{
+		const TsdbListItem *item = &list->items[i];
+		TsdbKeyBox *box = &list->boxes[n];
+
+		if (item->low == item->high)
+			continue;
+		list->wide[n++] = i;
+		box->low[0] = item->low;
+		box->high[0] = item->high;
+		box->low[1] = item->chunk.sharded ? item->chunk.shard : 0;
+		box->high[1] = item->chunk.sharded ? item->chunk.shard : PG_UINT64_MAX;
+	}
+	list->tree = tsdb_box_tree_build(list->boxes, list->nwide, list->other_shards > 0 ? 2 : 1);
+}
+
+/*
+ * Chunks of one value are put in front of their chain, so that in tables that were written in order of time, chains
+ * are in the order of the result.
+ */
+static void
+build_index(TsdbChunkList *list)
+{
+	Size		bytes;
+
+	list->bucket_bits = pg_ceil_log2_32(Max(list->count, 2));
+	bytes = (UINT64CONST(1) << list->bucket_bits) * sizeof(uint32);
+	list->buckets = MemoryContextAllocHuge(list->memory, bytes);
+	memset(list->buckets, 0xFF, bytes);
+	for (int n = 0; n < list->count; n++)
+	{
+		uint32		i = list->descending ? n : list->count - 1 - n;
+		TsdbListItem *item = &list->items[i];
+		uint32	   *bucket = bucket_of(list, item->low);
+
+		if (item->low != item->high)
+		{
+			list->nwide++;
+			continue;
+		}
+		item->chained = *bucket;
+		*bucket = i;
+	}
+	if (list->nwide > 0)
+		build_tree(list);
 }
 
 TsdbChunkList *
@@ -211,8 +291,6 @@ tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
 												 ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(memory);
 	TsdbChunkList *list = palloc0(sizeof(TsdbChunkList));
-	int			allocated = 256;
-	Listed	   *listed = palloc(allocated * sizeof(Listed));
 	TsdbChunkEntry *entry;
 
 	list->memory = memory;
@@ -224,56 +302,25 @@ tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
 	if (!list->all_times)
 		list->times = wanted->times;
 	list->all_series = wanted == NULL || (wanted->nranks == 0 && wanted->nhashes == 0);
+	list->allocated = 128;
+	list->items = palloc(list->allocated * sizeof(TsdbListItem));
 	while ((entry = tsdb_scan_next_chunk(scan, wanted, passed)) != NULL)
 	{
 		const TsdbChunkGist *gist = tsdb_scan_gist(scan);
-		Listed	   *item;
+		TsdbListItem *item = add_item(list);
 
 		CHECK_FOR_INTERRUPTS();
-		if (list->count == allocated)
-		{
-			allocated *= 2;
-			listed = repalloc_huge(listed, allocated * sizeof(Listed));
-		}
-		item = &listed[list->count++];
-		if (!list_by_gist(list, gist, entry->chunk, item))
-			list_by_summary(list, tsdb_scan_summary(scan), entry->chunk, item);
+		item->chunk.chunk = entry->chunk;
+		if (!list_by_gist(list, gist, item))
+			list_by_summary(list, tsdb_scan_summary(scan), item);
 		if (seek != NULL)
 		{
 			item->values = copy_values(list, tsdb_scan_memory(scan, TSDB_MEMORY_SERIES));
-			copy_shard(gist, &item->gist);
-			if (list->other_shards == 0 && item->gist.series != 0)
-			{
-				list->series = item->gist.series;
-				list->other_shards = item->gist.other_shards;
-			}
+			note_shard(list, gist, &item->chunk);
 		}
-	}
-
-	list->chunks = MemoryContextAllocHuge(memory, Max(list->count, 1) * sizeof(TsdbListedChunk));
-	for (int i = 0; i < list->count; i++)
-	{
-		list->chunks[i] = listed[i].chunk;
-		list->chunks[i].item = i;
 	}
 	if (seek != NULL)
-	{
-		list->values = MemoryContextAllocHuge(memory,
-											  Max(list->count, 1) * sizeof(TsdbSeekValues *));
-		list->gists = MemoryContextAllocHuge(memory,
-											 Max(list->count, 1) * sizeof(TsdbChunkGist));
-		list->boxes = MemoryContextAllocHuge(memory, Max(list->count, 1) * sizeof(TsdbKeyBox));
-		for (int i = 0; i < list->count; i++)
-		{
-			list->boxes[i].low[0] = listed[i].low;
-			list->boxes[i].high[0] = listed[i].high;
-			add_shard(list, &listed[i].gist, &list->boxes[i]);
-			list->values[i] = listed[i].values;
-			list->gists[i] = listed[i].gist;
-		}
-		list->tree = tsdb_box_tree_build(list->boxes, list->count, list->other_shards > 0 ? 2 : 1);
-	}
-	pfree(listed);
+		build_index(list);
 	MemoryContextSwitchTo(old);
 	return list;
 }
@@ -281,14 +328,14 @@ tsdb_chunk_list_create(TableScanDesc scan, const TsdbKeyColumn *seek,
 TsdbListedChunk *
 tsdb_chunk_list_all(TsdbChunkList *list)
 {
-	Size		bytes = Max(list->count, 1) * sizeof(TsdbListedChunk);
-
 	if (list->ordered == NULL)
 	{
-		list->ordered = MemoryContextAllocHuge(list->memory, bytes);
-		memcpy(list->ordered, list->chunks, list->count * sizeof(TsdbListedChunk));
+		list->ordered = MemoryContextAllocHuge(list->memory,
+											   Max(list->count, 1) * sizeof(TsdbListedChunk));
+		for (int i = 0; i < list->count; i++)
+			list->ordered[i] = list->items[i].chunk;
 		if (list->order != NULL)
-			qsort(list->ordered, list->count, sizeof(TsdbListedChunk), compare_chunks);
+			sort_chunks(list->ordered, list->count);
 	}
 	return list->ordered;
 }
@@ -310,40 +357,66 @@ tsdb_chunk_list_covers(const TsdbChunkList *list, const TsdbTimeRange *times)
 		times->min >= list->times.min && times->max <= list->times.max;
 }
 
-TsdbListedChunk *
-tsdb_chunk_list_seek(TsdbChunkList *list, uint64 rank, TsdbChunkWanted *wanted, int *count)
+/* Chunks that were found for a value. */
+typedef struct Found
 {
+	uint64		rank;
+	TsdbChunkWanted *wanted;
+	int			count;
+	int			allocated;
+	TsdbListedChunk *chunks;
+} Found;
+
+static void
+add_found(const TsdbChunkList *list, const TsdbListItem *item, Found *found)
+{
+	TsdbListedChunk chunk = item->chunk;
+
+	if (is_elsewhere(list, &chunk, found->wanted) ||
+		(item->values != NULL && !has_value(list, item->values, found->rank, &chunk)))
+		return;
+	if (found->count == found->allocated)
+	{
+		found->allocated *= 2;
+		found->chunks = repalloc_huge(found->chunks, found->allocated * sizeof(TsdbListedChunk));
+	}
+	found->chunks[found->count++] = chunk;
+}
+
+static void
+seek_in_tree(const TsdbChunkList *list, Found *found)
+{
+	const TsdbChunkWanted *wanted = found->wanted;
 	TsdbKeyBox	box;
 	TsdbBoxSearch search;
-	TsdbListedChunk *found;
-	int			allocated = 16;
-	uint32		item;
+	uint32		i;
 
-	box.low[0] = box.high[0] = rank;
+	box.low[0] = box.high[0] = found->rank;
 	box.low[1] = 0;
 	box.high[1] = PG_UINT64_MAX;
 	if (wanted != NULL && wanted->nhashes == 1 && wanted->series == list->series)
 		box.low[1] = box.high[1] = wanted->hashes[0] % (list->other_shards + 1);
-	*count = 0;
-	found = palloc(allocated * sizeof(TsdbListedChunk));
 	tsdb_box_search_begin(list->tree, &box, &search);
-	while (tsdb_box_search_next(&search, &item))
-	{
-		TsdbListedChunk chunk = list->chunks[item];
+	while (tsdb_box_search_next(&search, &i))
+		add_found(list, &list->items[list->wide[i]], found);
+}
 
-		if (wanted != NULL && tsdb_chunk_gist_rules_out(&list->gists[item], wanted))
-			continue;
-		if (list->values[item] != NULL && !has_value(list, list->values[item], rank, &chunk))
-			continue;
-		if (*count == allocated)
-		{
-			allocated *= 2;
-			found = repalloc_huge(found, allocated * sizeof(TsdbListedChunk));
-		}
-		found[(*count)++] = chunk;
+TsdbListedChunk *
+tsdb_chunk_list_seek(TsdbChunkList *list, uint64 rank, TsdbChunkWanted *wanted, int *count)
+{
+	Found		found = {.rank = rank, .wanted = wanted, .allocated = 32};
+
+	found.chunks = palloc(found.allocated * sizeof(TsdbListedChunk));
+	for (uint32 i = *bucket_of(list, rank); i != PG_UINT32_MAX; i = list->items[i].chained)
+	{
+		if (list->items[i].low == rank)
+			add_found(list, &list->items[i], &found);
 	}
-	qsort(found, *count, sizeof(TsdbListedChunk), compare_chunks);
-	return found;
+	if (list->tree != NULL)
+		seek_in_tree(list, &found);
+	sort_chunks(found.chunks, found.count);
+	*count = found.count;
+	return found.chunks;
 }
 
 void
@@ -355,7 +428,7 @@ tsdb_chunk_list_learn(TsdbChunkList *list, const TsdbListedChunk *chunk,
 	const TsdbChunkSummary *summary = tsdb_directory_view_summary(view, 0);
 	TsdbSeekValues *values;
 
-	if (list->values[chunk->item] != NULL || segments->count > TSDB_SEEK_VALUES_MAX)
+	if (list->items[chunk->item].values != NULL || segments->count > TSDB_SEEK_VALUES_MAX)
 		return;
 	values = MemoryContextAlloc(list->memory, bytes);
 	values->attno = list->seek->attno;
@@ -387,7 +460,7 @@ tsdb_chunk_list_learn(TsdbChunkList *list, const TsdbListedChunk *chunk,
 		value->end_row = segments->rows[i + 1];
 		values->count++;
 	}
-	list->values[chunk->item] = values;
+	list->items[chunk->item].values = values;
 	if (tsdb_directory_view_memory(view, 0, TSDB_MEMORY_SERIES) == NULL)
 	{
 		void	   *copy = tsdb_directory_view_alloc(view, bytes);

@@ -40,11 +40,22 @@ typedef struct TsdbSeekValues
 typedef struct TsdbListedChunk
 {
 	uint32		chunk;
-	uint32		item;			/* its place in values[] of the list */
+	uint32		item;			/* its place in items[] of the list */
 	uint64		next;			/* no row comes earlier in the order of the result */
 	uint16		first_row;		/* rows that have the value sought, which are in order of time, ... */
 	uint16		end_row;		/* if the first of the result is at next; 0: they are not known */
+	uint8		shard;			/* hash of its series % number of shards, ... */
+	bool		sharded;		/* if the list knows that of most chunks, and of this one */
 } TsdbListedChunk;
+
+typedef struct TsdbListItem
+{
+	TsdbListedChunk chunk;
+	uint32		chained;		/* next of a bucket, or PG_UINT32_MAX */
+	uint64		low;			/* of the seek column */
+	uint64		high;
+	TsdbSeekValues *values;		/* of the seek column, if they are known; or NULL */
+} TsdbListItem;
 
 typedef struct TsdbChunkList
 {
@@ -54,14 +65,20 @@ typedef struct TsdbChunkList
 	bool		descending;
 	bool		nulls_first;
 	int			count;
-	TsdbListedChunk *chunks;
-	TsdbListedChunk *ordered;	/* the same in order, once somebody wanted that */
-	TsdbKeyBox *boxes;			/* of the seek column, and shards if they are of other_shards */
+	int			allocated;
+	TsdbListItem *items;
+	TsdbListedChunk *ordered;	/* all in order, once somebody wanted that */
 	uint64		series;			/* most chunks' series key, as their gist states it */
 	uint8		other_shards;	/* and other shards; 0: none */
-	TsdbSeekValues **values;	/* the same, if they are known; or NULL */
-	TsdbChunkGist *gists;		/* of that, only shards and the series key they are of */
-	TsdbBoxTree *tree;
+
+	/* by the seek column: chunks of one value in chains from buckets, a tree of the others */
+	int			bucket_bits;
+	uint32	   *buckets;
+	uint32		nwide;
+	uint32	   *wide;			/* items of these */
+	TsdbKeyBox *boxes;			/* of the seek column and of shards */
+	TsdbBoxTree *tree;			/* NULL if there are none */
+
 	bool		all_times;		/* or else only chunks with times in this range are listed ... */
 	bool		all_series;		/* and perhaps not those without the series that were wanted */
 	TsdbTimeRange times;
