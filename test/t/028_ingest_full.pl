@@ -27,6 +27,7 @@ log_error_verbosity = verbose
 tsdb.ingest_memory = 1MB
 tsdb.ingest_flush_interval = 200ms
 tsdb.shutdown_timeout = 5s
+tsdb.worker_idle_timeout = 10min	# who is stopped is who would drain, however slow the machine
 ));
 tsdb_start($node);
 

@@ -229,8 +229,8 @@ set('tsdb.compact_duty = 100', 'tsdb.compact_batch_rows = 32768', 'tsdb.compact_
 sql("CREATE TABLE w $columns USING tsdb; CREATE INDEX ON w (v); CREATE TABLE large $columns USING tsdb; CREATE INDEX ON large (device, ts)");
 my $ingest = q(SELECT tsdb.ingest('w', array_agg(ts), array_agg('d' || mod(i, 100)), array_agg(i::float8)) FROM
 	(SELECT clock_timestamp() AS ts, i FROM generate_series(%1$s, %1$s + 199) i) x;);
-sql('SET tsdb.ingest_durability = async; ' . sprintf($ingest, 1));
 sql('SET tsdb.direct_load_rows = 0; INSERT INTO large ' . sprintf($rows_of, 90000));
+sql('SET tsdb.ingest_durability = async; ' . sprintf($ingest, 1));
 my $drain = client_drain($node);
 kill 'STOP', $drain;
 my $script = join "\n", 'SET tsdb.ingest_durability = async; SET tsdb.ingest_full = error;', map { sprintf $ingest, 1 + 200 * $_ } 1 .. 5000;
