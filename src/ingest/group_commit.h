@@ -5,8 +5,8 @@
  * With durability commit, a client has to wait for a commit anyway.  So the first one that comes
  * leads: it writes its rows in its own transaction, and with them those that others have pushed into
  * a ring meanwhile.  When they are written the next may lead, while the first commits; but no more than a few groups
- * commit at a time, and then the next one gathers.  When it has committed, the leader wakes those whose rows it had.
- * Who comes alone pays for an INSERT and no more, and nobody waits for a worker to be scheduled.
+ * commit at a time, with many clients two, and then the next one gathers.  When it has committed, the leader wakes
+ * those whose rows it had.  Who comes alone pays for an INSERT and no more, and nobody waits for a worker to be scheduled.
  *
  * A statement that is pushed has a state:
  *

@@ -6,11 +6,13 @@
 
 #include "ingest/ingest_shared.h"
 
+#include "ingest/doze.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "stats/shared_memory.h"
 #include "storage/proc.h"
+#include "storage/proclist.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -296,6 +298,7 @@ tsdb_ingest_init(void)
 		return;
 	ingest_memory = Max(ingest_memory, TSDB_INGEST_MEMORY_MIN);
 	tsdb_shared_memory_add(shmem_request, shmem_startup);
+	tsdb_doze_init();
 }
 
 bool
@@ -390,13 +393,22 @@ free_blocks(TsdbIngestSet *set, uint64 first, bool in_shards)
 		tsdb_ring_slab_give(tsdb_ingest_slab(), block);
 		block = next;
 	}
-	ConditionVariableBroadcast(&shared->room);
+}
+
+/* Tell who waits for room that there is more; most often nobody does, which is seen without the variable's lock. */
+static void
+tell_of_room(void)
+{
+	pg_memory_barrier();
+	if (!proclist_is_empty(&shared->room.wakeup))
+		ConditionVariableBroadcast(&shared->room);
 }
 
 void
 tsdb_ingest_free(TsdbIngestSet *set, uint64 first)
 {
 	free_blocks(set, first, true);
+	tell_of_room();
 }
 
 void
@@ -404,6 +416,7 @@ tsdb_ingest_free_statement(TsdbIngestSet *set, uint64 first)
 {
 	free_blocks(set, first, false);
 	pg_atomic_fetch_sub_u32(&set->commit_reserved, 1);
+	tell_of_room();
 }
 
 void

@@ -148,16 +148,51 @@ sub waiting_session
 	eval { $terminated->quit };
 
 	# those who waited get through when the leaders go on, one of them cancelled: it has committed, and says so
-	my @waited = map { waiting_session("waited $_", $long_wait) } 1 .. 3;
+	my @waited = map { waiting_session("waited $_", $long_wait) } 1 .. 5;
 	sql("SELECT pg_cancel_backend($leaders[0]{pid})");
 	$leaders[0]->query_until(qr/finished/, '');
 	like($leaders[0]{stderr}, qr/canceling wait for synchronous replication/, 'a leader that is cancelled has committed');
+
+	# one of them leads now and has the others' rows: who does not want to wait any more goes, and they are committed all the same
+	my $pids = join(',', map { $_->{pid} } @waited);
+	wait_for("pid IN ($pids) AND wait_event = 'SyncRep'", 'commit: one of those who waited leads');
+	my $leader = sql("SELECT pid FROM pg_stat_activity WHERE pid IN ($pids) AND wait_event = 'SyncRep'");
+	@waited = sort { ($b->{pid} == $leader) <=> ($a->{pid} == $leader) } @waited;
+	$started = time;
+	sql("SELECT pg_cancel_backend($waited[1]{pid})");
+	$waited[1]->query_until(qr/finished/, '');
+	cmp_ok(time - $started, '<', 20, 'commit: a cancel is heard while a leader has the rows');
+	like($waited[1]{stderr}, qr/57014.*may still commit them/s, 'commit: and says what that means');
+	sql("SELECT pg_terminate_backend($waited[2]{pid}, 20000)");
+	is(sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $waited[2]{pid}"), 0, 'commit: it can be terminated while a leader has the rows');
+	$waited[1]->quit;
+	eval { $waited[2]->quit };
+	splice @waited, 1, 2;
 	standby_wanted('');
 	$_->query_until(qr/finished/, '') foreach @leaders[1 .. $committing - 1], @waited;
 	is(join('', map { $_->{stderr} =~ /ERROR/ ? $_->{stderr} : '' } @leaders, @waited), '', 'commit: nobody else has an error');
-	$acked += $committing + 3;
+	$acked += $committing + 5;
 	$_->quit foreach @leaders, @waited;
 	check('commit');
+
+	# A crowd: one leader has the rows of many, and another one waits. No more groups are to commit at a time then, but
+	# who has waited in vain for a moment does not wait for them.
+	standby_wanted('nobody');
+	my @crowd = map { waiting_session("crowd $_", $long_wait) } 1 .. $committing + 20;
+	sql("SELECT pg_cancel_backend($crowd[0]{pid})");
+	$crowd[0]->query_until(qr/finished/, '');
+	$pids = join(',', map { $_->{pid} } @crowd[$committing .. $#crowd]);
+	wait_for("pid IN ($pids) AND wait_event = 'SyncRep'", 'a crowd: one of it leads');
+	sql("SELECT pg_cancel_backend($_->{pid})") foreach @crowd[1 .. $committing - 2];
+	$_->query_until(qr/finished/, '') foreach @crowd[1 .. $committing - 2];
+	push @crowd, waiting_session('late', $long_wait);
+	wait_for("pid = $crowd[-1]{pid} AND wait_event = 'SyncRep'", 'a crowd: who comes late leads, too');
+	standby_wanted('');
+	$_->query_until(qr/finished/, '') foreach @crowd[$committing - 1 .. $#crowd];
+	is(join('', map { $_->{stderr} =~ /ERROR/ ? $_->{stderr} : '' } @crowd), '', 'a crowd: nobody has an error');
+	$acked += @crowd;
+	$_->quit foreach @crowd;
+	check('crowd');
 }
 ingest_idle($node, 'commit');
 
