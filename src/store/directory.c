@@ -28,16 +28,6 @@
 
 uint64		tsdb_directory_writes = 0;
 
-static bytea *
-make_bytea(const void *data, Size bytes)
-{
-	bytea	   *result = palloc(VARHDRSZ + bytes);
-
-	SET_VARSIZE(result, VARHDRSZ + bytes);
-	memcpy(VARDATA(result), data, bytes);
-	return result;
-}
-
 /* To be called after each change. */
 static void
 note_change(Relation directory)
@@ -99,61 +89,22 @@ HeapTuple
 tsdb_directory_prepare(TsdbStorage *storage, const TsdbChunkImage *image,
 					   const TsdbNewChunk *new_chunk)
 {
-	int			shard = new_chunk->shard;
 	uint64		generation = pg_prng_uint64(&pg_global_prng_state);
+	bool		indirect;
 	TsdbPieceList list;
-	TsdbPieceColumn *column;
-	Size		column_bytes;
-	Datum		values[Natts_directory];
-	bool		nulls[Natts_directory] = {0};
+	TsdbPieceList meta;
 	HeapTuple	tuple;
 
-	tsdb_pieces_write(storage, shard, generation, image->stream,
+	tsdb_pieces_write(storage, new_chunk->shard, generation, image->stream,
 					  image->stream_bytes, &list);
-	if (list.count <= TSDB_DIRECT_PIECES)
-	{
-		column_bytes = offsetof(TsdbPieceColumn, refs) + list.count * sizeof(TsdbPieceRef);
-		column = palloc0(column_bytes);
-		memcpy(column->refs, list.refs, list.count * sizeof(TsdbPieceRef));
-	}
-	else
-	{
-		TsdbPieceList meta;
-		uint32		bytes = list.count * sizeof(TsdbPieceRef);
-
-		tsdb_pieces_write(storage, shard, ~generation, (char *) list.refs, bytes, &meta);
-		column_bytes = offsetof(TsdbPieceColumn, refs) + meta.count * sizeof(TsdbPieceRef);
-		column = palloc0(column_bytes);
-		column->indirect = meta.count;
-		column->list_bytes = bytes;
-		memcpy(column->refs, meta.refs, meta.count * sizeof(TsdbPieceRef));
+	indirect = list.count > TSDB_DIRECT_PIECES;
+	if (indirect)
+		tsdb_pieces_write(storage, new_chunk->shard, ~generation, (char *) list.refs,
+						  list.count * sizeof(TsdbPieceRef), &meta);
+	tuple = tsdb_directory_form_tuple(storage, image, new_chunk, generation, &list,
+									  indirect ? &meta : NULL);
+	if (indirect)
 		pfree(meta.refs);
-	}
-	column->count = list.count;
-
-	values[Anum_version - 1] = Int16GetDatum(TSDB_DIRECTORY_VERSION);
-	values[Anum_shard - 1] = Int16GetDatum((int16)
-											 (shard | (new_chunk->nshards - 1) << TSDB_DIRECTORY_NSHARDS_SHIFT));
-	values[Anum_level - 1] = Int16GetDatum(new_chunk->level |
-										   (image->cold ? TSDB_DIRECTORY_LEVEL_COLD : 0));
-	values[Anum_nrows - 1] = Int32GetDatum(image->nrows);
-	values[Anum_min_time - 1] = Int64GetDatum(image->min_time);
-	values[Anum_max_time - 1] = Int64GetDatum(image->max_time);
-	nulls[Anum_min_time - 1] = nulls[Anum_max_time - 1] = !image->has_time;
-	values[Anum_generation - 1] = Int64GetDatum((int64) generation);
-	values[Anum_run - 1] = Int64GetDatum((int64) new_chunk->run);
-	values[Anum_nsegments - 1] = Int32GetDatum(new_chunk->nsegments);
-	values[Anum_stream_bytes - 1] = Int32GetDatum(image->stream_bytes);
-	values[Anum_checksum - 1] = Int32GetDatum((int32)
-											  tsdb_directory_checksum(values, nulls, (char *) column, column_bytes,
-															 image->body, image->body_bytes));
-	values[Anum_pieces - 1] = PointerGetDatum(make_bytea(column, column_bytes));
-	values[Anum_body - 1] = PointerGetDatum(make_bytea(image->body, image->body_bytes));
-
-	tuple = heap_form_tuple(RelationGetDescr(storage->directory), values, nulls);
-	pfree(DatumGetPointer(values[Anum_pieces - 1]));
-	pfree(DatumGetPointer(values[Anum_body - 1]));
-	pfree(column);
 	pfree(list.refs);
 	return tuple;
 }
@@ -310,7 +261,7 @@ tsdb_directory_state(TsdbStorage *storage, uint32 chunk,
 		UnlockReleaseBuffer(buffer);
 		tsdb_directory_report(storage, chunk, fault);
 	}
-	*nrows = DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
+	*nrows = DatumGetInt16(heap_getattr(&tuple, Anum_nrows,
 										RelationGetDescr(storage->directory), &isnull));
 	xmin = HeapTupleHeaderGetXmin(tuple.t_data);
 	xmax = HeapTupleHeaderGetRawXmax(tuple.t_data);
@@ -391,15 +342,9 @@ bool
 tsdb_directory_move_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry)
 {
 	const TsdbPieceList *list = entry->list_pieces.count > 0 ? &entry->list_pieces : &entry->pieces;
-	TupleDesc	tupdesc = RelationGetDescr(storage->directory);
-	Datum		values[Natts_directory];
-	bool		nulls[Natts_directory];
-	bytea	   *pieces;
-	bytea	   *body;
 	HeapTupleData tuple;
 	HeapTuple	changed;
 	Buffer		buffer;
-	bool		same;
 
 	if (!locate(storage, entry->chunk, &buffer, &tuple))
 		return false;
@@ -409,43 +354,24 @@ tsdb_directory_move_pieces(TsdbStorage *storage, const TsdbChunkEntry *entry)
 	tuple.t_data = (HeapTupleHeader)
 		PageGetItem(BufferGetPage(buffer), PageGetItemId(BufferGetPage(buffer),
 														 tsdb_chunk_offset(entry->chunk)));
-	heap_deform_tuple(&tuple, tupdesc, values, nulls);
-	pieces = DatumGetByteaPCopy(values[Anum_pieces - 1]);
-	body = (bytea *) DatumGetPointer(values[Anum_body - 1]);
-	same = (uint64) DatumGetInt64(values[Anum_generation - 1]) == entry->generation &&
-		VARSIZE(pieces) == VARHDRSZ + offsetof(TsdbPieceColumn, refs) +
-		list->count * sizeof(TsdbPieceRef);
-	if (same)
+	changed = tsdb_directory_move_tuple(storage, &tuple, entry->generation, list);
+	if (changed != NULL)
 	{
 		GenericXLogState *state = GenericXLogStart(storage->directory);
 		Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
 		HeapTupleHeader header = (HeapTupleHeader)
 			PageGetItem(page, PageGetItemId(page, tsdb_chunk_offset(entry->chunk)));
 
-		memcpy(VARDATA(pieces) + offsetof(TsdbPieceColumn, refs), list->refs,
-			   list->count * sizeof(TsdbPieceRef));
-		values[Anum_pieces - 1] = PointerGetDatum(pieces);
-		values[Anum_checksum - 1] = Int32GetDatum((int32)
-												  tsdb_directory_checksum(values, nulls, VARDATA(pieces),
-																 VARSIZE(pieces) - VARHDRSZ,
-																 VARDATA(body),
-																 VARSIZE(body) - VARHDRSZ));
-		changed = heap_form_tuple(tupdesc, values, nulls);
-		same = changed->t_len == tuple.t_len && changed->t_data->t_hoff == header->t_hoff;
-		if (same)
-		{
-			memcpy((char *) header + header->t_hoff,
-				   (char *) changed->t_data + header->t_hoff, tuple.t_len - header->t_hoff);
-			GenericXLogFinish(state);
-			note_change(storage->directory);
-		}
-		else
-			GenericXLogAbort(state);
-		heap_freetuple(changed);
+		memcpy((char *) header + header->t_hoff,
+			   (char *) changed->t_data + header->t_hoff, tuple.t_len - header->t_hoff);
+		GenericXLogFinish(state);
+		note_change(storage->directory);
 	}
 	UnlockReleaseBuffer(buffer);
-	pfree(pieces);
-	return same;
+	if (changed == NULL)
+		return false;
+	heap_freetuple(changed);
+	return true;
 }
 
 /* ---- readers ---- */
@@ -748,7 +674,7 @@ count_page(Relation directory, BlockNumber block, ChunkCount *count)
 		if ((tuple.t_data->t_infomask & HEAP_XMAX_INVALID) == 0 ||
 			HeapTupleHeaderXminInvalid(tuple.t_data))
 			continue;
-		count->rows += DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
+		count->rows += DatumGetInt16(heap_getattr(&tuple, Anum_nrows,
 												  RelationGetDescr(directory), &isnull));
 		count->chunks++;
 	}
@@ -846,7 +772,7 @@ tsdb_directory_slots(TsdbStorage *storage, BlockNumber block, uint16 *slots)
 		*slot = TSDB_SLOT_UNKNOWN;
 		if (tsdb_directory_find_tuple(storage, page, block, offset, &tuple) == NULL && tuple.t_data != NULL &&
 			tsdb_internal_columns_fault(storage->directory, &tuple) == NULL)
-			*slot = DatumGetInt32(heap_getattr(&tuple, Anum_nrows,
+			*slot = DatumGetInt16(heap_getattr(&tuple, Anum_nrows,
 											   RelationGetDescr(storage->directory),
 											   &isnull));
 	}

@@ -23,7 +23,7 @@
 #include "store/storage.h"
 #include "utils/snapshot.h"
 
-#define TSDB_DIRECTORY_MAX_TIME	6	/* attribute of the time index */
+#define TSDB_DIRECTORY_MAX_TIME	1	/* attribute of the time index */
 
 typedef struct TsdbChunkEntry
 {

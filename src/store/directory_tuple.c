@@ -10,9 +10,14 @@
 #include "catalog/pg_type.h"
 #include "chunk/chunk_body.h"
 #include "chunk/series_hash.h"
+#include "codec/wire.h"
 #include "port/pg_crc32c.h"
 #include "store/internal_tuple.h"
 #include "utils/rel.h"
+
+/* Bytes of the column rest before its references, and of each of these, at most. */
+#define FIELDS_BYTES_MAX	(2 + 3 * 5)
+#define REFERENCE_BYTES_MAX	(5 + sizeof(ItemPointerData))
 
 StaticAssertDecl(TSDB_SHARDS_MAX == 1 << TSDB_DIRECTORY_NSHARDS_SHIFT, "shards fit their bits");
 StaticAssertDecl(Anum_max_time == TSDB_DIRECTORY_MAX_TIME, "the time index's column");
@@ -22,52 +27,195 @@ tsdb_directory_tupdesc(void)
 {
 	TupleDesc	tupdesc = CreateTemplateTupleDesc(Natts_directory);
 
-	TupleDescInitEntry(tupdesc, Anum_version, "version", INT2OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_shard, "shard", INT2OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_level, "level", INT2OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_nrows, "nrows", INT4OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_min_time, "min_time", INT8OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_max_time, "max_time", INT8OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_generation, "generation", INT8OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_run, "run", INT8OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_nsegments, "nsegments", INT4OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_stream_bytes, "stream_bytes", INT4OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_checksum, "checksum", INT4OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_pieces, "pieces", BYTEAOID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_body, "body", BYTEAOID, -1, 0);
-	TupleDescAttr(tupdesc, Anum_pieces - 1)->attstorage = TYPSTORAGE_PLAIN;
-	TupleDescAttr(tupdesc, Anum_body - 1)->attstorage = TYPSTORAGE_PLAIN;
+	TupleDescInitEntry(tupdesc, Anum_nrows, "nrows", INT2OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_shard, "shard", INT2OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_rest, "rest", BYTEAOID, -1, 0);
+
+	/* with a short header where that is enough, and never compressed */
+	TupleDescAttr(tupdesc, Anum_rest - 1)->attstorage = TYPSTORAGE_EXTERNAL;
 	return tupdesc;
 }
 
-uint32
-tsdb_directory_checksum(const Datum *values, const bool *nulls,
-						const char *pieces, Size pieces_bytes,
-						const char *body, Size body_bytes)
+/* Of all other columns. */
+static uint32
+tuple_checksum(const Datum *values, const bool *nulls)
 {
+	const varattrib_4b *rest = (const varattrib_4b *) DatumGetPointer(values[Anum_rest - 1]);
+	int64		words[] = {
+		nulls[Anum_max_time - 1] ? 0 : DatumGetInt64(values[Anum_max_time - 1]),
+		DatumGetInt64(values[Anum_generation - 1]),
+		DatumGetInt64(values[Anum_run - 1]),
+		DatumGetInt16(values[Anum_nrows - 1]),
+		DatumGetInt16(values[Anum_shard - 1]),
+		nulls[Anum_max_time - 1]
+	};
 	pg_crc32c	crc;
 
 	INIT_CRC32C(crc);
-	for (int i = 0; i < Anum_checksum - 1; i++)
-	{
-		int64		value = 0;
-
-		if (!nulls[i])
-		{
-			if (i == Anum_min_time - 1 || i == Anum_max_time - 1 ||
-				i == Anum_generation - 1 || i == Anum_run - 1)
-				value = DatumGetInt64(values[i]);
-			else if (i < Anum_nrows - 1)
-				value = DatumGetInt16(values[i]);
-			else
-				value = DatumGetInt32(values[i]);
-		}
-		COMP_CRC32C(crc, &value, sizeof(value));
-	}
-	COMP_CRC32C(crc, pieces, pieces_bytes);
-	COMP_CRC32C(crc, body, body_bytes);
+	COMP_CRC32C(crc, words, sizeof(words));
+	COMP_CRC32C(crc, VARDATA_ANY(rest), VARSIZE_ANY_EXHDR(rest));
 	FIN_CRC32C(crc);
 	return crc;
+}
+
+/* ---- writing ---- */
+
+/* References, as the tuple has them. */
+static void
+write_references(TsdbWriter *out, const TsdbPieceList *refs, bool indirect)
+{
+	tsdb_write_varint(out, (uint64) refs->count * 2 + indirect);
+	if (indirect)
+		tsdb_write_varint(out, refs->stream_bytes);
+	for (uint32 i = 0; i + 1 < refs->count; i++)
+		tsdb_write_varint(out, refs->refs[i + 1].offset - refs->refs[i].offset);
+	for (uint32 i = 0; i < refs->count; i++)
+		tsdb_write_bytes(out, &refs->refs[i].tid, sizeof(ItemPointerData));
+}
+
+HeapTuple
+tsdb_directory_form_tuple(TsdbStorage *storage, const TsdbChunkImage *image,
+						  const TsdbNewChunk *new_chunk, uint64 generation,
+						  const TsdbPieceList *list, const TsdbPieceList *meta)
+{
+	const TsdbPieceList *refs = meta != NULL ? meta : list;
+	Size		bytes = VARHDRSZ + FIELDS_BYTES_MAX + refs->count * REFERENCE_BYTES_MAX +
+		image->body_bytes;
+	bytea	   *rest = palloc(bytes);
+	TsdbWriter	out = tsdb_writer((uint8 *) VARDATA(rest), bytes - VARHDRSZ);
+	Datum		values[Natts_directory];
+	bool		nulls[Natts_directory] = {0};
+	HeapTuple	tuple;
+
+	Assert(new_chunk->level >= 0 && new_chunk->level <= TSDB_DIRECTORY_LEVEL_MAX);
+	tsdb_write_byte(&out, TSDB_DIRECTORY_VERSION);
+	tsdb_write_byte(&out, (uint8) (new_chunk->level |
+								   (image->cold ? TSDB_DIRECTORY_LEVEL_COLD : 0)));
+	tsdb_write_varint(&out, image->stream_bytes);
+	write_references(&out, refs, meta != NULL);
+	tsdb_write_bytes(&out, image->body, image->body_bytes);
+	Assert(!out.full);
+	SET_VARSIZE(rest, (char *) out.at - (char *) rest);
+
+	values[Anum_max_time - 1] = Int64GetDatum(image->max_time);
+	nulls[Anum_max_time - 1] = !image->has_time;
+	values[Anum_generation - 1] = Int64GetDatum((int64) generation);
+	values[Anum_run - 1] = Int64GetDatum((int64) new_chunk->run);
+	values[Anum_nrows - 1] = Int16GetDatum((int16) image->nrows);
+	values[Anum_shard - 1] = Int16GetDatum((int16)
+										   (new_chunk->shard | (new_chunk->nshards - 1) << TSDB_DIRECTORY_NSHARDS_SHIFT));
+	values[Anum_rest - 1] = PointerGetDatum(rest);
+	values[Anum_checksum - 1] = Int32GetDatum((int32) tuple_checksum(values, nulls));
+	tuple = heap_form_tuple(RelationGetDescr(storage->directory), values, nulls);
+	pfree(rest);
+	return tuple;
+}
+
+/* ---- reading ---- */
+
+/* What the column rest says; pointers go into the tuple. */
+typedef struct Rest
+{
+	int			level;
+	bool		cold;
+	bool		indirect;
+	uint32		stream_bytes;
+	uint32		list_bytes;		/* indirect: of the stored list */
+	uint32		nrefs;
+	TsdbReader	lengths;
+	const uint8 *places;
+	const uint8 *body;
+	Size		body_bytes;
+} Rest;
+
+static const char *
+read_rest(Datum column, Rest *rest)
+{
+	const varattrib_4b *bytes = (const varattrib_4b *) DatumGetPointer(column);
+	TsdbReader	in = tsdb_reader((const uint8 *) VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	uint64		stream_bytes;
+	uint64		list_bytes = 0;
+	uint64		nrefs;
+	uint8		level;
+
+	if (tsdb_read_byte(&in) != TSDB_DIRECTORY_VERSION)
+		return "Unknown version.";
+	level = tsdb_read_byte(&in);
+	rest->level = level & TSDB_DIRECTORY_LEVEL_MAX;
+	rest->cold = (level & TSDB_DIRECTORY_LEVEL_COLD) != 0;
+	stream_bytes = tsdb_read_varint(&in);
+	nrefs = tsdb_read_varint(&in);
+	rest->indirect = (nrefs & 1) != 0;
+	nrefs >>= 1;
+	if (rest->indirect)
+		list_bytes = tsdb_read_varint(&in);
+	if (in.broken || stream_bytes > PG_INT32_MAX || list_bytes > PG_INT32_MAX ||
+		nrefs > tsdb_reader_left(&in) / sizeof(ItemPointerData))
+		return "The list of pieces has another length.";
+	rest->stream_bytes = (uint32) stream_bytes;
+	rest->list_bytes = (uint32) list_bytes;
+	rest->nrefs = (uint32) nrefs;
+	rest->lengths = in;
+	for (uint32 i = 0; i + 1 < rest->nrefs; i++)
+		(void) tsdb_read_varint(&in);
+	rest->places = tsdb_read_bytes(&in, nrefs * sizeof(ItemPointerData));
+	if (in.broken)
+		return "The list of pieces has another length.";
+	rest->body = in.at;
+	rest->body_bytes = tsdb_reader_left(&in);
+	return NULL;
+}
+
+/* The references of a tuple, to the pieces of so many bytes. */
+static TsdbPieceRef *
+read_references(const Rest *rest)
+{
+	TsdbPieceRef *refs = palloc0(Max(rest->nrefs, 1) * sizeof(TsdbPieceRef));
+	TsdbReader	lengths = rest->lengths;
+
+	for (uint32 i = 0; i < rest->nrefs; i++)
+	{
+		/* what overflows does not cover the stream */
+		if (i > 0)
+			refs[i].offset = refs[i - 1].offset + (uint32) tsdb_read_varint(&lengths);
+		memcpy(&refs[i].tid, rest->places + i * sizeof(ItemPointerData), sizeof(ItemPointerData));
+	}
+	return refs;
+}
+
+HeapTuple
+tsdb_directory_move_tuple(TsdbStorage *storage, HeapTuple tuple, uint64 generation,
+						  const TsdbPieceList *list)
+{
+	TupleDesc	tupdesc = RelationGetDescr(storage->directory);
+	HeapTuple	copy = heap_copytuple(tuple);
+	HeapTuple	changed = NULL;
+	Datum		values[Natts_directory];
+	bool		nulls[Natts_directory];
+	Rest		rest;
+
+	heap_deform_tuple(copy, tupdesc, values, nulls);
+	if ((uint64) DatumGetInt64(values[Anum_generation - 1]) == generation &&
+		read_rest(values[Anum_rest - 1], &rest) == NULL && rest.nrefs == list->count)
+	{
+		/* in the copy, which is ours */
+		for (uint32 i = 0; i < list->count; i++)
+			memcpy(unconstify(uint8 *, rest.places) + i * sizeof(ItemPointerData),
+				   &list->refs[i].tid, sizeof(ItemPointerData));
+		values[Anum_checksum - 1] = Int32GetDatum((int32) tuple_checksum(values, nulls));
+		changed = heap_form_tuple(tupdesc, values, nulls);
+		if (changed->t_len != tuple->t_len || changed->t_data->t_hoff != tuple->t_data->t_hoff)
+		{
+			heap_freetuple(changed);
+			changed = NULL;
+		}
+	}
+	heap_freetuple(copy);
+	return changed;
 }
 
 /* Does a list of pieces cover its stream, in order and without overlaps? */
@@ -107,32 +255,23 @@ tsdb_directory_find_tuple(TsdbStorage *storage, Page page, BlockNumber block,
 
 /* Take a tuple apart and compare its checksum. */
 static const char *
-deform(TsdbStorage *storage, HeapTuple tuple, Datum *values, bool *nulls)
+deform(TsdbStorage *storage, HeapTuple tuple, Datum *values, bool *nulls, Rest *rest)
 {
 	const char *fault = tsdb_internal_columns_fault(storage->directory, tuple);
-	bytea	   *pieces;
-	bytea	   *body;
 
 	if (fault != NULL)
 		return fault;
 	heap_deform_tuple(tuple, RelationGetDescr(storage->directory), values, nulls);
 	for (int i = 0; i < Natts_directory; i++)
 	{
-		if (nulls[i] && i != Anum_min_time - 1 && i != Anum_max_time - 1)
+		if (nulls[i] && i != Anum_max_time - 1)
 			return "A column is null.";
 	}
-	if (DatumGetInt16(values[Anum_version - 1]) != TSDB_DIRECTORY_VERSION)
-		return "Unknown version.";
-
-	pieces = (bytea *) DatumGetPointer(values[Anum_pieces - 1]);
-	body = (bytea *) DatumGetPointer(values[Anum_body - 1]);
-	if (VARSIZE(pieces) - VARHDRSZ < offsetof(TsdbPieceColumn, refs))
-		return "A column has an impossible length.";
-	if (tsdb_directory_checksum(values, nulls, VARDATA(pieces), VARSIZE(pieces) - VARHDRSZ,
-								VARDATA(body), VARSIZE(body) - VARHDRSZ) !=
+	fault = read_rest(values[Anum_rest - 1], rest);
+	if (fault == NULL && tuple_checksum(values, nulls) !=
 		(uint32) DatumGetInt32(values[Anum_checksum - 1]))
-		return "The checksum does not match.";
-	return NULL;
+		fault = "The checksum does not match.";
+	return fault;
 }
 
 static void
@@ -150,21 +289,19 @@ tsdb_directory_tuple_gist(TsdbStorage *storage, HeapTuple tuple, TsdbChunkGist *
 	Datum		values[Natts_directory];
 	bool		nulls[Natts_directory];
 	TsdbBodyHead head;
-	bytea	   *body;
+	Rest		rest;
 	int			shard;
 	int			nshards;
 
 	memset(gist, 0, sizeof(*gist));
-	if (deform(storage, tuple, values, nulls) != NULL)
+	if (deform(storage, tuple, values, nulls, &rest) != NULL ||
+		tsdb_body_parse_head(rest.body, rest.body_bytes, &head) != NULL)
 		return;
-	body = (bytea *) DatumGetPointer(values[Anum_body - 1]);
-	if (tsdb_body_parse_head((const uint8 *) VARDATA(body), VARSIZE(body) - VARHDRSZ, &head) != NULL)
-		return;
-	if (!nulls[Anum_min_time - 1])
+	if (head.has_time)
 	{
 		gist->time = (AttrNumber) head.time;
-		gist->min_time = DatumGetInt64(values[Anum_min_time - 1]);
-		gist->max_time = DatumGetInt64(values[Anum_max_time - 1]);
+		gist->min_time = head.min_time;
+		gist->max_time = head.max_time;
 	}
 	read_shard(values[Anum_shard - 1], &shard, &nshards);
 	gist->shard = (uint8) shard;
@@ -182,63 +319,57 @@ tsdb_directory_parse_tuple(TsdbStorage *storage, uint32 chunk, HeapTuple tuple,
 {
 	Datum		values[Natts_directory];
 	bool		nulls[Natts_directory];
-	bytea	   *pieces;
-	bytea	   *body;
-	TsdbPieceColumn column;
-	Size		pieces_bytes;
-	uint32		nrefs;
+	TsdbBodyHead head;
 	TsdbPieceRef *refs;
+	Rest		rest;
 	const char *fault;
 
-	fault = deform(storage, tuple, values, nulls);
+	fault = deform(storage, tuple, values, nulls, &rest);
+	if (fault == NULL)
+		fault = tsdb_body_parse_head(rest.body, rest.body_bytes, &head);
 	if (fault != NULL)
 		return fault;
-	pieces = (bytea *) DatumGetPointer(values[Anum_pieces - 1]);
-	body = (bytea *) DatumGetPointer(values[Anum_body - 1]);
-	pieces_bytes = VARSIZE(pieces) - VARHDRSZ;
-
-	memcpy(&column, VARDATA(pieces), offsetof(TsdbPieceColumn, refs));
-	nrefs = column.indirect > 0 ? column.indirect : column.count;
-	if (pieces_bytes != offsetof(TsdbPieceColumn, refs) + (Size) nrefs * sizeof(TsdbPieceRef))
-		return "The list of pieces has another length.";
+	if (head.has_time == nulls[Anum_max_time - 1] ||
+		head.nrows != (uint32) DatumGetInt16(values[Anum_nrows - 1]))
+		return "The body is that of another chunk.";
 
 	entry->chunk = chunk;
 	entry->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
 	entry->cmin = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) ?
 		HeapTupleHeaderGetCmin(tuple->t_data) : FirstCommandId;
 	read_shard(values[Anum_shard - 1], &entry->shard, &entry->nshards);
-	entry->level = DatumGetInt16(values[Anum_level - 1]) & ~TSDB_DIRECTORY_LEVEL_COLD;
-	entry->cold = (DatumGetInt16(values[Anum_level - 1]) & TSDB_DIRECTORY_LEVEL_COLD) != 0;
-	entry->nrows = DatumGetInt32(values[Anum_nrows - 1]);
-	entry->nsegments = DatumGetInt32(values[Anum_nsegments - 1]);
-	entry->has_time = !nulls[Anum_min_time - 1];
-	entry->min_time = entry->has_time ? DatumGetInt64(values[Anum_min_time - 1]) : 0;
-	entry->max_time = entry->has_time ? DatumGetInt64(values[Anum_max_time - 1]) : 0;
+	entry->level = rest.level;
+	entry->cold = rest.cold;
+	entry->nrows = head.nrows;
+	entry->nsegments = head.nsegments;
+	entry->has_time = head.has_time;
+	entry->min_time = head.has_time ? head.min_time : 0;
+	entry->max_time = head.has_time ? head.max_time : 0;
 	entry->generation = (uint64) DatumGetInt64(values[Anum_generation - 1]);
 	entry->run = (uint64) DatumGetInt64(values[Anum_run - 1]);
-	entry->body = VARDATA(body);
-	entry->body_bytes = VARSIZE(body) - VARHDRSZ;
+	entry->body = (const char *) rest.body;
+	entry->body_bytes = rest.body_bytes;
 	entry->memory = tuple;
 
 	memset(&entry->list_pieces, 0, sizeof(entry->list_pieces));
-	refs = palloc(Max(nrefs, 1) * sizeof(TsdbPieceRef));
-	memcpy(refs, VARDATA(pieces) + offsetof(TsdbPieceColumn, refs), nrefs * sizeof(TsdbPieceRef));
-	if (column.indirect > 0)
+	entry->pieces.count = rest.nrefs;
+	refs = read_references(&rest);
+	if (rest.indirect)
 	{
-		TsdbPieceList meta = {nrefs, column.list_bytes, refs};
+		TsdbPieceList meta = {rest.nrefs, rest.list_bytes, refs};
 		TsdbPieceRef *stored;
 
-		if (column.list_bytes != (Size) column.count * sizeof(TsdbPieceRef) ||
-			!pieces_cover(refs, nrefs, column.list_bytes))
+		if (rest.list_bytes % sizeof(TsdbPieceRef) != 0 ||
+			!pieces_cover(refs, rest.nrefs, rest.list_bytes))
 			return "The list of pieces has another length.";
-		stored = palloc(column.list_bytes);
+		stored = palloc(rest.list_bytes);
 		tsdb_pieces_read(storage, entry->shard, ~entry->generation, chunk, &meta, 0,
-						 column.list_bytes, (char *) stored);
+						 rest.list_bytes, (char *) stored);
 		entry->list_pieces = meta;
+		entry->pieces.count = rest.list_bytes / sizeof(TsdbPieceRef);
 		refs = stored;
 	}
-	entry->pieces.count = column.count;
-	entry->pieces.stream_bytes = DatumGetInt32(values[Anum_stream_bytes - 1]);
+	entry->pieces.stream_bytes = rest.stream_bytes;
 	entry->pieces.refs = refs;
 	if (entry->nshards > 1 && entry->shard >= entry->nshards)
 		return "There is no such shard.";

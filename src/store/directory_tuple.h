@@ -3,10 +3,25 @@
  *		The tuple of a directory: its columns, its checksum, reading it.
  *
  * The tuple has fixed columns for what is looked at without opening the
- * chunk, the list of pieces, and the chunk's body.  A checksum covers all of
- * it.  A list of more than TSDB_DIRECT_PIECES references is itself written to
- * the shard as a stream (a chunk of long values can have a thousand pieces),
- * and the tuple then refers to that.
+ * chunk, and one for the list of pieces and the chunk's body.  A checksum
+ * covers all of it.  A table has a tuple for each thousand rows or less, so
+ * bytes count: nothing is said twice (times, segments are in the body), and
+ * what is mostly small is a varint (as in chunk_format.h).  The column rest:
+ *
+ *		version		u8		TSDB_DIRECTORY_VERSION
+ *		level		u8		bit 7: encoded at level cold
+ *		stream		varint	bytes of the chunk's stream
+ *		references	varint	their number * 2, + 1 if they are indirect
+ *		[list]		varint	if they are: bytes of the stored list
+ *		lengths		varint	for each piece but the last: its bytes of data
+ *		places		6 bytes	for each piece: block, two uint16, high first, and
+ *							line pointer, uint16, in the machine's byte order
+ *		body				up to the end
+ *
+ * Places have a fixed width, so that a moved piece can be told in place.
+ * A list of more than TSDB_DIRECT_PIECES references is itself written to
+ * the shard as a stream of TsdbPieceRefs (a chunk of long values can have a
+ * thousand pieces), and the tuple refers to that.
  *
  * For the modules of the directory only.
  */
@@ -17,42 +32,38 @@
 #include "storage/bufpage.h"
 #include "store/directory_view.h"
 
-#define TSDB_DIRECTORY_VERSION		1
-#define TSDB_DIRECTORY_LEVEL_COLD	0x100	/* in column level: encoded at level cold */
+#define TSDB_DIRECTORY_VERSION		2
+#define TSDB_DIRECTORY_LEVEL_COLD	0x80	/* in the level */
+#define TSDB_DIRECTORY_LEVEL_MAX	0x7f
 #define TSDB_DIRECTORY_NSHARDS_SHIFT	8	/* in column shard: number of shards - 1 */
 #define TSDB_DIRECT_PIECES			64
 
 enum
 {
-	Anum_version = 1,
-	Anum_shard,
-	Anum_level,
-	Anum_nrows,
-	Anum_min_time,
-	Anum_max_time,
+	Anum_max_time = 1,			/* null without a time column */
 	Anum_generation,
 	Anum_run,
-	Anum_nsegments,
-	Anum_stream_bytes,
 	Anum_checksum,
-	Anum_pieces,
-	Anum_body,
-	Natts_directory = Anum_body
+	Anum_nrows,
+	Anum_shard,
+	Anum_rest,
+	Natts_directory = Anum_rest
 };
 
-/* The pieces column: flag, then references, direct or to the list's stream. */
-typedef struct TsdbPieceColumn
-{
-	uint32		indirect;		/* 0 or 1 */
-	uint32		count;			/* pieces of the chunk's stream */
-	uint32		list_bytes;		/* indirect: bytes of the stored list */
-	TsdbPieceRef refs[FLEXIBLE_ARRAY_MEMBER];
-} TsdbPieceColumn;
+/*
+ * Form the tuple of a chunk whose pieces have been written.  list is the list
+ * of meta's stream, unless that is NULL.
+ */
+extern HeapTuple tsdb_directory_form_tuple(TsdbStorage *storage, const TsdbChunkImage *image,
+										   const TsdbNewChunk *new_chunk, uint64 generation,
+										   const TsdbPieceList *list, const TsdbPieceList *meta);
 
-/* Of all other columns. */
-extern uint32 tsdb_directory_checksum(const Datum *values, const bool *nulls,
-									  const char *pieces, Size pieces_bytes,
-									  const char *body, Size body_bytes);
+/*
+ * The same tuple with other places of the pieces that it refers to itself, of the
+ * same length; NULL if it is not the tuple of that chunk.
+ */
+extern HeapTuple tsdb_directory_move_tuple(TsdbStorage *storage, HeapTuple tuple,
+										   uint64 generation, const TsdbPieceList *list);
 
 /*
  * The tuple at a line pointer of a page that is locked: NULL and tuple->t_data set,

@@ -92,6 +92,14 @@ tsdb_internal_columns_fault(Relation rel, HeapTuple tuple)
 
 		if (has_nulls && att_isnull(i, header->t_bits))
 			continue;
+		if (att->attlen == -1 && offset < tuple->t_len && VARATT_IS_1B(start + offset))
+		{
+			if (VARATT_IS_1B_E(start + offset) || att->attstorage == TYPSTORAGE_PLAIN ||
+				VARSIZE_1B(start + offset) > tuple->t_len - offset)
+				return "A column has an impossible length.";
+			offset += VARSIZE_1B(start + offset);
+			continue;
+		}
 		offset = att_align_nominal(offset, att->attalign);
 		if (att->attlen == -1)
 		{

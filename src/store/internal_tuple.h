@@ -39,7 +39,7 @@ extern bool tsdb_internal_xid_possible(Relation rel, TransactionId xid);
  */
 extern const char *tsdb_internal_header_fault(Relation rel, HeapTuple tuple);
 
-/* Why the columns cannot be those of rel, all stored plain; NULL if they can. */
+/* Why the columns cannot be those of rel, none compressed or out of line; NULL if they can. */
 extern const char *tsdb_internal_columns_fault(Relation rel, HeapTuple tuple);
 
 #endif							/* TSDB_STORE_INTERNAL_TUPLE_H */
