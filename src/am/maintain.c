@@ -19,11 +19,11 @@
 #include "access/multixact.h"
 #include "access/table.h"
 #include "access/transam.h"
-#include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "access/xloginsert.h"
 #include "am/heap_shadow.h"
 #include "am/key_index.h"
+#include "am/page_survey.h"
 #include "am/sample.h"
 #include "am/truncate.h"
 #include "catalog/index.h"
@@ -38,6 +38,7 @@
 #include "miscadmin.h"
 #include "optimizer/plancat.h"
 #include "pgstat.h"
+#include "postmaster/autovacuum.h"
 #include "stats/stop_point.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -63,49 +64,32 @@ is_named(Relation rel, const char *prefix)
 	return strncmp(RelationGetRelationName(rel), prefix, strlen(prefix)) == 0;
 }
 
-/*
- * VACUUM of a page with a damaged line pointer ends in a PANIC, when it prunes.
- * The first such page that it would look at, or InvalidBlockNumber.
- */
-static BlockNumber
-damaged_page(Relation rel, BufferAccessStrategy strategy)
+/* Is the relation so old that VACUUM must freeze tuples, or does the user want that? */
+static bool
+is_due_to_freeze(Relation rel, const VacuumParams *params)
 {
-	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
-	BlockNumber damaged = InvalidBlockNumber;
-	Buffer		map = InvalidBuffer;
+	int			xids = params->freeze_table_age >= 0 ? params->freeze_table_age :
+		vacuum_freeze_table_age;
+	int			multixacts = params->multixact_freeze_table_age >= 0 ?
+		params->multixact_freeze_table_age : vacuum_multixact_freeze_table_age;
 
-	for (BlockNumber block = 0; block < nblocks && damaged == InvalidBlockNumber; block++)
-	{
-		Buffer		buffer;
-		Page		page;
-		OffsetNumber max;
+	xids = Min(xids, autovacuum_freeze_max_age / 2);
+	multixacts = Min(multixacts, autovacuum_multixact_freeze_max_age / 2);
+	return params->is_wraparound || params->freeze_min_age == 0 ||
+		(int32) (ReadNextTransactionId() - rel->rd_rel->relfrozenxid) >= xids ||
+		(int32) (ReadNextMultiXactId() - rel->rd_rel->relminmxid) >= multixacts;
+}
 
-		CHECK_FOR_INTERRUPTS();
-		if (VM_ALL_FROZEN(rel, block, &map))
-			continue;
-		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		page = BufferGetPage(buffer);
-		max = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
-		for (OffsetNumber offset = 1; offset <= max; offset++)
-		{
-			ItemId		item = PageGetItemId(page, offset);
+/* Report what VACUUM would have found in an idle shard. */
+static void
+report_idle(Relation rel, double tuples)
+{
+	bool		frozen;
+	bool		minmulti;
 
-			if ((ItemIdIsNormal(item) &&
-				 (ItemIdGetOffset(item) < ((PageHeader) page)->pd_upper ||
-				  ItemIdGetOffset(item) != MAXALIGN(ItemIdGetOffset(item)) ||
-				  ItemIdGetLength(item) < SizeofHeapTupleHeader ||
-				  ItemIdGetOffset(item) + ItemIdGetLength(item) >
-				  ((PageHeader) page)->pd_special)) ||
-				(!ItemIdIsNormal(item) && ItemIdHasStorage(item)) ||
-				(ItemIdIsRedirected(item) && ItemIdGetRedirect(item) > max))
-				damaged = block;
-		}
-		UnlockReleaseBuffer(buffer);
-	}
-	if (BufferIsValid(map))
-		ReleaseBuffer(map);
-	return damaged;
+	vac_update_relstats(rel, RelationGetNumberOfBlocks(rel), tuples, 0, false,
+						InvalidTransactionId, InvalidMultiXactId, &frozen, &minmulti, false);
+	pgstat_report_vacuum(RelationGetRelid(rel), rel->rd_rel->relisshared, tuples, 0);
 }
 
 /*
@@ -114,21 +98,30 @@ damaged_page(Relation rel, BufferAccessStrategy strategy)
  * tsdb_relation_vacuum only.  Dead marks never wait for more of them, lest a few
  * keep the others' room from being given back, and what the user says of index
  * clean-up concerns the table's indexes.
+ *
+ * A shard in which nothing was ever deleted, as most are, has neither a free space
+ * map nor a visibility map until its tuples are to be frozen.  The two take 32 kB,
+ * which sixteen shards of a small table multiply, and would tell that its pages are full.
  */
 void
 tsdb_internal_vacuum(Relation rel, struct VacuumParams *params,
 					 BufferAccessStrategy strategy)
 {
 	VacuumParams mine = *params;
-	BlockNumber damaged = damaged_page(rel, strategy);
+	TsdbPageSurvey survey = tsdb_page_survey(rel, strategy);
 
-	if (damaged != InvalidBlockNumber)
+	if (survey.damaged != InvalidBlockNumber)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("not vacuuming \"%s\": line pointers of page %u are damaged",
-						RelationGetRelationName(rel), damaged),
+						RelationGetRelationName(rel), survey.damaged),
 				 errhint("Run tsdb.verify() to see all that is damaged.")));
+		return;
+	}
+	if (is_named(rel, "tsdb_shard_") && survey.idle && !is_due_to_freeze(rel, params))
+	{
+		report_idle(rel, survey.tuples);
 		return;
 	}
 	mine.truncate = VACOPTVALUE_DISABLED;
