@@ -16,6 +16,7 @@
 #include "chunk/chunk_body.h"
 #include "chunk/chunk_unit.h"
 #include "codec/codec.h"
+#include "codec/codec_format.h"
 
 _Static_assert(TSDB_BODY_ROWS_MAX == TSDB_VECTOR_ROWS_MAX,
 			   "a chunk's column is one vector");
@@ -255,15 +256,17 @@ get_floats(BodyCursor *cursor, TsdbBodyColumn *column, uint32_t nvalues)
 {
 	uint8_t		unit;
 	bool		decimal_sum = false;
+	bool		near = false;
 
 	if (!column->has_range && !column->has_ends)
 		return;
 
 	unit = get_byte(cursor);
-	if (column->has_sum && unit != TSDB_BODY_UNIT_RAW)
+	if (column->has_sum && unit != TSDB_BODY_UNIT_RAW && (unit & TSDB_BODY_UNIT_SUM) != 0)
 	{
-		decimal_sum = (unit & TSDB_BODY_UNIT_SUM) != 0;
-		unit &= (uint8_t) ~TSDB_BODY_UNIT_SUM;
+		decimal_sum = true;
+		near = (unit & TSDB_BODY_UNIT_NEAR) != 0;
+		unit &= (uint8_t) ~(TSDB_BODY_UNIT_SUM | TSDB_BODY_UNIT_NEAR);
 	}
 	if (unit == TSDB_BODY_UNIT_RAW)
 	{
@@ -289,6 +292,8 @@ get_floats(BodyCursor *cursor, TsdbBodyColumn *column, uint32_t nvalues)
 
 			column->sum_low = (uint64_t) tsdb_body_decimal_bits(TSDB_BODY_FLOAT8,
 																(int64_t) sum, power);
+			if (near)
+				column->sum_low += (uint64_t) get_zigzag(cursor);
 		}
 		column->min.number = tsdb_body_decimal_bits(column->kind,
 													 column->min.number, power);
@@ -389,6 +394,7 @@ tsdb_body_parse_head(const uint8_t *body, size_t bytes, TsdbBodyHead *head)
 		uint64_t	unit = get_unit(&cursor);
 
 		head->has_time = true;
+		head->time_unit = unit;
 		head->min_time = add_units(0, (uint64_t) get_zigzag(&cursor), unit);
 		head->max_time = add_units(head->min_time, get_varint(&cursor), unit);
 		if (head->time == 0 || head->min_time > head->max_time)
@@ -429,12 +435,42 @@ tsdb_body_parse_head(const uint8_t *body, size_t bytes, TsdbBodyHead *head)
 	return NULL;
 }
 
+/* What an implied column states; its range follows, unless it is that of the time column. */
+static const char *
+get_implied(BodyCursor *cursor, const TsdbBodyHead *head, bool is_time, TsdbBodyColumn *column)
+{
+	if (column->kind < TSDB_BODY_INT1 || column->kind > TSDB_BODY_INT8 ||
+		column->nnulls > 0 || !column->has_range)
+		return "A column is implied that cannot be.";
+	if (is_time)
+	{
+		if (head->nsegments > 1 && !head->has_segment_times)
+			return "The times of segments are implied by nothing.";
+		column->codec = TSDB_CODEC_STEP;
+		return NULL;
+	}
+	column->codec = TSDB_CODEC_CONSTANT;
+	column->min.number = add_units(0, (uint64_t) get_zigzag(cursor), 1);
+	column->max = column->first = column->last = column->min;
+	if (column->has_sum)
+	{
+		TsdbUint128 sum = (TsdbUint128) (TsdbInt128) column->min.number * head->nrows;
+
+		column->sum_low = (uint64_t) sum;
+		column->sum_high = (uint64_t) (sum >> 64);
+	}
+	return fits_width(column->min.number, int_width(column->kind)) ? NULL :
+		"A column's statistics do not fit its width.";
+}
+
 /* Parse one column; attno is its attribute number. */
 static const char *
 parse_column(BodyCursor *cursor, const TsdbBodyHead *head, uint32_t attno,
 			 uint32_t *stream_offset, TsdbBodyColumn *column)
 {
 	uint8_t		flags = get_byte(cursor);
+	bool		is_time = head->has_time && attno == head->time;
+	bool		implied;
 	uint8_t		codec;
 
 	memset(column, 0, sizeof(*column));
@@ -449,6 +485,7 @@ parse_column(BodyCursor *cursor, const TsdbBodyHead *head, uint32_t attno,
 
 	codec = get_byte(cursor);
 	column->codec = codec & TSDB_BODY_CODEC_MASK;
+	implied = column->codec == TSDB_BODY_CODEC_IMPLIED;
 	column->alternate = (codec & TSDB_BODY_ORDER_ALTERNATE) != 0;
 	column->has_range = (flags & TSDB_BODY_HAS_RANGE) != 0;
 	column->has_ends = (flags & TSDB_BODY_HAS_ENDS) != 0;
@@ -468,7 +505,17 @@ parse_column(BodyCursor *cursor, const TsdbBodyHead *head, uint32_t attno,
 			return "A column has nulls that it cannot have.";
 		column->nnulls = get_count(cursor, 1, head->nrows - 1);
 	}
-	get_place(cursor, stream_offset, &column->vector);
+	if (implied)
+	{
+		const char *problem = get_implied(cursor, head, is_time, column);
+
+		if (problem != NULL)
+			return problem;
+		if (!is_time)
+			return cursor->overrun ? "A column's description ends early." : NULL;
+	}
+	else
+		get_place(cursor, stream_offset, &column->vector);
 	if (column->own_scales)
 		get_place(cursor, stream_offset, &column->scales);
 
@@ -480,8 +527,9 @@ parse_column(BodyCursor *cursor, const TsdbBodyHead *head, uint32_t attno,
 		case TSDB_BODY_INT8:
 		case TSDB_BODY_DECIMAL:
 			{
-				bool		known_range = column->has_range &&
-					head->has_time && attno == head->time;
+				bool		known_range = column->has_range && is_time;
+				bool		known_ends = implied && head->nsegments == 1;
+				bool		stored_ends = column->has_ends && !known_ends;
 				uint32_t	width = int_width(column->kind);
 				uint64_t	unit = 1;
 
@@ -491,9 +539,15 @@ parse_column(BodyCursor *cursor, const TsdbBodyHead *head, uint32_t attno,
 					column->max.number = head->max_time;
 				}
 				if (width == 8 &&
-					(column->has_ends || (column->has_range && !known_range)))
+					(stored_ends || (column->has_range && !known_range)))
 					unit = get_unit(cursor);
-				get_numbers(cursor, column, known_range, unit);
+				if (known_ends)
+				{
+					column->first = column->min;
+					column->last = column->max;
+				}
+				else
+					get_numbers(cursor, column, known_range, unit);
 				if (column->has_sum)
 				{
 					if (!column->has_range)

@@ -38,7 +38,7 @@ typedef struct TsdbBodyPlace
 {
 	const uint8_t *inlined;		/* in the body, or NULL: in the stream */
 	uint32_t	offset;			/* in the stream; 0 if inlined */
-	uint32_t	bytes;
+	uint32_t	bytes;			/* 0: there is none, the column is implied */
 } TsdbBodyPlace;
 
 /*
@@ -90,6 +90,7 @@ typedef struct TsdbBodyHead
 	bool		has_time;
 	int64_t		min_time;
 	int64_t		max_time;
+	uint64_t	time_unit;		/* of segment times; to be set if there are any */
 	uint32_t	nsegments;		/* 1 if segments are not stored */
 	bool		has_segment_times;
 	TsdbBodyPlace segment_rows;

@@ -195,18 +195,38 @@ put_raw_bits(uint8_t *dst, uint64_t bits, size_t bytes)
 	return dst;
 }
 
-/* The sum of so many floats as a difference in units of 10^-exponent, min being
- * that of the column; false if that is not shorter than its bits, or another sum. */
-static bool
-sum_in_units(uint64_t bits, int exponent, int64_t min, uint32_t nvalues, uint64_t *delta)
+/*
+ * The sum of so many floats as a difference in units of 10^-exponent, min being that
+ * of the column, and what it is off by in the last place, if that is shorter
+ * than its bits.  Adds to *unit how it is written.
+ */
+static uint8_t *
+put_float_sum(uint8_t *dst, uint8_t *unit, uint64_t bits, int exponent, int64_t min,
+			  uint32_t nvalues)
 {
-	int			found = exponent;
-	int64_t		n;
+	double		sum;
+	double		scaled;
 
-	if (!bits_to_decimal(TSDB_BODY_FLOAT8, (int64_t) bits, &found, &n) || found != exponent)
-		return false;
-	*delta = (uint64_t) n - (uint64_t) min * nvalues;
-	return *delta < UINT64_C(1) << 49;
+	memcpy(&sum, &bits, sizeof(sum));
+	scaled = sum * (double) tsdb_body_units[exponent];
+	if (scaled > -9007199254740992.0 && scaled < 9007199254740992.0)
+	{
+		int64_t		n = (int64_t) (scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+		int64_t		pattern = tsdb_body_decimal_bits(TSDB_BODY_FLOAT8, n,
+													 tsdb_body_units[exponent]);
+		int64_t		off = (int64_t) (bits - (uint64_t) pattern);
+		uint8_t		bytes[2 * 10];
+		uint8_t    *end = put_varint(bytes, (uint64_t) n - (uint64_t) min * nvalues);
+
+		if (off != 0)
+			end = put_zigzag(end, off);
+		if (end - bytes < 8)
+		{
+			*unit |= (uint8_t) (TSDB_BODY_UNIT_SUM | (off != 0 ? TSDB_BODY_UNIT_NEAR : 0));
+			return put_bytes(dst, bytes, (size_t) (end - bytes));
+		}
+	}
+	return put_raw_bits(dst, bits, 8);
 }
 
 /* Mirror of get_floats(). */
@@ -266,19 +286,12 @@ put_floats(uint8_t *dst, const TsdbBodyColumn *column, uint32_t nvalues_summed)
 		end = put_numbers(end, &scaled, false, 1);
 		if ((size_t) (end - bytes) <= 1 + nvalues * raw_bytes)
 		{
-			uint64_t	delta;
+			uint8_t    *unit = dst;
 
-			if (!column->has_sum)
-				return put_bytes(dst, bytes, (size_t) (end - bytes));
-			if (sum_in_units(column->sum_low, exponent, scaled.min.number, nvalues_summed,
-							 &delta))
-			{
-				bytes[0] |= TSDB_BODY_UNIT_SUM;
-				dst = put_bytes(dst, bytes, (size_t) (end - bytes));
-				return put_varint(dst, delta);
-			}
 			dst = put_bytes(dst, bytes, (size_t) (end - bytes));
-			return put_raw_bits(dst, column->sum_low, 8);
+			return column->has_sum ?
+				put_float_sum(dst, unit, column->sum_low, exponent, scaled.min.number,
+							  nvalues_summed) : dst;
 		}
 	}
 
@@ -345,7 +358,8 @@ tsdb_body_write_head(const TsdbBodyHead *head, uint8_t *dst)
 		*dst++ = head->hash_version;
 	if (head->has_time)
 	{
-		uint64_t	unit = tsdb_body_units[TSDB_BODY_UNIT_MAX];
+		uint64_t	unit = head->has_segment_times ? head->time_unit :
+			tsdb_body_units[TSDB_BODY_UNIT_MAX];
 
 		lower_unit(head->min_time, &unit);
 		lower_unit_difference(head->max_time, head->min_time, &unit);
@@ -380,6 +394,8 @@ tsdb_body_write_columns(const TsdbBodyHead *head, const TsdbBodyColumn *columns,
 	for (uint32_t i = 0; i < head->natts; i++)
 	{
 		const TsdbBodyColumn *column = &columns[i];
+		bool		is_time = head->has_time && i + 1 == head->time;
+		bool		implied;
 
 		if (column->kind == TSDB_BODY_NULL)
 		{
@@ -391,7 +407,8 @@ tsdb_body_write_columns(const TsdbBodyHead *head, const TsdbBodyColumn *columns,
 							(column->has_range ? TSDB_BODY_HAS_RANGE : 0) |
 							(column->has_ends ? TSDB_BODY_HAS_ENDS : 0) |
 							(column->has_sum ? TSDB_BODY_HAS_SUM : 0));
-		*dst++ = (uint8_t) (column->codec |
+		implied = column->vector.bytes == 0;
+		*dst++ = (uint8_t) ((implied ? TSDB_BODY_CODEC_IMPLIED : column->codec) |
 							(column->alternate ? TSDB_BODY_ORDER_ALTERNATE : 0));
 		if (column->kind == TSDB_BODY_FIXED)
 			dst = put_varint(dst, column->width);
@@ -399,7 +416,13 @@ tsdb_body_write_columns(const TsdbBodyHead *head, const TsdbBodyColumn *columns,
 			dst = put_varint(dst, (uint32_t) column->scale << 1 | column->own_scales);
 		if (column->nnulls > 0)
 			dst = put_varint(dst, column->nnulls);
-		dst = put_place(dst, &column->vector);
+		if (implied && !is_time)
+		{
+			dst = put_zigzag(dst, column->min.number);
+			continue;
+		}
+		if (!implied)
+			dst = put_place(dst, &column->vector);
 		if (column->own_scales)
 			dst = put_place(dst, &column->scales);
 
@@ -411,17 +434,19 @@ tsdb_body_write_columns(const TsdbBodyHead *head, const TsdbBodyColumn *columns,
 			case TSDB_BODY_INT8:
 			case TSDB_BODY_DECIMAL:
 				{
-					bool		known_range = column->has_range &&
-						head->has_time && i + 1 == head->time;
+					bool		known_range = column->has_range && is_time;
+					bool		known_ends = implied && head->nsegments == 1;
+					bool		stored_ends = column->has_ends && !known_ends;
 					uint64_t	unit = 1;
 
 					if (column->kind >= TSDB_BODY_INT8 &&
-						(column->has_ends || (column->has_range && !known_range)))
+						(stored_ends || (column->has_range && !known_range)))
 					{
 						unit = common_unit(column, known_range);
 						dst = put_unit(dst, unit);
 					}
-					dst = put_numbers(dst, column, known_range, unit);
+					if (!known_ends)
+						dst = put_numbers(dst, column, known_range, unit);
 					if (column->has_sum)
 					{
 						TsdbUint128 sum = (TsdbUint128) column->sum_high << 64 |

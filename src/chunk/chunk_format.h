@@ -1,6 +1,6 @@
 /*
  * chunk_format.h
- *		The bytes of a chunk's body, format version 1.
+ *		The bytes of a chunk's body, format version 2.
  *
  * The body is what the directory keeps of a chunk: enough to prune it, to
  * answer aggregates from it, and to find its vectors.  A chunk of 1024 rows
@@ -25,8 +25,10 @@
  *					varint  largest minus smallest
  *		[SEGMENTS]	varint  number of segments, 2 to rows
  *					place   of the vector of first rows (INT, width 2)
- *		[S. TIMES]	place   of the vector of smallest times (INT, width 8)
- *					place   of the vector of largest times (INT, width 8)
+ *		[S. TIMES]	place   of the vector of smallest times (INT, width 8), each less
+ *							the chunk's smallest, in units of 10^u
+ *					place   of the vector of largest times (INT, width 8), each less
+ *							its segment's smallest, in units of 10^u
  *		[TAIL]		varint  offset in the stream, varint  length:
  *							the columns are there, and the body ends here
  *		columns		one after the other, in attribute order
@@ -40,7 +42,8 @@
  *		column		u8      TsdbBodyKind in the low four bits, then
  *							HAS_NULLS, HAS_RANGE, HAS_ENDS, HAS_SUM
  *					        NULL: nothing follows, every row is null
- *					u8      codec in the low seven bits, then ORDER_ALTERNATE
+ *					u8      codec in the low seven bits, then ORDER_ALTERNATE;
+ *							codec 0: the column is implied, see below
  *		[FIXED]		varint  width
  *		[DECIMAL]	varint  scale * 2 + (1 if rows have scales of their own)
  *		[NULLS]		varint  null rows, 1 to rows - 1
@@ -50,6 +53,13 @@
  *		[ENDS]		first, last non-null value in row order
  *		[SUM]		varint  sum of (value - min), to 128 bits; floats see below
  *		[own scales] u8     scale of each of min, max, first, last that is there
+ *
+ * An implied column is one of integers without nulls, with a range, whose values
+ * follow from what else is there: it has no vector.  If it is the time column,
+ * rows of each segment are a constant step apart, from its smallest time to its
+ * largest, so there is one segment, or there are SEGMENT TIMES; its ends are not
+ * stored if there is one segment.  Of any other column, all values are the
+ * minimum, and neither maximum, ends nor sum are stored.
  *
  * DECIMAL is a numeric column as integers (INT, width 8): value * 10^scale.
  * Rows of different scales are all raised to the largest one.
@@ -66,8 +76,11 @@
  * positive quiet one.  There is no sum if a finite value is of magnitude
  * TSDB_BODY_SUMMABLE_MAX or more, since then the order of additions decides on
  * an overflow.  If the sum is N / 10^u, to the bit, TSDB_BODY_UNIT_SUM is added
- * to u and the varint is N - values * min, where min counts the unit; else
- * eight bytes of its bit pattern follow, little end first.
+ * to u and the varint is N - values * min, where min counts the unit.  If it
+ * is a few units in the last place off, which rounding brings about,
+ * TSDB_BODY_UNIT_NEAR is added as well, and a zigzag follows the varint: the sum's
+ * bit pattern less that of N / 10^u.  Else eight bytes of its bit pattern follow,
+ * little end first.
  *
  *		min		zigzag min				first	varint first - min
  *		max		varint max - min		last	varint max - last
@@ -89,14 +102,14 @@
 #ifndef TSDB_CHUNK_CHUNK_FORMAT_H
 #define TSDB_CHUNK_CHUNK_FORMAT_H
 
-#define TSDB_BODY_VERSION			1
+#define TSDB_BODY_VERSION			2
 
 /* flags of the head */
 #define TSDB_BODY_HAS_TIME			0x01
 #define TSDB_BODY_HAS_SEGMENTS		0x02
 #define TSDB_BODY_HAS_SEGMENT_TIMES 0x04	/* only with HAS_SEGMENTS */
 #define TSDB_BODY_HAS_TAIL			0x08
-#define TSDB_BODY_FLAGS				0x0F	/* all that version 1 knows */
+#define TSDB_BODY_FLAGS				0x0F	/* all that version 2 knows */
 
 /* first byte of a column */
 #define TSDB_BODY_KIND_MASK			0x0F
@@ -107,11 +120,13 @@
 
 /* second byte of a column */
 #define TSDB_BODY_CODEC_MASK		0x7F
+#define TSDB_BODY_CODEC_IMPLIED		0
 #define TSDB_BODY_ORDER_ALTERNATE	0x80
 
 #define TSDB_BODY_UNIT_MAX			18	/* 10^18 is the last power in 64 bits */
 #define TSDB_BODY_UNIT_RAW			0xFF
 #define TSDB_BODY_UNIT_SUM			0x40	/* flag: the sum counts the unit, too */
+#define TSDB_BODY_UNIT_NEAR			0x20	/* flag: but for units in the last place */
 
 #define TSDB_BODY_SUMMABLE_MAX		1e140
 

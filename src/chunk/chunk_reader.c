@@ -22,6 +22,7 @@
 #include "access/htup_details.h"
 #include "chunk/chunk.h"
 #include "chunk/chunk_decimal.h"
+#include "chunk/chunk_implied.h"
 #include "chunk/chunk_load.h"
 #include "chunk/chunk_type.h"
 #include "utils/datum.h"
@@ -501,6 +502,37 @@ fill_column(TsdbColumn *column, uint32 nrows, Datum value, bool is_null)
 	memset(column->nulls, is_null, nrows * sizeof(bool));
 }
 
+/* A column without vector: constant, or times of which segments tell. */
+static void
+imply_column(TsdbChunkReader *reader, const TsdbBodyColumn *stored, bool is_time,
+			 const ReaderAttribute *attribute, TsdbColumn *column)
+{
+	const TsdbBodyHead *head = &reader->body.head;
+	TsdbVectorType type;
+	uint32		width;
+
+	tsdb_column_kind_vector(stored->kind, stored->width, &type, &width);
+	if (!tsdb_column_reads(attribute->by_value, attribute->length, type, width))
+		tsdb_chunk_damaged(&reader->source,
+						   "A vector is of another kind than its column.");
+	fill_column(column, reader->nrows, Int64GetDatum(stored->min.number), false);
+	if (is_time)
+	{
+		const TsdbSegments *segments = tsdb_chunk_reader_segments(reader);
+
+		for (uint32 i = 0; i < segments->count; i++)
+		{
+			uint32		first = segments->rows[i];
+
+			if (!tsdb_times_fill(segments->count == 1 ? head->min_time : segments->min_time[i],
+								 segments->count == 1 ? head->max_time : segments->max_time[i],
+								 segments->rows[i + 1] - first,
+								 (int64 *) column->values + first))
+				tsdb_chunk_damaged(&reader->source, "The times of a segment are no steps.");
+		}
+	}
+}
+
 static TsdbColumn *
 new_column(TsdbChunkReader *reader)
 {
@@ -556,6 +588,9 @@ decode_column(TsdbChunkReader *reader, int index)
 	{
 		if (body->columns[index].kind == TSDB_BODY_DECIMAL)
 			read_decimal(reader, &body->columns[index], attribute, column);
+		else if (body->columns[index].vector.bytes == 0)
+			imply_column(reader, &body->columns[index], (uint32) index + 1 == body->head.time,
+						 attribute, column);
 		else
 			read_column(reader, &body->columns[index], attribute, column);
 		decoded = true;
@@ -636,7 +671,7 @@ decodes_in_parts(TsdbChunkReader *reader, int index)
 	const TsdbChunkBody *body = get_body(reader);
 
 	return index < (int) body->head.natts && !reader->attributes[index].dropped &&
-		is_plain_number(&body->columns[index]) &&
+		is_plain_number(&body->columns[index]) && body->columns[index].vector.bytes > 0 &&
 		(reader->shelf == NULL || !reader->shelf->wants(reader->shelf_arg, index + 1, reader->nrows));
 }
 
@@ -755,6 +790,8 @@ tsdb_chunk_reader_segments(TsdbChunkReader *reader)
 										   head->nsegments, nulls);
 		segments->max_time = read_integers(reader, &head->segment_max, 8,
 										   head->nsegments, nulls);
+		tsdb_segment_times_restore(head->min_time, head->time_unit, head->nsegments,
+								   segments->min_time, segments->max_time);
 		segments->no_time = MemoryContextAlloc(reader->context,
 											   head->nsegments * sizeof(bool));
 		expand_nulls(nulls, 1, head->nsegments, segments->no_time);

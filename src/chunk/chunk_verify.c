@@ -7,6 +7,7 @@
 #include "chunk/chunk_verify.h"
 
 #include "access/htup_details.h"
+#include "chunk/chunk_implied.h"
 #include "chunk/chunk_load.h"
 #include "chunk/chunk_stats.h"
 #include "chunk/chunk_type.h"
@@ -156,6 +157,79 @@ decode(TsdbChunkVerify *verify, const TsdbBodyPlace *place, TsdbVectorType type,
 	pfree(scratch);
 }
 
+/* First rows of the segments and the end, damage raised. */
+static uint32 *
+read_segments(TsdbChunkVerify *verify)
+{
+	const TsdbBodyHead *head = &verify->body.head;
+	uint32	   *rows = palloc0((head->nsegments + 1) * sizeof(uint32));
+
+	rows[head->nsegments] = head->nrows;
+	if (head->nsegments > 1)
+	{
+		TsdbChunkVerify part = *verify;
+		TsdbVectorInfo info;
+		TsdbVector	vector;
+
+		part.body.head.nrows = head->nsegments;
+		decode(&part, &head->segment_rows, TSDB_VECTOR_INT, 2, &info, &vector);
+		for (uint32 i = 0; i < head->nsegments; i++)
+		{
+			if (i == 0 ? vector.ints[i] != 0 :
+				vector.ints[i] <= vector.ints[i - 1] || vector.ints[i] >= head->nrows)
+				tsdb_chunk_damaged(&verify->source, "The chunk's segments overlap.");
+			rows[i] = (uint32) vector.ints[i];
+		}
+	}
+	return rows;
+}
+
+/* Time ranges of the segments, which must have been stored; damage is raised. */
+static void
+read_segment_times(TsdbChunkVerify *verify, TsdbVector *min, TsdbVector *max)
+{
+	const TsdbBodyHead *head = &verify->body.head;
+	TsdbChunkVerify part = *verify;
+	TsdbVectorInfo info;
+
+	part.body.head.nrows = head->nsegments;
+	decode(&part, &head->segment_min, TSDB_VECTOR_INT, 8, &info, min);
+	decode(&part, &head->segment_max, TSDB_VECTOR_INT, 8, &info, max);
+	tsdb_segment_times_restore(head->min_time, head->time_unit, head->nsegments,
+							   min->ints, max->ints);
+}
+
+/* The values of a column that has no vector; damage is raised. */
+static void
+imply(TsdbChunkVerify *verify, AttrNumber attno, uint32 width, TsdbVector *vector)
+{
+	const TsdbBodyHead *head = &verify->body.head;
+	int64		value = verify->body.columns[attno - 1].min.number;
+	int64	   *values = palloc(TYPEALIGN(TSDB_VECTOR_BLOCK_ROWS, head->nrows) * sizeof(int64));
+
+	*vector = (TsdbVector) {
+		.type = TSDB_VECTOR_INT,.width = width,.nrows = head->nrows,.ints = values,
+		.nulls = palloc0(TSDB_VECTOR_NULL_BYTES)
+	};
+	for (uint32 row = 0; row < head->nrows; row++)
+		values[row] = value;
+	if (head->has_time && (uint32) attno == head->time)
+	{
+		uint32	   *rows = read_segments(verify);
+		TsdbVector	min = {.ints = unconstify(int64 *, &head->min_time)};
+		TsdbVector	max = {.ints = unconstify(int64 *, &head->max_time)};
+
+		if (head->nsegments > 1)
+			read_segment_times(verify, &min, &max);
+		for (uint32 i = 0; i < head->nsegments; i++)
+		{
+			if (!tsdb_times_fill(min.ints[i], max.ints[i], rows[i + 1] - rows[i],
+								 values + rows[i]))
+				tsdb_chunk_damaged(&verify->source, "The times of a segment are no steps.");
+		}
+	}
+}
+
 /* ---- statistics ---- */
 
 /* The type that statistics of a stored column were made under. */
@@ -243,8 +317,11 @@ tsdb_chunk_verify_column(TsdbChunkVerify *verify, AttrNumber attno)
 		return;
 	}
 	tsdb_column_kind_vector(stored->kind, stored->width, &type, &width);
-	decode(verify, &stored->vector, type, width, &info, &column->vector);
-	if ((info.codec & TSDB_BODY_CODEC_MASK) != stored->codec)
+	if (stored->vector.bytes == 0)
+		imply(verify, attno, width, &column->vector);
+	else
+		decode(verify, &stored->vector, type, width, &info, &column->vector);
+	if (stored->vector.bytes > 0 && (info.codec & TSDB_BODY_CODEC_MASK) != stored->codec)
 		report(verify, attno, -1, "the vector has another codec than the body states");
 	if (stored->own_scales)
 	{
@@ -317,33 +394,6 @@ same_value(const TsdbBodyColumn *stored, const StoredColumn *column, uint32 a, u
 	return false;
 }
 
-/* First rows of the segments and the end, damage raised. */
-static uint32 *
-read_segments(TsdbChunkVerify *verify)
-{
-	const TsdbBodyHead *head = &verify->body.head;
-	uint32	   *rows = palloc0((head->nsegments + 1) * sizeof(uint32));
-
-	rows[head->nsegments] = head->nrows;
-	if (head->nsegments > 1)
-	{
-		TsdbChunkVerify part = *verify;
-		TsdbVectorInfo info;
-		TsdbVector	vector;
-
-		part.body.head.nrows = head->nsegments;
-		decode(&part, &head->segment_rows, TSDB_VECTOR_INT, 2, &info, &vector);
-		for (uint32 i = 0; i < head->nsegments; i++)
-		{
-			if (i == 0 ? vector.ints[i] != 0 :
-				vector.ints[i] <= vector.ints[i - 1] || vector.ints[i] >= head->nrows)
-				tsdb_chunk_damaged(&verify->source, "The chunk's segments overlap.");
-			rows[i] = (uint32) vector.ints[i];
-		}
-	}
-	return rows;
-}
-
 /* Rows of a segment have one series key, and the next one has another. */
 static void
 verify_segment_keys(TsdbChunkVerify *verify, const uint32 *rows)
@@ -383,14 +433,7 @@ verify_segment_times(TsdbChunkVerify *verify, const uint32 *rows)
 	TsdbVector	max = {0};
 
 	if (head->has_segment_times)
-	{
-		TsdbChunkVerify part = *verify;
-		TsdbVectorInfo info;
-
-		part.body.head.nrows = head->nsegments;
-		decode(&part, &head->segment_min, TSDB_VECTOR_INT, 8, &info, &min);
-		decode(&part, &head->segment_max, TSDB_VECTOR_INT, 8, &info, &max);
-	}
+		read_segment_times(verify, &min, &max);
 	for (uint32 segment = 0; segment < head->nsegments; segment++)
 	{
 		uint32		first = rows[segment];

@@ -18,8 +18,10 @@
 #include "chunk/chunk.h"
 #include "chunk/chunk_body.h"
 #include "chunk/chunk_decimal.h"
+#include "chunk/chunk_implied.h"
 #include "chunk/chunk_stats.h"
 #include "chunk/chunk_type.h"
+#include "codec/codec_format.h"
 #include "chunk/series_hash.h"
 #include "fmgr.h"
 #include "utils/memutils.h"
@@ -583,6 +585,14 @@ encode_segments(TsdbChunkWriter *writer, uint32 nsegments, TsdbCodecLevel level)
 		if (!any)
 			nulls[segment >> 3] |= 1 << (segment & 7);
 	}
+	/* a segment without times is at the chunk's smallest, and null */
+	for (uint32 segment = 0; segment < nsegments; segment++)
+	{
+		if (nulls[segment >> 3] & (1 << (segment & 7)))
+			min[segment] = max[segment] = head->min_time;
+	}
+	head->time_unit = tsdb_segment_times_unit(head->min_time, nsegments, min, max);
+	tsdb_segment_times_reduce(head->min_time, head->time_unit, nsegments, min, max);
 	vector.width = 8;
 	vector.nulls = nulls;
 	vector.ints = min;
@@ -658,6 +668,40 @@ describe_column(TsdbChunkWriter *writer, WriterColumn *column, TsdbBodyColumn *b
 	tsdb_chunk_stats_compute(&column->type, &column->vector, column->nnulls, body);
 }
 
+/* Are the times of all rows implied by those of their segments? */
+static bool
+times_are_implied(const TsdbChunkWriter *writer, const WriterColumn *column)
+{
+	const TsdbBodyHead *head = &writer->head;
+	uint32		first = 0;
+
+	if (!head->has_time || (head->nsegments > 1 && !head->has_segment_times))
+		return false;
+	for (uint32 row = 1; row <= writer->nrows; row++)
+	{
+		if (row < writer->nrows && (head->nsegments == 1 || !writer->starts[row]))
+			continue;
+		if (!tsdb_times_are_regular(column->vector.ints + first, row - first))
+			return false;
+		first = row;
+	}
+	return true;
+}
+
+/* Does a column need no vector?  Then say what would be its codec. */
+static bool
+is_implied(const TsdbChunkWriter *writer, const WriterColumn *column, TsdbBodyColumn *body)
+{
+	bool		is_time = writer->head.has_time &&
+		body == &writer->body_columns[writer->head.time - 1];
+
+	if (body->kind < TSDB_BODY_INT1 || body->kind > TSDB_BODY_INT8 ||
+		body->nnulls > 0 || !body->has_range)
+		return false;
+	body->codec = is_time ? TSDB_CODEC_STEP : TSDB_CODEC_CONSTANT;
+	return is_time ? times_are_implied(writer, column) : body->min.number == body->max.number;
+}
+
 static void
 encode_column(TsdbChunkWriter *writer, const WriterColumn *column,
 			  TsdbCodecLevel level, TsdbBodyColumn *body)
@@ -674,7 +718,7 @@ encode_column(TsdbChunkWriter *writer, const WriterColumn *column,
 			encode(writer, &vector, 0, level, &body->scales, &codec);
 		}
 	}
-	else if (body->kind != TSDB_BODY_NULL)
+	else if (body->kind != TSDB_BODY_NULL && !is_implied(writer, column, body))
 		encode(writer, &column->vector, column->data_bytes, level, &body->vector,
 			   &body->codec);
 }

@@ -157,7 +157,7 @@ draw_column(TsdbBodyColumn *column, const TsdbBodyHead *head, bool is_time,
 		column->nnulls = head->nrows;
 		return;
 	}
-	column->codec = (uint8_t) draw_below(100);
+	column->codec = (uint8_t) (1 + draw_below(99));
 	column->alternate = draw_below(2);
 	column->nnulls = draw_below(3) ? 0 : draw_below(head->nrows);
 	draw_place(&column->vector, stream);
@@ -230,6 +230,35 @@ draw_column(TsdbBodyColumn *column, const TsdbBodyHead *head, bool is_time,
 			column->sum_low = draw();
 			column->sum_high = draw_below(2) ? 0 : draw();
 		}
+	}
+}
+
+/* Make a column one that has no vector, if it can be. */
+static void
+imply_column(TsdbBodyColumn *column, const TsdbBodyHead *head, bool is_time)
+{
+	if (column->kind < TSDB_BODY_INT1 || column->kind > TSDB_BODY_INT8 || column->nnulls > 0 ||
+		!column->has_range ||
+		(is_time && head->nsegments > 1 && !head->has_segment_times))
+		return;
+	memset(&column->vector, 0, sizeof(column->vector));
+	column->codec = is_time ? 2 : 1;
+	if (is_time)
+	{
+		if (head->nsegments == 1)
+		{
+			column->first = column->min;
+			column->last = column->max;
+		}
+		return;
+	}
+	column->max = column->first = column->last = column->min;
+	if (column->has_sum)
+	{
+		__extension__ __int128 sum = (__int128) column->min.number * head->nrows;
+
+		column->sum_low = (uint64_t) sum;
+		column->sum_high = (uint64_t) (sum >> 64);
 	}
 }
 
@@ -356,12 +385,21 @@ round_trip(void)
 		if (head.has_time && draw_below(2))
 		{
 			head.has_segment_times = true;
+			head.time_unit = draw_below(2) ? 1 : 1000000;
 			draw_place(&head.segment_min, &stream);
 			draw_place(&head.segment_max, &stream);
 		}
 	}
 	for (uint32_t i = 0; i < head.natts; i++)
-		draw_column(&columns[i], &head, i + 1 == head.time && head.has_time, &stream);
+	{
+		bool		is_time = i + 1 == head.time && head.has_time;
+		uint32_t	before = stream;
+
+		draw_column(&columns[i], &head, is_time, &stream);
+		if (columns[i].vector.inlined != NULL || before == stream)
+			if (draw_below(3) == 0)
+				imply_column(&columns[i], &head, is_time);
+	}
 	if (draw_below(4) == 0)
 	{
 		head.has_tail = true;
