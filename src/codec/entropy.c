@@ -20,7 +20,6 @@
 #define GROUPS_MAX		64
 #define FEW_BINS		24		/* that a table of 128 states tells apart well */
 #define BIN_BITS		11		/* header of a bin, without its lower end */
-#define LEAD_BITS		(32 + TSDB_ENTROPY_STATES * 7)
 
 /* log2 to within a hundredth: the exponent, and a parabola over the mantissa. */
 static double
@@ -127,6 +126,50 @@ set_weights(TsdbEntropyPlan *plan, const uint32_t *counts)
 	}
 }
 
+/* Bytes of the header of bins that follow no curve. */
+static size_t
+header_bytes(const TsdbEntropyPlan *plan)
+{
+	uint32_t	weight_all = 0;
+	uint32_t	width_all = 0;
+	size_t		bytes = 4;
+
+	for (uint32_t bin = 0; bin < plan->bins; bin++)
+	{
+		weight_all |= plan->weight[bin] - 1u;
+		width_all |= plan->width[bin];
+		if (bin > 0)
+			bytes += tsdb_varint_bytes(plan->lower[bin] - plan->lower[bin - 1]);
+	}
+	return bytes + tsdb_bitpack_bytes(plan->bins, tsdb_bit_length(weight_all)) +
+		tsdb_bitpack_bytes(plan->bins, tsdb_bit_length(width_all));
+}
+
+/* Take a curve instead of the bins, if there is one that costs less. */
+static void
+try_shape(const uint64_t *sorted, const uint32_t *counts, TsdbEntropyPlan *plan)
+{
+	double		bits = (double) (8 * header_bytes(plan) + TSDB_ENTROPY_STATES * plan->log);
+	double		shape_bits;
+	TsdbShape	shape;
+	uint64_t	centre;
+
+	for (uint32_t bin = 0; bin < plan->bins; bin++)
+		bits += counts[bin] * (plan->log - log2(plan->weight[bin]) + plan->width[bin]);
+	plan->bits = bits;
+	shape_bits = tsdb_shape_fit(sorted, plan->count, &shape, &centre);
+	if (shape_bits >= bits)
+		return;
+	plan->bits = shape_bits;
+	plan->is_shaped = true;
+	plan->shape = shape;
+	plan->base = centre;
+	plan->log = shape.log;
+	plan->bins = tsdb_shape_bins(&shape, plan->lower, plan->width, plan->weight);
+	for (uint32_t bin = 0; bin < plan->bins; bin++)
+		plan->lower[bin] += centre;
+}
+
 TsdbCodecStatus
 tsdb_entropy_plan(const uint64_t *values, uint32_t count, TsdbArena arena,
 				  TsdbEntropyPlan *plan)
@@ -173,7 +216,8 @@ tsdb_entropy_plan(const uint64_t *values, uint32_t count, TsdbArena arena,
 	plan->count = count;
 	plan->bins = bins;
 	plan->log = bins > FEW_BINS ? 8 : 7;
-	plan->bits = least[groups] + LEAD_BITS;
+	plan->base = 0;
+	plan->is_shaped = false;
 	for (uint32_t g = groups, bin = bins; g > 0; g = from[g])
 	{
 		uint32_t	start = from[g] == 0 ? 0 : ends[from[g] - 1];
@@ -185,6 +229,7 @@ tsdb_entropy_plan(const uint64_t *values, uint32_t count, TsdbArena arena,
 			(uint8_t) tsdb_bit_length(sorted[ends[g - 1] - 1] - sorted[start]);
 	}
 	set_weights(plan, counts);
+	try_shape(sorted, counts, plan);
 	return TSDB_CODEC_OK;
 }
 
@@ -199,6 +244,11 @@ write_header(const TsdbEntropyPlan *plan, TsdbWriter *out)
 	unsigned	offset_width;
 	uint8_t    *room;
 
+	if (plan->is_shaped)
+	{
+		tsdb_shape_write(&plan->shape, out);
+		return;
+	}
 	for (uint32_t bin = 0; bin < plan->bins; bin++)
 	{
 		weights[bin] = plan->weight[bin] - 1u;
@@ -268,12 +318,13 @@ tsdb_entropy_write(const uint64_t *values, const TsdbEntropyPlan *plan,
 		uint32_t	state = states[i % TSDB_ENTROPY_STATES];
 		unsigned	width = 0;
 
-		/* The last bin that begins at or below the value. */
+		/* The last bin that begins at or below the value; the first may begin below 0. */
 		while (high - low > 1)
 		{
 			uint32_t	middle = (low + high) / 2;
 
-			if (plan->lower[middle] <= values[i])
+			if (plan->is_shaped ? (int64_t) plan->lower[middle] <= (int64_t) values[i] :
+				plan->lower[middle] <= values[i])
 				low = middle;
 			else
 				high = middle;

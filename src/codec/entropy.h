@@ -17,6 +17,9 @@
  *		offset bits		packed: width of the offsets of each bin, 0 to 64
  *		steps			varints, one less than bins: lower end of a bin less
  *						that of the bin before; the first bin begins at 0
+ *
+ * or, where bins follow a curve, what entropy_shape.h says in place of all these; then
+ *
  *		bits			four states of log bits, then for each value the bits
  *						that lead to the next state, and its offset
  */
@@ -24,6 +27,7 @@
 #define TSDB_CODEC_ENTROPY_H
 
 #include "codec/codec.h"
+#include "codec/entropy_shape.h"
 #include "codec/wire.h"
 
 #define TSDB_ENTROPY_BINS_MAX	64
@@ -44,6 +48,9 @@ typedef struct TsdbEntropyPlan
 	uint8_t		width[TSDB_ENTROPY_BINS_MAX];
 	uint16_t	weight[TSDB_ENTROPY_BINS_MAX];
 	double		bits;			/* estimate of the whole, header included */
+	uint64_t	base;			/* what is written are the integers less this */
+	bool		is_shaped;
+	TsdbShape	shape;			/* of the bins, if so */
 } TsdbEntropyPlan;
 
 /* A decoder in the middle of its bits. */
@@ -64,7 +71,10 @@ typedef struct TsdbEntropyReader
 	}			table[1 << TSDB_ENTROPY_LOG_MAX];
 } TsdbEntropyReader;
 
-/* Choose bins for count (1 or more) integers, the least of which is 0. */
+/*
+ * Choose bins for count (1 or more) integers, the least of which is 0.  Lower ends
+ * are those of the integers, so that a reader who adds base finds them.
+ */
 extern TsdbCodecStatus tsdb_entropy_plan(const uint64_t *values, uint32_t count,
 										 TsdbArena arena, TsdbEntropyPlan *plan);
 

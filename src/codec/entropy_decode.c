@@ -16,6 +16,41 @@
 /* One load holds all bits of a value with offsets up to this width. */
 #define NARROW_WIDTH_MAX	(57 - TSDB_ENTROPY_LOG_MAX)
 
+/* Read bins that follow no curve; log has been read. */
+static TsdbCodecStatus
+read_bins(TsdbReader *in, uint32_t log, TsdbEntropyReader *reader, uint16_t *weight,
+		  uint32_t *nbins)
+{
+	uint32_t	bins = tsdb_read_byte(in) + 1u;
+	unsigned	weight_width = tsdb_read_byte(in);
+	unsigned	offset_width = tsdb_read_byte(in);
+	uint32_t	sum = 0;
+	const uint8_t *weights;
+	const uint8_t *offsets;
+
+	if (in->broken || log < TSDB_ENTROPY_LOG_MIN || log > TSDB_ENTROPY_LOG_MAX ||
+		bins > TSDB_ENTROPY_BINS_MAX || weight_width > TSDB_ENTROPY_LOG_MAX ||
+		offset_width > 7)
+		return TSDB_CODEC_CORRUPT;
+	weights = tsdb_read_bytes(in, tsdb_bitpack_bytes(bins, weight_width));
+	offsets = tsdb_read_bytes(in, tsdb_bitpack_bytes(bins, offset_width));
+	if (in->broken)
+		return TSDB_CODEC_CORRUPT;
+	for (uint32_t bin = 0; bin < bins; bin++)
+	{
+		weight[bin] = (uint16_t) (tsdb_bitpack_get(weights, in->end, bin * weight_width,
+												   weight_width) + 1);
+		reader->width[bin] = (uint8_t) tsdb_bitpack_get(offsets, in->end, bin * offset_width,
+														offset_width);
+		reader->lower[bin] = bin == 0 ? 0 : reader->lower[bin - 1] + tsdb_read_varint(in);
+		sum += weight[bin];
+		if (reader->width[bin] > 64)
+			return TSDB_CODEC_CORRUPT;
+	}
+	*nbins = bins;
+	return in->broken || sum != 1u << log ? TSDB_CODEC_CORRUPT : TSDB_CODEC_OK;
+}
+
 TsdbCodecStatus
 tsdb_entropy_open(TsdbReader in, TsdbEntropyReader *reader)
 {
@@ -23,37 +58,23 @@ tsdb_entropy_open(TsdbReader in, TsdbEntropyReader *reader)
 	uint16_t	next[TSDB_ENTROPY_BINS_MAX];
 	uint8_t		bin_of[1 << TSDB_ENTROPY_LOG_MAX];
 	uint32_t	log = tsdb_read_byte(&in);
-	uint32_t	bins = tsdb_read_byte(&in) + 1u;
-	unsigned	weight_width = tsdb_read_byte(&in);
-	unsigned	offset_width = tsdb_read_byte(&in);
-	uint32_t	size = 1u << (log & 31);
-	uint32_t	sum = 0;
-	const uint8_t *weights;
-	const uint8_t *offsets;
+	uint32_t	bins;
+	uint32_t	size;
 
-	if (in.broken || log < TSDB_ENTROPY_LOG_MIN || log > TSDB_ENTROPY_LOG_MAX ||
-		bins > TSDB_ENTROPY_BINS_MAX || weight_width > TSDB_ENTROPY_LOG_MAX ||
-		offset_width > 7)
-		return TSDB_CODEC_CORRUPT;
-	weights = tsdb_read_bytes(&in, tsdb_bitpack_bytes(bins, weight_width));
-	offsets = tsdb_read_bytes(&in, tsdb_bitpack_bytes(bins, offset_width));
-	if (in.broken)
-		return TSDB_CODEC_CORRUPT;
-	for (uint32_t bin = 0; bin < bins; bin++)
+	if (log & TSDB_SHAPE_FLAG)
 	{
-		weight[bin] = (uint16_t) (tsdb_bitpack_get(weights, in.end, bin * weight_width,
-												   weight_width) + 1);
-		reader->width[bin] = (uint8_t) tsdb_bitpack_get(offsets, in.end, bin * offset_width,
-														offset_width);
-		reader->lower[bin] = bin == 0 ? 0 : reader->lower[bin - 1] + tsdb_read_varint(&in);
-		next[bin] = weight[bin];
-		sum += weight[bin];
-		if (reader->width[bin] > 64)
-			return TSDB_CODEC_CORRUPT;
-	}
-	if (in.broken || sum != size)
-		return TSDB_CODEC_CORRUPT;
+		TsdbShape	shape = tsdb_shape_read((uint8_t) log, &in);
 
+		bins = in.broken ? 0 : tsdb_shape_bins(&shape, reader->lower, reader->width, weight);
+		if (bins == 0)
+			return TSDB_CODEC_CORRUPT;
+		log = shape.log;
+	}
+	else if (read_bins(&in, log, reader, weight, &bins) != TSDB_CODEC_OK)
+		return TSDB_CODEC_CORRUPT;
+	size = 1u << log;
+
+	memcpy(next, weight, bins * sizeof(uint16_t));
 	tsdb_entropy_spread(weight, bins, log, bin_of);
 	for (uint32_t state = 0; state < size; state++)
 	{

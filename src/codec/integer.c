@@ -236,7 +236,7 @@ try_bins(const uint64_t *x, uint32_t count, const TsdbWindow *windows,
 			least = bins.bits;
 			chosen = bins;
 			plan.codec = predictions[order];
-			plan.reference = low;
+			plan.reference = low + bins.base;
 		}
 	}
 	if (least > (double) best->bytes * 8)

@@ -70,6 +70,9 @@ static const Golden goldens[] = {
 	{"bins-delta", TSDB_VECTOR_INT, 8, 1024, 6, 0, TSDB_LEVEL_COLD, "delta"},
 	{"bins-delta2", TSDB_VECTOR_INT, 8, 1000, 19, 0, TSDB_LEVEL_COLD, "delta2"},
 	{"bins-ulp", TSDB_VECTOR_FLOAT8, 8, 1024, 13, 0, TSDB_LEVEL_COLD, "decimal+ulp"},
+	{"shape-frame", TSDB_VECTOR_INT, 8, 1000, 22, 11, TSDB_LEVEL_COLD, "frame"},
+	{"shape-delta", TSDB_VECTOR_FLOAT8, 8, 1024, 23, 0, TSDB_LEVEL_COLD, "decimal"},
+	{"shape-narrow", TSDB_VECTOR_INT, 4, 1024, 24, 0, TSDB_LEVEL_COLD, "delta"},
 	{"cold", TSDB_VECTOR_FLOAT8, 8, 1024, 18, 0, TSDB_LEVEL_COLD, "decimal"},
 };
 
@@ -87,6 +90,17 @@ draw(void)
 {
 	noise = noise * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	return noise >> 33;
+}
+
+/* A number around six times width, seldom far from it. */
+static uint64_t
+bell(uint64_t width)
+{
+	uint64_t	sum = 0;
+
+	for (int i = 0; i < 12; i++)
+		sum += draw() % (width + 1);
+	return sum;
 }
 
 static uint64_t
@@ -166,6 +180,13 @@ number_of(int formula, uint32_t i, TsdbVectorType type)
 		case 21:
 			walk += draw() % 4 == 0;
 			return UINT64_C(0x37e119b97f) | (walk * walk * 977 & 0xffffff) << 40;
+		case 22:
+			return draw() % 500 == 0 ? draw() % 60000 : bell(400) - 2000;
+		case 23:
+			walk += bell(60);
+			return float_pattern(((double) walk - 360 * (double) i) / 100, single);
+		case 24:
+			return walk += bell(1) - 6;
 		case 19:
 			return walk += slope += draw() % 64 * (draw() % 64) * (draw() % 64);
 		default:
