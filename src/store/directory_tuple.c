@@ -153,7 +153,7 @@ read_rest(Datum column, Rest *rest)
 	nrefs >>= 1;
 	if (rest->indirect)
 		list_bytes = tsdb_read_varint(&in);
-	if (in.broken || stream_bytes > PG_INT32_MAX || list_bytes > PG_INT32_MAX ||
+	if (in.broken || stream_bytes > PG_UINT32_MAX || list_bytes > PG_UINT32_MAX ||
 		nrefs > tsdb_reader_left(&in) / sizeof(ItemPointerData))
 		return "The list of pieces has another length.";
 	rest->stream_bytes = (uint32) stream_bytes;

@@ -17,21 +17,19 @@
 #include "store/internal_tuple.h"
 #include "utils/rel.h"
 
-#define PIECE_VERSION		1
-#define PIECE_MIN_DATA		512		/* a cut never leaves less than this */
+#define PIECE_VERSION		2
+#define PIECE_VERSION_BITS	8
+#define PIECE_VERSION_MASK	((1 << PIECE_VERSION_BITS) - 1)
+#define PIECE_MIN_DATA		128		/* a page with room for less is full */
 
 typedef struct PieceHeader
 {
-	uint8		version;
-	uint8		flags;
-	uint16		shard;
-	uint32		storage;
 	uint64		generation;
-	uint32		number;
+	uint32		number;			/* and the version */
 	uint32		checksum;
 } PieceHeader;
 
-StaticAssertDecl(sizeof(PieceHeader) == 24, "layout of a piece's header");
+StaticAssertDecl(sizeof(PieceHeader) == 16, "layout of a piece's header");
 
 #define TUPLE_HEADER	MAXALIGN(SizeofHeapTupleHeader)
 #define PIECE_OVERHEAD	(TUPLE_HEADER + VARHDRSZ + sizeof(PieceHeader))
@@ -48,15 +46,25 @@ tsdb_pieces_tupdesc(void)
 }
 
 static uint32
-piece_checksum(const PieceHeader *header, const char *data, Size bytes)
+piece_checksum(const TsdbStorage *storage, int shard, const PieceHeader *header,
+			   const char *data, Size bytes)
 {
+	uint32		place[2] = {storage->identity, (uint32) shard};
 	pg_crc32c	crc;
 
 	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, place, sizeof(place));
 	COMP_CRC32C(crc, header, offsetof(PieceHeader, checksum));
 	COMP_CRC32C(crc, data, bytes);
 	FIN_CRC32C(crc);
 	return crc;
+}
+
+/* A piece's number and the version, in one. */
+static inline uint32
+piece_number(uint32 number)
+{
+	return number << PIECE_VERSION_BITS | PIECE_VERSION;
 }
 
 /* Bytes of data that still fit on the page that was written last. */
@@ -103,18 +111,19 @@ choose_page(Relation rel)
 	return InvalidBlockNumber;
 }
 
-/* Insert one piece, whose checksum is made here; payload has room for it. */
+/* Insert one piece; payload has room for it. */
 static void
-insert_piece(Relation rel, PieceHeader *header, const char *data, uint32 bytes,
-			 int options, char *payload, ItemPointer tid)
+insert_piece(TsdbStorage *storage, Relation rel, int shard, uint64 generation, uint32 number,
+			 const char *data, uint32 bytes, int options, char *payload, ItemPointer tid)
 {
+	PieceHeader header = {.generation = generation,.number = piece_number(number)};
 	Datum		value = PointerGetDatum(payload);
 	bool		isnull = false;
 	HeapTuple	tuple;
 
-	header->checksum = piece_checksum(header, data, bytes);
+	header.checksum = piece_checksum(storage, shard, &header, data, bytes);
 	SET_VARSIZE(payload, VARHDRSZ + sizeof(PieceHeader) + bytes);
-	memcpy(payload + VARHDRSZ, header, sizeof(PieceHeader));
+	memcpy(payload + VARHDRSZ, &header, sizeof(PieceHeader));
 	memcpy(payload + VARHDRSZ + sizeof(PieceHeader), data, bytes);
 	tuple = heap_form_tuple(RelationGetDescr(rel), &value, &isnull);
 	heap_insert(rel, tuple, GetCurrentCommandId(true), options | HEAP_INSERT_NO_LOGICAL, NULL);
@@ -126,19 +135,6 @@ static char *
 alloc_payload(void)
 {
 	return palloc(VARHDRSZ + sizeof(PieceHeader) + PIECE_MAX_DATA);
-}
-
-static PieceHeader
-piece_header(TsdbStorage *storage, int shard, uint64 generation, uint32 number)
-{
-	PieceHeader header = {0};
-
-	header.version = PIECE_VERSION;
-	header.shard = shard;
-	header.storage = storage->identity;
-	header.generation = generation;
-	header.number = number;
-	return header;
 }
 
 void
@@ -156,7 +152,6 @@ tsdb_pieces_write(TsdbStorage *storage, int shard, uint64 generation,
 
 	while (offset < stream_bytes)
 	{
-		PieceHeader header = piece_header(storage, shard, generation, list->count);
 		uint32		rest = stream_bytes - offset;
 		uint32		bytes = Min(rest, PIECE_MAX_DATA);
 		BlockNumber block = choose_page(rel);
@@ -171,8 +166,8 @@ tsdb_pieces_write(TsdbStorage *storage, int shard, uint64 generation,
 		}
 		list->refs[list->count].offset = offset;
 		list->refs[list->count].unused = 0;
-		insert_piece(rel, &header, stream + offset, bytes, HEAP_INSERT_SKIP_FSM, payload,
-					 &list->refs[list->count].tid);
+		insert_piece(storage, rel, shard, generation, list->count, stream + offset, bytes,
+					 HEAP_INSERT_SKIP_FSM, payload, &list->refs[list->count].tid);
 		list->count++;
 		offset += bytes;
 		CHECK_FOR_INTERRUPTS();
@@ -219,15 +214,16 @@ check_piece(TsdbStorage *storage, Relation rel, const PieceSearch *search,
 		return "the tuple has another length";
 	*data = (char *) tuple + PIECE_OVERHEAD;
 	memcpy(&header, *data - sizeof(PieceHeader), sizeof(PieceHeader));
-	if (header.version != PIECE_VERSION || header.flags != 0)
+	if ((header.number & PIECE_VERSION_MASK) != PIECE_VERSION)
 		return "unknown version";
-	if (header.storage != storage->identity || header.shard != search->shard ||
-		header.generation != search->generation || header.number != search->number)
+	if (header.generation != search->generation ||
+		header.number != piece_number(search->number))
 		return "it belongs to another chunk";
 	if (search->to_delete)
 		return tsdb_internal_header_fault(rel, found) == NULL ? NULL :
 			"its tuple header is damaged";
-	if (header.checksum != piece_checksum(&header, *data, search->bytes))
+	if (header.checksum != piece_checksum(storage, search->shard, &header, *data,
+										  search->bytes))
 		return "the checksum does not match";
 
 	if (search->snapshot == NULL)
@@ -316,7 +312,7 @@ tsdb_pieces_check(TsdbStorage *storage, int shard, uint64 generation,
 }
 
 bool
-tsdb_pieces_identify(HeapTuple tuple, Oid *storage, int *shard, uint64 *generation)
+tsdb_pieces_identify(const TsdbStorage *storage, int shard, HeapTuple tuple, uint64 *generation)
 {
 	PieceHeader header;
 
@@ -324,11 +320,10 @@ tsdb_pieces_identify(HeapTuple tuple, Oid *storage, int *shard, uint64 *generati
 	if (tuple->t_len < PIECE_OVERHEAD || tuple->t_data->t_hoff != TUPLE_HEADER)
 		return false;
 	memcpy(&header, (char *) tuple->t_data + TUPLE_HEADER + VARHDRSZ, sizeof(PieceHeader));
-	*storage = header.storage;
-	*shard = header.shard;
 	*generation = header.generation;
-	return header.version == PIECE_VERSION && header.flags == 0 &&
-		header.checksum == piece_checksum(&header, (char *) tuple->t_data + PIECE_OVERHEAD,
+	return (header.number & PIECE_VERSION_MASK) == PIECE_VERSION &&
+		header.checksum == piece_checksum(storage, shard, &header,
+										  (char *) tuple->t_data + PIECE_OVERHEAD,
 										  tuple->t_len - PIECE_OVERHEAD);
 }
 
@@ -520,7 +515,6 @@ tsdb_piece_copy(TsdbStorage *storage, int shard, uint64 generation,
 				BlockNumber block, ItemPointer tid)
 {
 	Relation	rel = tsdb_storage_shard(storage, shard, TSDB_SHARD_IF_EXISTS);
-	PieceHeader header = piece_header(storage, shard, generation, number);
 	uint32		bytes = piece_bytes(list, number);
 	PieceSearch search = {
 		.shard = shard,.generation = generation,.ref = &list->refs[number],.number = number,
@@ -541,8 +535,8 @@ tsdb_piece_copy(TsdbStorage *storage, int shard, uint64 generation,
 		memcpy(data, content + list->refs[number].offset, bytes);
 	payload = alloc_payload();
 	RelationSetTargetBlock(rel, block);
-	insert_piece(rel, &header, data, bytes, HEAP_INSERT_FROZEN | HEAP_INSERT_SKIP_FSM,
-				 payload, tid);
+	insert_piece(storage, rel, shard, generation, number, data, bytes,
+				 HEAP_INSERT_FROZEN | HEAP_INSERT_SKIP_FSM, payload, tid);
 	pfree(payload);
 	pfree(data);
 	return true;

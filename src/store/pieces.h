@@ -7,17 +7,15 @@
  * vector lies in one piece as a rule, in two at such a cut, in more when it
  * is longer than a page.  The payload of a tuple:
  *
- *	 0  version    uint8   1
- *	 1  flags      uint8   0
- *	 2  shard      uint16
- *	 4  storage    uint32  OID of the directory: the storage identity
- *	 8  generation uint64  of the chunk
- *	16  number     uint32  of the piece within the chunk, from 0
- *	20  checksum   uint32  CRC-32C of bytes 0 to 19 and of the data
- *	24  data
+ *	 0  generation uint64  of the chunk
+ *	 8  number     uint32  of the piece within the chunk, from 0, times 256, plus
+ *						   the version, 2
+ *	12  checksum   uint32  CRC-32C of the storage identity (OID of the directory) and
+ *						   the shard, both uint32, of bytes 0 to 11 and of the data
+ *	16  data
  *
  * All integers are in the byte order of the machine, as all of PostgreSQL's
- * storage.  The reader verifies every field: a reference to a wrong place, a
+ * storage.  The reader verifies everything: a reference to a wrong place, a
  * lost write or a flipped bit is found, and names table, shard and chunk.
  */
 #ifndef TSDB_STORE_PIECES_H
@@ -63,9 +61,9 @@ extern void tsdb_pieces_read(TsdbStorage *storage, int shard, uint64 generation,
 extern const char *tsdb_pieces_check(TsdbStorage *storage, int shard, uint64 generation,
 									 const TsdbPieceList *list, uint32 i, Snapshot snapshot);
 
-/* What a tuple of a shard says it belongs to (generation 0: nothing); false if it
- * is no intact piece. */
-extern bool tsdb_pieces_identify(HeapTuple tuple, Oid *storage, int *shard,
+/* What chunk a tuple of a shard says it belongs to (generation 0: none); false if it
+ * is no intact piece of this storage and shard. */
+extern bool tsdb_pieces_identify(const TsdbStorage *storage, int shard, HeapTuple tuple,
 								 uint64 *generation);
 
 /*

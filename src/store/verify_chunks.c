@@ -487,9 +487,7 @@ verify_shard(TsdbVerify *verify, Relation rel, int shard, uint64 round, uint64 r
 		for (int i = 0; i < count; i++)
 		{
 			ItemPointerData place;
-			Oid			identity;
 			uint64		generation;
-			int			own_shard;
 			bool		intact;
 
 			ItemPointerSet(&place, block, tuples[i].offset);
@@ -502,14 +500,14 @@ verify_shard(TsdbVerify *verify, Relation rel, int shard, uint64 round, uint64 r
 			}
 			if (!tuples[i].visible)
 				continue;
-			intact = tsdb_pieces_identify(tuples[i].tuple, &identity, &own_shard,
+			intact = tsdb_pieces_identify(verify->storage, shard, tuples[i].tuple,
 										  &generation);
 			generation = family(generation);
 			if (generation % rounds != round ||
 				bsearch(&generation, list->values, list->count, sizeof(uint64),
 						compare_generations) != NULL)
 				continue;		/* of a chunk, with which it was verified */
-			if (!intact || identity != verify->storage->identity || own_shard != shard)
+			if (!intact)
 			{
 				tsdb_verify_report(verify, PART_PIECES, rel, TSDB_NO_CHUNK, &place,
 								   "this is no intact piece of the table");

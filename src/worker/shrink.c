@@ -159,11 +159,8 @@ is_lost(TsdbStorage *storage, int shard, HeapTuple tuple, Buffer buffer,
 {
 	Spot		key = {.tid = tuple->t_self};
 	uint64		generation;
-	Oid			identity;
-	int			its_shard;
 
-	return tsdb_pieces_identify(tuple, &identity, &its_shard, &generation) &&
-		identity == storage->identity && its_shard == shard &&
+	return tsdb_pieces_identify(storage, shard, tuple, &generation) &&
 		HeapTupleSatisfiesVacuum(tuple, oldest, buffer) == HEAPTUPLE_LIVE &&
 		(HeapTupleHeaderXminFrozen(tuple->t_data) ||
 		 TransactionIdPrecedes(HeapTupleHeaderGetRawXmin(tuple->t_data), listed_xmin)) &&
