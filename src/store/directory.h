@@ -40,7 +40,7 @@ typedef struct TsdbChunkEntry
 	int64		min_time;
 	int64		max_time;
 	uint64		generation;		/* never used twice in a storage */
-	uint64		run;			/* shared by chunks that were sorted together */
+	uint32		run;			/* shared by chunks that were sorted together, by others hardly ever */
 	TsdbPieceList pieces;
 	TsdbPieceList list_pieces;	/* that hold the list itself, if it is long */
 	const char *body;
@@ -56,7 +56,7 @@ typedef struct TsdbNewChunk
 	int			shard;
 	int			nshards;		/* of which it is one, if the hash is exact; else 1 */
 	int			level;
-	uint64		run;
+	uint32		run;
 	uint32		nsegments;
 	CommandId	command;		/* that inserts it; InvalidCommandId: the current one */
 	bool		frozen;			/* all snapshots see it at once, as after COPY FREEZE */

@@ -29,7 +29,7 @@ tsdb_directory_tupdesc(void)
 
 	TupleDescInitEntry(tupdesc, Anum_max_time, "max_time", INT8OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_generation, "generation", INT8OID, -1, 0);
-	TupleDescInitEntry(tupdesc, Anum_run, "run", INT8OID, -1, 0);
+	TupleDescInitEntry(tupdesc, Anum_run, "run", INT4OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_checksum, "checksum", INT4OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_nrows, "nrows", INT2OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_shard, "shard", INT2OID, -1, 0);
@@ -48,7 +48,7 @@ tuple_checksum(const Datum *values, const bool *nulls)
 	int64		words[] = {
 		nulls[Anum_max_time - 1] ? 0 : DatumGetInt64(values[Anum_max_time - 1]),
 		DatumGetInt64(values[Anum_generation - 1]),
-		DatumGetInt64(values[Anum_run - 1]),
+		DatumGetInt32(values[Anum_run - 1]),
 		DatumGetInt16(values[Anum_nrows - 1]),
 		DatumGetInt16(values[Anum_shard - 1]),
 		nulls[Anum_max_time - 1]
@@ -104,7 +104,7 @@ tsdb_directory_form_tuple(TsdbStorage *storage, const TsdbChunkImage *image,
 	values[Anum_max_time - 1] = Int64GetDatum(image->max_time);
 	nulls[Anum_max_time - 1] = !image->has_time;
 	values[Anum_generation - 1] = Int64GetDatum((int64) generation);
-	values[Anum_run - 1] = Int64GetDatum((int64) new_chunk->run);
+	values[Anum_run - 1] = Int32GetDatum((int32) new_chunk->run);
 	values[Anum_nrows - 1] = Int16GetDatum((int16) image->nrows);
 	values[Anum_shard - 1] = Int16GetDatum((int16)
 										   (new_chunk->shard | (new_chunk->nshards - 1) << TSDB_DIRECTORY_NSHARDS_SHIFT));
@@ -346,7 +346,7 @@ tsdb_directory_parse_tuple(TsdbStorage *storage, uint32 chunk, HeapTuple tuple,
 	entry->min_time = head.has_time ? head.min_time : 0;
 	entry->max_time = head.has_time ? head.max_time : 0;
 	entry->generation = (uint64) DatumGetInt64(values[Anum_generation - 1]);
-	entry->run = (uint64) DatumGetInt64(values[Anum_run - 1]);
+	entry->run = (uint32) DatumGetInt32(values[Anum_run - 1]);
 	entry->body = (const char *) rest.body;
 	entry->body_bytes = rest.body_bytes;
 	entry->memory = tuple;

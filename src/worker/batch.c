@@ -693,7 +693,7 @@ insert_index_entries(TsdbBatch *batch, uint32 chunk, const uint32 *first, uint32
 /* Write what the writer holds as one chunk: the rows whose places are from first on. */
 static void
 write_chunk(TsdbBatch *batch, const uint32 *first, uint32 shard, uint32 nsegments, int level,
-			uint64 run, int64 *bytes)
+			uint32 run, int64 *bytes)
 {
 	uint32		nrows = tsdb_chunk_writer_rows(batch->writer);
 	const TsdbChunkImage *image = tsdb_chunk_writer_finish(batch->writer, batch->cold.before);
@@ -786,7 +786,7 @@ write_row(TsdbBatch *batch, uintptr_t row, Pending *pending)
 }
 
 int64
-tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes)
+tsdb_batch_write(TsdbBatch *batch, int level, uint32 run, int64 *bytes)
 {
 	TsdbChunkWriter *writer = batch->writer;
 	Pending		pending = {.count = 0};
@@ -799,7 +799,7 @@ tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes)
 	MemoryContext old = CurrentMemoryContext;
 
 	if (run == 0)
-		run = pg_prng_uint64(&pg_global_prng_state);
+		run = pg_prng_uint32(&pg_global_prng_state);
 	tsdb_progress_phase(TSDB_PROGRESS_SORTING);
 	if (batch->held)
 		MemoryContextSwitchTo(batch->held_memory);

@@ -72,7 +72,7 @@ extern uint32 tsdb_batch_rows(TsdbBatch *batch);
 
 /* Sort and write; level and run are those of the new chunks, which form a run of
  * their own with run 0.  Returns chunks written. */
-extern int64 tsdb_batch_write(TsdbBatch *batch, int level, uint64 run, int64 *bytes);
+extern int64 tsdb_batch_write(TsdbBatch *batch, int level, uint32 run, int64 *bytes);
 extern void tsdb_batch_free(TsdbBatch *batch);
 
 /*

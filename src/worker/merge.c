@@ -60,7 +60,7 @@ typedef struct Candidate
 	int			nshards;		/* that its series were hashed to; 1: not known */
 	int			level;
 	int			tier;			/* logarithm of the size of its run */
-	uint64		run;
+	uint32		run;
 	uint32		nrows;
 	uint32		nsegments;
 	uint32		ndead;			/* rows */
@@ -352,7 +352,7 @@ take_chunk(Relation rel, TsdbStorage *storage, uint32 chunk, TsdbBatch *batch,
  * or that is damaged, which *error says then.
  */
 static int
-try_rewrite(Relation rel, const Candidate *items, int count, int level, uint64 run,
+try_rewrite(Relation rel, const Candidate *items, int count, int level, uint32 run,
 			TsdbCompactResult *result, ErrorData **error)
 {
 	ResourceOwner owner = CurrentResourceOwner;
@@ -412,7 +412,7 @@ try_rewrite(Relation rel, const Candidate *items, int count, int level, uint64 r
 /* The same, leaving out what is damaged, and a few that are in use. */
 static void
 rewrite(Relation rel, TsdbStorage *storage, Candidate *items, int count, int level,
-		uint64 run, TsdbCompactResult *result)
+		uint32 run, TsdbCompactResult *result)
 {
 	int			in_use = 0;
 
@@ -489,7 +489,7 @@ round_is_over(const MergeRound *round)
 
 /* Rewrite chunks of one shard to a run of a level, and count them. */
 static void
-rewrite_in_round(MergeRound *round, Candidate *items, int count, int level, uint64 run)
+rewrite_in_round(MergeRound *round, Candidate *items, int count, int level, uint32 run)
 {
 	bool		spread = false;
 
