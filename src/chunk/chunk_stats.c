@@ -178,15 +178,18 @@ float8_order_range(const uint64 *bits, uint32 count, int64 *low, int64 *high)
 	*high = max;
 }
 
-/* The first row of doubles, none of them null, that has that order. */
-static uint32
-float8_row_of_order(const uint64 *bits, int64 order)
+/* The bits of the first double, none of them null, of an order that one has. */
+static int64
+float8_of_order(const uint64 *bits, int64 order)
 {
-	uint32		row = 0;
-
-	while (float8_order(bits[row]) != order)
-		row++;
-	return row;
+	/* zeros and NaNs have several */
+	if (order == 0 || order == PG_INT64_MAX)
+	{
+		while (float8_order(*bits) != order)
+			bits++;
+		return (int64) *bits;
+	}
+	return order > 0 ? order : -order | PG_INT64_MIN;
 }
 
 /* The bits of a value of that order: of the first one in row order, since
@@ -214,8 +217,8 @@ float_range(const TsdbVector *vector, bool any_null, uint32 first,
 		const uint64 *bits = vector->float8s;
 
 		float8_order_range(bits, vector->nrows, &min, &max);
-		column->min.number = (int64) bits[float8_row_of_order(bits, min)];
-		column->max.number = (int64) bits[float8_row_of_order(bits, max)];
+		column->min.number = float8_of_order(bits, min);
+		column->max.number = float8_of_order(bits, max);
 		return;
 	}
 	if (any_null)

@@ -3,7 +3,8 @@
  *		Plans integer bodies.
  *
  * Three predictions are weighed: every value alone (FRAME), its difference
- * from the one before (DELTA), and the difference of differences (DELTA2).
+ * from the one before (DELTA), and the difference of differences (DELTA2), which is left out
+ * where a look at the values says that it is mostly the larger one.
  * What a prediction misses by, the residual, is stored less a reference in a
  * fixed number of bits per block; the few residuals outside of that window
  * are patched with the bits that are missing.
@@ -292,6 +293,7 @@ tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbCodecLevel level,
 	TsdbIntegerPlan common;
 	TsdbWindow		windows[3];
 	double		least = 1e9;
+	int			predictions_weighed = 3;
 
 	if (residuals == NULL)
 		return TSDB_CODEC_INVALID;
@@ -307,7 +309,9 @@ tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbCodecLevel level,
 	common.offset = (uint64_t) values[0];
 	tsdb_integer_relative(values, count, common.multiplier, x);
 
-	for (int p = 0; p < 3; p++)
+	if (level == TSDB_LEVEL_FAST && tsdb_integer_is_rough(x, count))
+		predictions_weighed = 2;
+	for (int p = 0; p < predictions_weighed; p++)
 	{
 		windows[p] = tsdb_integer_window(x, count, (unsigned) p);
 		if (windows[p].bits < least)
@@ -315,7 +319,7 @@ tsdb_integer_plan(const int64_t *values, uint32_t count, TsdbCodecLevel level,
 	}
 
 	plan->bytes = SIZE_MAX;
-	for (int p = 0; p < 3; p++)
+	for (int p = 0; p < predictions_weighed; p++)
 	{
 		int64_t		low;
 		TsdbIntegerPlan mine = common;

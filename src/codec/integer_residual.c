@@ -15,6 +15,7 @@
 #define SAMPLE_LANES	8
 #define SAMPLE_MAX	(SAMPLE_ROWS * SAMPLE_LANES)
 #define CLOSE		128			/* values that are sorted by counting */
+#define ROUGH_ROWS	32			/* of each block, which differences are looked at of */
 
 static TSDB_CODEC_CLONES void
 subtract(const uint64_t *from, uint32_t count, uint64_t reference, uint64_t *to)
@@ -123,6 +124,53 @@ int64_t
 tsdb_integer_least(const uint64_t *residuals, uint32_t count, unsigned order)
 {
 	return least_residual(residuals, count, order);
+}
+
+/* The size of a signed number. */
+static inline uint64_t
+size_of(uint64_t number)
+{
+	return (int64_t) number < 0 ? 0 - number : number;
+}
+
+/* By how much more often second differences are larger than first ones, less the mean of each, than they are smaller. */
+static TSDB_CODEC_CLONES int64_t
+roughness(const uint64_t *x, uint32_t count, uint64_t first_mean, uint64_t second_mean)
+{
+	int64_t		rough = 0;
+
+	for (uint32_t i = 2; i < count; i++)
+	{
+		uint64_t	first = x[i] - x[i - 1];
+		uint64_t	second = first - (x[i - 1] - x[i - 2]);
+		uint64_t	first_size = size_of(first - first_mean);
+		uint64_t	second_size = size_of(second - second_mean);
+
+		rough += (second_size > first_size) - (second_size < first_size);
+	}
+	return rough;
+}
+
+bool
+tsdb_integer_is_rough(const uint64_t *x, uint32_t count)
+{
+	int64_t		rough = 0;
+	int64_t		looked_at = 0;
+	int64_t		first_mean;
+	int64_t		second_mean;
+
+	if (count < ROUGH_ROWS)
+		return false;
+	first_mean = (int64_t) (x[count - 1] - x[0]) / (count - 1);
+	second_mean = (int64_t) (x[count - 1] - x[count - 2] - (x[1] - x[0])) / (count - 2);
+	for (uint32_t i = 0; i < count; i += BLOCK)
+	{
+		uint32_t	rows = count - i < ROUGH_ROWS ? count - i : ROUGH_ROWS;
+
+		rough += roughness(x + i, rows, (uint64_t) first_mean, (uint64_t) second_mean);
+		looked_at += rows;
+	}
+	return rough * 8 > looked_at;
 }
 
 /* The lesser of each two values goes to low. */
