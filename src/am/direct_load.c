@@ -594,9 +594,9 @@ gather_slice(Load *load, Relation rel, TsdbRowReader *reader, Datum *values, boo
 	}
 }
 
-/* Gather what tsdb.ingest() has brought. */
+/* Gather what tsdb.ingest() has brought, without copying columns that stay until the transaction ends. */
 static bool
-take_block(Relation rel, const TsdbRowBlock *block, CommandId command)
+take_block(Relation rel, const TsdbRowBlock *block, CommandId command, bool stay)
 {
 	int			natts = RelationGetDescr(rel)->natts;
 	Load	   *load;
@@ -632,7 +632,7 @@ take_block(Relation rel, const TsdbRowBlock *block, CommandId command)
 			gather_slice(load, rel, &reader, values, nulls);
 			continue;
 		}
-		bytes = tsdb_batch_pack_columns(load->rows, rel, arrays, rows);
+		bytes = tsdb_batch_pack_columns(load->rows, rel, arrays, rows, stay);
 		load->bytes += bytes;
 		gathered += bytes;
 	}

@@ -30,6 +30,7 @@
 #define TSDB_CHUNK_CHUNK_H
 
 #include "access/tupdesc.h"
+#include "chunk/row_array.h"
 #include "codec/codec.h"
 #include "lib/stringinfo.h"
 
@@ -78,6 +79,10 @@ extern void tsdb_chunk_writer_reserve(TsdbChunkWriter *writer, uint32 rows);
  * there must be room for them. */
 extern void tsdb_chunk_writer_add_datums(TsdbChunkWriter *writer, const Datum *const *rows,
 										 uint32 count);
+
+/* The same for rows [from, from + count) of columns, one array each. */
+extern void tsdb_chunk_writer_add_arrays(TsdbChunkWriter *writer, const TsdbRowArray *arrays,
+										 uint32 from, uint32 count);
 extern uint32 tsdb_chunk_writer_rows(const TsdbChunkWriter *writer);
 
 /* True if no further row may be added. */

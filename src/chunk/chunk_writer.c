@@ -373,8 +373,9 @@ tsdb_chunk_writer_add(TsdbChunkWriter *writer, const Datum *values, const bool *
 	writer->nrows++;
 }
 
-void
-tsdb_chunk_writer_add_datums(TsdbChunkWriter *writer, const Datum *const *rows, uint32 count)
+/* Room for rows of a table all of whose columns are passed by value; returns where the first of them goes. */
+static uint32
+add_plain_rows(TsdbChunkWriter *writer, uint32 count)
 {
 	uint32		first = writer->nrows;
 
@@ -382,6 +383,25 @@ tsdb_chunk_writer_add_datums(TsdbChunkWriter *writer, const Datum *const *rows, 
 		elog(ERROR, "rows added to a full chunk");
 	while (first + count > writer->capacity)
 		set_capacity(writer, Min(writer->capacity * 2, TSDB_CHUNK_ROWS));
+	writer->nrows += count;
+	return first;
+}
+
+static void pg_attribute_noreturn()
+not_by_value(int column)
+{
+	elog(ERROR, "column %d is not passed by value", column + 1);
+}
+
+/* Each row's value of a column to where the codec reads it. */
+#define FILL(member, value) \
+	for (uint32 row = 0; row < count; row++) \
+		vector->member[first + row] = (value)
+
+void
+tsdb_chunk_writer_add_datums(TsdbChunkWriter *writer, const Datum *const *rows, uint32 count)
+{
+	uint32		first = add_plain_rows(writer, count);
 
 	for (int i = 0; i < writer->natts; i++)
 	{
@@ -390,35 +410,65 @@ tsdb_chunk_writer_add_datums(TsdbChunkWriter *writer, const Datum *const *rows, 
 		switch ((TsdbBodyKind) writer->columns[i].type.kind)
 		{
 			case TSDB_BODY_INT1:
-				for (uint32 row = 0; row < count; row++)
-					vector->ints[first + row] = (int8) DatumGetChar(rows[row][i]);
+				FILL(ints, (int8) DatumGetChar(rows[row][i]));
 				break;
 			case TSDB_BODY_INT2:
-				for (uint32 row = 0; row < count; row++)
-					vector->ints[first + row] = DatumGetInt16(rows[row][i]);
+				FILL(ints, DatumGetInt16(rows[row][i]));
 				break;
 			case TSDB_BODY_INT4:
-				for (uint32 row = 0; row < count; row++)
-					vector->ints[first + row] = DatumGetInt32(rows[row][i]);
+				FILL(ints, DatumGetInt32(rows[row][i]));
 				break;
 			case TSDB_BODY_INT8:
-				for (uint32 row = 0; row < count; row++)
-					vector->ints[first + row] = DatumGetInt64(rows[row][i]);
+				FILL(ints, DatumGetInt64(rows[row][i]));
 				break;
 			case TSDB_BODY_FLOAT4:
-				for (uint32 row = 0; row < count; row++)
-					vector->float4s[first + row] = DatumGetUInt32(rows[row][i]);
+				FILL(float4s, DatumGetUInt32(rows[row][i]));
 				break;
 			case TSDB_BODY_FLOAT8:
-				for (uint32 row = 0; row < count; row++)
-					vector->float8s[first + row] = DatumGetUInt64(rows[row][i]);
+				FILL(float8s, DatumGetUInt64(rows[row][i]));
 				break;
 			default:
-				elog(ERROR, "column %d is not passed by value", i + 1);
+				not_by_value(i);
 		}
 	}
-	writer->nrows += count;
 }
+
+void
+tsdb_chunk_writer_add_arrays(TsdbChunkWriter *writer, const TsdbRowArray *arrays, uint32 from,
+							 uint32 count)
+{
+	uint32		first = add_plain_rows(writer, count);
+
+	for (int i = 0; i < writer->natts; i++)
+	{
+		TsdbVector *vector = &writer->columns[i].vector;
+		Size		step = arrays[i].same ? 0 : 1;
+		const char *values = arrays[i].values + from * step * arrays[i].length;
+
+		switch ((TsdbBodyKind) writer->columns[i].type.kind)
+		{
+			case TSDB_BODY_INT1:
+				FILL(ints, ((const int8 *) values)[row * step]);
+				break;
+			case TSDB_BODY_INT2:
+				FILL(ints, ((const int16 *) values)[row * step]);
+				break;
+			case TSDB_BODY_INT4:
+				FILL(ints, ((const int32 *) values)[row * step]);
+				break;
+			case TSDB_BODY_FLOAT4:
+				FILL(float4s, ((const uint32 *) values)[row * step]);
+				break;
+			case TSDB_BODY_INT8:
+			case TSDB_BODY_FLOAT8:
+				FILL(float8s, ((const uint64 *) values)[row * step]);
+				break;
+			default:
+				not_by_value(i);
+		}
+	}
+}
+#undef FILL
 
 /* True if two rows have the same bits in a key column. */
 static bool

@@ -199,7 +199,7 @@ write_table(Oid relid)
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner,
 						   save_sec_context | SECURITY_RESTRICTED_OPERATION);
-	writer = tsdb_row_writer_begin(rel);
+	writer = tsdb_row_writer_begin(rel, false);
 	for (int i = 0; i < ntaken; i++)
 	{
 		for (uint64 block = taken[i]; block != 0; block = tsdb_ingest_block(block)->next)

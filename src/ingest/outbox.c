@@ -15,6 +15,7 @@
 #include "commands/async.h"
 #include "ingest/group_commit.h"
 #include "ingest/ingest_shared.h"
+#include "ingest/row_order.h"
 #include "ingest/row_writer.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -157,9 +158,9 @@ too_much(void)
 		nparcels > tsdb_ingest_ring(&tsdb_ingest_set(0)->shards[0])->mask + 1;
 }
 
-/* Put all rows into their tables, as part of this transaction. */
+/* Put all rows into their tables, as part of this transaction; do parcels stay until it ends? */
 static void
-write_rows(void)
+write_parcels(bool stay)
 {
 	const bool	pushed = !ActiveSnapshotSet();
 
@@ -172,7 +173,7 @@ write_rows(void)
 
 		if (rel == NULL)
 			continue;			/* dropped by this very statement */
-		writer = tsdb_row_writer_begin(rel);
+		writer = tsdb_row_writer_begin(rel, stay);
 		for (Parcel *parcel = parcels; parcel != NULL; parcel = parcel->next)
 		{
 			if (parcel->rows->relid == addressee->relid)
@@ -185,11 +186,17 @@ write_rows(void)
 		PopActiveSnapshot();
 }
 
+static void
+write_rows(void)
+{
+	write_parcels(true);
+}
+
 /* The same, past the ring. */
 static void
 write_here(void)
 {
-	write_rows();
+	write_parcels(false);
 	for (Parcel *parcel = parcels; parcel != NULL; parcel = parcel->next)
 	{
 		TsdbIngestTable *table = tsdb_ingest_table(parcel->rows->relid);
@@ -312,99 +319,26 @@ add_to_shard(Addressee *addressee, TupleDesc tupdesc, uint32 shard,
 	gathered += bytes;
 }
 
-static Datum
-column_value(const TsdbRowColumn *column, Form_pg_attribute att, uint32 row)
-{
-	if (column->same)
-		row = 0;
-	return att->attbyval ? fetch_att(column->fixed + (Size) row * att->attlen, true, att->attlen) :
-		column->values[row];
-}
-
-static bool
-column_null(const TsdbRowColumn *column, uint32 row)
-{
-	return column->nulls != NULL && column->nulls[column->same ? 0 : row];
-}
-
-/* The shard of each row. */
-static void
-find_shards(TupleDesc tupdesc, const TsdbSortKey *key, const TsdbRowColumn *columns,
-			uint32 nrows, uint8 *shards)
-{
-	Datum	   *values = palloc0(tupdesc->natts * sizeof(Datum));
-	bool	   *nulls = palloc0(tupdesc->natts * sizeof(bool));
-	const TsdbRowColumn **series = palloc(Max(key->nseries, 1) * sizeof(TsdbRowColumn *));
-	bool		constant = true;
-
-	for (int i = 0; i < key->nseries; i++)
-	{
-		int			c = 0;
-
-		for (int a = 0; a < key->series[i] - 1; a++)
-			c += !TupleDescAttr(tupdesc, a)->attisdropped;
-		series[i] = &columns[c];
-		constant = constant && columns[c].same;
-	}
-	for (uint32 row = 0; row < nrows; row++)
-	{
-		bool		changed = row == 0;
-
-		if (row > 0 && constant)
-		{
-			shards[row] = shards[0];
-			continue;
-		}
-		for (int i = 0; i < key->nseries; i++)
-		{
-			int			a = key->series[i] - 1;
-			Form_pg_attribute att = TupleDescAttr(tupdesc, a);
-			bool		isnull = column_null(series[i], row);
-			Datum		value = isnull ? (Datum) 0 : column_value(series[i], att, row);
-
-			changed = changed || !att->attbyval || isnull != nulls[a] || value != values[a];
-			nulls[a] = isnull;
-			values[a] = value;
-		}
-		shards[row] = changed ?
-			tsdb_series_hash(tupdesc, key, values, nulls) % TSDB_INGEST_SHARDS : shards[row - 1];
-	}
-	pfree(series);
-	pfree(nulls);
-	pfree(values);
-}
-
 void
 tsdb_outbox_add(Relation rel, const TsdbSortKey *key, const TsdbRowColumn *columns, uint32 nrows)
 {
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 	Addressee  *addressee = find_addressee(RelationGetRelid(rel));
-	uint8	   *shards = palloc(nrows);
-	uint32	   *rows = palloc(nrows * sizeof(uint32));
-	uint32		starts[TSDB_INGEST_SHARDS + 1] = {0};
-	uint32		place[TSDB_INGEST_SHARDS];
+	TsdbRowOrder order;
 
 	if (nrows >= MALLOC_KEPT_ROWS)
 		keep_memory();
 	addressee->has_index = rel->rd_rel->relhasindex;
-	find_shards(tupdesc, key, columns, nrows, shards);
-	for (uint32 row = 0; row < nrows; row++)
-		starts[shards[row] + 1]++;
+	tsdb_row_order(tupdesc, key, columns, nrows, &order);
 	for (int shard = 0; shard < TSDB_INGEST_SHARDS; shard++)
 	{
-		place[shard] = starts[shard];
-		starts[shard + 1] += starts[shard];
+		uint32		first = order.starts[shard];
+
+		if (order.starts[shard + 1] > first)
+			add_to_shard(addressee, tupdesc, shard, columns, order.rows + first,
+						 order.starts[shard + 1] - first);
 	}
-	for (uint32 row = 0; row < nrows; row++)
-		rows[place[shards[row]]++] = row;
-	for (int shard = 0; shard < TSDB_INGEST_SHARDS; shard++)
-	{
-		if (starts[shard + 1] > starts[shard])
-			add_to_shard(addressee, tupdesc, shard, columns, rows + starts[shard],
-						 starts[shard + 1] - starts[shard]);
-	}
-	pfree(rows);
-	pfree(shards);
+	pfree(order.rows);
 	if (too_much())
 	{
 		write_here();
@@ -644,7 +578,10 @@ has_index(void)
 	return false;
 }
 
-/* Our rows and others', in this transaction; counted: ours have been pushed before. */
+/*
+ * Our rows and others', in this transaction; counted: ours have been pushed before.  Chunks may be made of the parcels only
+ * when it commits, so they are given back after that.
+ */
 static void
 lead(bool counted)
 {
@@ -663,7 +600,6 @@ lead(bool counted)
 		if (table != NULL)
 			pg_atomic_fetch_add_u64(&table->rows_drained, parcel->rows->rows);
 	}
-	empty_outbox();
 }
 
 /* Commit together with other clients: in this transaction, or in another's. */

@@ -21,6 +21,7 @@
 
 #include "access/attnum.h"
 #include "access/tupdesc.h"
+#include "chunk/row_array.h"
 
 typedef struct TsdbRowBlockColumn
 {
@@ -84,14 +85,6 @@ extern void tsdb_row_reader_init(TsdbRowReader *reader, const TsdbRowBlock *bloc
  * False after the last.
  */
 extern bool tsdb_row_reader_next(TsdbRowReader *reader, Datum *values, bool *nulls);
-
-/* A column of a slice all of whose columns are passed by value and have no nulls. */
-typedef struct TsdbRowArray
-{
-	const char *values;
-	int16		length;
-	bool		same;			/* one value for all rows */
-} TsdbRowArray;
 
 /*
  * Go to the next slice; false after the last.  Its rows come next, or come all at once, if

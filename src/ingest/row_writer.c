@@ -47,7 +47,8 @@ typedef struct PendingBlock
 	bool		check;
 } PendingBlock;
 
-bool		(*tsdb_row_writer_gather) (Relation rel, const TsdbRowBlock *block, CommandId command) = NULL;
+bool		(*tsdb_row_writer_gather) (Relation rel, const TsdbRowBlock *block, CommandId command,
+									   bool stay) = NULL;
 
 struct TsdbRowWriter
 {
@@ -57,6 +58,7 @@ struct TsdbRowWriter
 	EState	   *estate;
 	ResultRelInfo *result;
 	CommandId	command;
+	bool		stay;			/* blocks, until the transaction ends */
 	TupleDesc	slot_desc;		/* a copy, as references to the table's are noted one by one */
 	TupleTableSlot **slots;
 	int			nslots;			/* with a row */
@@ -120,7 +122,7 @@ executor_state(TsdbRowWriter *writer)
 }
 
 TsdbRowWriter *
-tsdb_row_writer_begin(Relation rel)
+tsdb_row_writer_begin(Relation rel, bool stay)
 {
 	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "tsdb row writer",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -129,6 +131,7 @@ tsdb_row_writer_begin(Relation rel)
 
 	writer->memory = memory;
 	writer->rel = rel;
+	writer->stay = stay;
 	writer->by_insert = rel->trigdesc != NULL || rel->rd_rules != NULL ||
 		rel->rd_rel->relispartition;
 	writer->result = makeNode(ResultRelInfo);
@@ -440,7 +443,7 @@ write_block(TsdbRowWriter *writer, const TsdbRowBlock *block, bool check)
 	map_columns(writer, block);
 	if (writer->pending_rows > FEW_ROWS && tsdb_row_writer_gather != NULL &&
 		is_whole(writer, block, check) &&
-		tsdb_row_writer_gather(writer->rel, block, writer->command))
+		tsdb_row_writer_gather(writer->rel, block, writer->command, writer->stay))
 		return;
 	tsdb_row_reader_init(&reader, block);
 	while (tsdb_row_reader_next(&reader, writer->values, writer->nulls))

@@ -19,13 +19,13 @@
 
 typedef struct TsdbRowWriter TsdbRowWriter;
 
-/* Begin; the table is open, and locked for writing.  In a transaction with a snapshot. */
-extern TsdbRowWriter *tsdb_row_writer_begin(Relation rel);
-
 /*
- * Write all rows of a block, or only the one with a number; to be there when end has been called, until when blocks
- * must stay.
+ * Begin; the table is open, and locked for writing.  In a transaction with a snapshot.  Blocks must stay until end has been
+ * called; stay says that they do until the transaction ends, so that they need not be copied.
  */
+extern TsdbRowWriter *tsdb_row_writer_begin(Relation rel, bool stay);
+
+/* Write all rows of a block, or only the one with a number; to be there when end has been called. */
 extern void tsdb_row_writer_add(TsdbRowWriter *writer, const TsdbRowBlock *block, bool check);
 extern void tsdb_row_writer_add_one(TsdbRowWriter *writer, const TsdbRowBlock *block,
 									uint32 number, bool check);
@@ -34,9 +34,10 @@ extern void tsdb_row_writer_end(TsdbRowWriter *writer);
 
 /*
  * Set by who can gather many rows for chunks: take all rows of a block, whose columns are the table's, to be inserted
- * by a command; false if they are to come by the callbacks of the access method.
+ * by a command; false if they are to come by the callbacks of the access method.  stay is as in begin.
  */
-extern bool (*tsdb_row_writer_gather) (Relation rel, const TsdbRowBlock *block, CommandId command);
+extern bool (*tsdb_row_writer_gather) (Relation rel, const TsdbRowBlock *block, CommandId command,
+									   bool stay);
 
 /* How values of one type become values of a column; compiled once. */
 typedef struct TsdbColumnCast

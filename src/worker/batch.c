@@ -6,12 +6,7 @@
 
 #include "worker/batch.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "access/tupmacs.h"
-#include "access/tableam.h"
-#include "catalog/index.h"
 #include "catalog/pg_type.h"
 #include "chunk/packed_row.h"
 #include "common/pg_prng.h"
@@ -21,14 +16,15 @@
 #include "stats/stop_point.h"
 #include "store/chunk_tid.h"
 #include "store/directory.h"
-#include "store/key_note.h"
 #include "store/moves.h"
 #include "store/row_arena.h"
 #include "store/table_cold.h"
 #include "store/table_key.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "worker/batch_index.h"
 #include "worker/batch_series.h"
+#include "worker/batch_slice.h"
 #include "worker/batch_sort.h"
 #include "worker/pace.h"
 
@@ -44,26 +40,12 @@
 /* How far ahead rows are fetched into the cache, and how much of each. */
 #define PREFETCH_ROWS		8
 #define PREFETCH_LINES_MAX	4
-#define CACHE_LINE			64
 
 /* Rows turned into columns at a time: they stay in the cache for all columns. */
 #define PENDING_ROWS		32
 
-#if defined(__GNUC__)
-#define prefetch_line(address)	__builtin_prefetch(address)
-#else
-#define prefetch_line(address)	((void) 0)
-#endif
-
-/* The open indexes of the table that have entries of chunk rows and what evaluating their columns needs. */
-typedef struct BatchIndexes
-{
-	int			count;
-	Relation   *relations;
-	IndexInfo **infos;
-	EState	   *estate;
-	TupleTableSlot *slot;
-} BatchIndexes;
+/* Rows that come as columns stay so if a run of one series has so many of them, on average. */
+#define RUN_ROWS			4
 
 struct TsdbBatch
 {
@@ -82,16 +64,15 @@ struct TsdbBatch
 	TsdbPackedLayout *layout;	/* of packed rows; NULL if rows are heap tuples */
 	TsdbRowArena arena;			/* of packed rows */
 	TsdbBatchItem *items;		/* in order of arrival */
-	uintptr_t  *rows;			/* the same: HeapTuple or TsdbPackedRow */
+	uintptr_t  *rows;			/* the same: HeapTuple, TsdbPackedRow or the slice it is in */
 	uint32	   *order;			/* once they are sorted */
 	TsdbBatchRank *ranks;		/* likewise */
 	uint32		count;
 	uint32		allocated;
-	bool		in_time;		/* rows came in order of time */
-	int64		last_time;		/* of the row that came last */
+	bool		in_time;		/* rows of each series came in order of time */
 	Size		bytes;			/* of rows, about */
 	TsdbChunkWriter *writer;	/* NULL until there is a target */
-	BatchIndexes indexes;
+	TsdbBatchIndexes indexes;
 	Datum	   *values;
 	bool	   *nulls;
 	bool		is_new;			/* not moved from elsewhere */
@@ -105,46 +86,6 @@ struct TsdbBatch
 	CommandId	command;		/* that inserts them; InvalidCommandId: the current one */
 	ItemPointerData origins[TSDB_CHUNK_ROWS];
 };
-
-static void
-open_indexes(TsdbBatch *batch)
-{
-	BatchIndexes *indexes = &batch->indexes;
-	List	   *oids = RelationGetIndexList(batch->rel);
-	ListCell   *lc;
-
-	indexes->relations = palloc(Max(list_length(oids), 1) * sizeof(Relation));
-	indexes->infos = palloc(Max(list_length(oids), 1) * sizeof(IndexInfo *));
-	foreach(lc, oids)
-	{
-		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
-		IndexInfo  *info;
-
-		if (!index->rd_index->indisready)
-		{
-			index_close(index, RowExclusiveLock);
-			continue;
-		}
-		if (tsdb_key_index_is(index))
-		{
-			/* It has no entries of chunk rows, but must hear of the change. */
-			tsdb_key_note_write(index);
-			index_close(index, RowExclusiveLock);
-			continue;
-		}
-		info = BuildIndexInfo(index);
-		indexes->relations[indexes->count] = index;
-		indexes->infos[indexes->count++] = info;
-	}
-	list_free(oids);
-	if (indexes->count > 0)
-	{
-		indexes->estate = CreateExecutorState();
-		indexes->slot = MakeSingleTupleTableSlot(RelationGetDescr(batch->rel),
-												 &TTSOpsVirtual);
-		GetPerTupleExprContext(indexes->estate)->ecxt_scantuple = indexes->slot;
-	}
-}
 
 static void
 allocate_rows(TsdbBatch *batch, uint32 rows)
@@ -191,6 +132,7 @@ create_batch(Relation rel)
 	batch->index_memory = AllocSetContextCreate(memory, "tsdb batch index entries",
 												ALLOCSET_DEFAULT_SIZES);
 	batch->rel = rel;
+	batch->in_time = true;
 	batch->command = InvalidCommandId;
 	tsdb_table_key(rel, &batch->key);
 	set_shards(batch);
@@ -214,7 +156,7 @@ tsdb_batch_create(Relation rel, TsdbStorage **storage)
 
 	batch->storage = storage;
 	batch->writer = tsdb_chunk_writer_create(RelationGetDescr(rel), &batch->key);
-	open_indexes(batch);
+	tsdb_batch_indexes_open(&batch->indexes, rel);
 	MemoryContextSwitchTo(old);
 	return batch;
 }
@@ -235,13 +177,7 @@ void
 tsdb_batch_free(TsdbBatch *batch)
 {
 	tsdb_chunk_writer_free(batch->writer);
-	if (batch->indexes.count > 0)
-	{
-		ExecDropSingleTupleTableSlot(batch->indexes.slot);
-		FreeExecutorState(batch->indexes.estate);
-	}
-	for (int i = 0; i < batch->indexes.count; i++)
-		index_close(batch->indexes.relations[i], NoLock);
+	tsdb_batch_indexes_close(&batch->indexes);
 	MemoryContextDelete(batch->memory);
 }
 
@@ -328,6 +264,7 @@ void
 tsdb_batch_clear(TsdbBatch *batch)
 {
 	batch->count = 0;
+	batch->in_time = true;
 	batch->bytes = 0;
 	forget_held(batch);
 	set_shards(batch);
@@ -403,19 +340,33 @@ tsdb_batch_rows(TsdbBatch *batch)
 
 /* ---- adding ---- */
 
-/* A column of a row. */
+/* A column of a row, which has this number in the batch. */
 static Datum
-row_value(const TsdbBatch *batch, uintptr_t row, AttrNumber attno, bool *isnull)
+row_value(const TsdbBatch *batch, uintptr_t row, uint32 number, AttrNumber attno, bool *isnull)
 {
+	const TsdbBatchSlice *slice = tsdb_batch_slice_of(row);
+
+	if (slice != NULL)
+	{
+		*isnull = false;
+		return tsdb_row_array_value(&slice->columns[attno - 1], number - slice->first);
+	}
 	if (batch->layout != NULL)
 		return tsdb_packed_row_value(row, batch->layout->natts, attno - 1, isnull);
 	return heap_getattr((HeapTuple) row, attno, RelationGetDescr(batch->rel), isnull);
 }
 
-/* All columns of a row. */
+/* All columns of the row with this number. */
 static void
-row_values(const TsdbBatch *batch, uintptr_t row, Datum *values, bool *nulls)
+row_values(const TsdbBatch *batch, uint32 number, Datum *values, bool *nulls)
 {
+	uintptr_t	row = batch->rows[number];
+	const TsdbBatchSlice *slice = tsdb_batch_slice_of(row);
+
+	for (int i = 0; slice != NULL && i < batch->layout->natts; i++)
+		values[i] = row_value(batch, row, number, i + 1, &nulls[i]);
+	if (slice != NULL)
+		return;
 	if (batch->layout != NULL)
 		tsdb_packed_row_read(row, batch->layout->natts, values, nulls);
 	else
@@ -482,7 +433,7 @@ add_series(TsdbBatch *batch, uintptr_t row, Arrival *arrival)
 	bool		nulls[INDEX_MAX_KEYS];
 
 	for (int i = 0; i < batch->key.nseries; i++)
-		values[i] = row_value(batch, row, batch->key.series[i], &nulls[i]);
+		values[i] = row_value(batch, row, batch->count, batch->key.series[i], &nulls[i]);
 	arrival->item.series = tsdb_batch_series_add(batch->series, arrival->hash, arrival->shard,
 												 values, nulls);
 }
@@ -492,19 +443,19 @@ static inline void
 add_row(TsdbBatch *batch, uintptr_t row, Arrival *arrival)
 {
 	TsdbBatchItem *item = &arrival->item;
+	TsdbBatchSeriesEntry *entry;
 	uint32		nseries;
 
 	if (item->series == TSDB_BATCH_SERIES_NEW)
 		add_series(batch, row, arrival);
-	tsdb_batch_series_entries(batch->series, &nseries)[item->series].rows++;
+	entry = &tsdb_batch_series_entries(batch->series, &nseries)[item->series];
+	if (item->time_null || (entry->rows > 0 && item->time < entry->last_time))
+		batch->in_time = false;
+	entry->last_time = item->time;
+	entry->rows++;
 
 	if (batch->count == batch->allocated)
 		allocate_rows(batch, batch->allocated * 2);
-	if (batch->count == 0)
-		batch->in_time = true;
-	else if (item->time_null || item->time < batch->last_time)
-		batch->in_time = false;
-	batch->last_time = item->time;
 	batch->items[batch->count] = *item;
 	batch->rows[batch->count++] = row;
 }
@@ -566,48 +517,50 @@ tsdb_batch_takes_columns(const TsdbBatch *batch, Relation rel)
 		tsdb_series_hash_is_exact(RelationGetDescr(rel), &batch->key);
 }
 
-/* A column of some rows, from an array to where they are kept. */
-static void
-spread_column(const TsdbRowArray *column, uint32 first, uint32 nrows, Datum *to, int stride)
-{
-#define SPREAD(type, to_datum) \
-	for (uint32 row = 0; row < nrows; row++) \
-		to[(Size) row * stride] = to_datum(((const type *) column->values)[first + row])
-
-	if (column->same)
-	{
-		Datum		value = fetch_att(column->values, true, column->length);
-
-		for (uint32 row = 0; row < nrows; row++)
-			to[(Size) row * stride] = value;
-		return;
-	}
-	switch (column->length)
-	{
-		case 1:
-			SPREAD(char, CharGetDatum);
-			break;
-		case 2:
-			SPREAD(int16, Int16GetDatum);
-			break;
-		case 4:
-			SPREAD(int32, Int32GetDatum);
-			break;
-		default:
-			SPREAD(Datum, (Datum));
-			break;
-	}
-#undef SPREAD
-}
-
-Size
-tsdb_batch_pack_columns(TsdbBatch *batch, Relation rel, const TsdbRowArray *columns, uint32 nrows)
+/* Add rows that came as columns, run by run. */
+static Size
+add_slice(TsdbBatch *batch, const TsdbRowArray *columns, uint32 nrows, const bool *starts, bool stay)
 {
 	const int	natts = batch->layout->natts;
-	Size		bytes = 0;
+	const TsdbSortKey *key = &batch->key;
+	TsdbBatchSlice *slice = tsdb_batch_slice_create(&batch->arena, columns, natts, nrows,
+													batch->count, stay);
+	Size		bytes = ROW_OVERHEAD;
 
-	batch->rel = rel;
-	memset(batch->nulls, false, natts * sizeof(bool));
+	for (uint32 row = 0; row < nrows;)
+	{
+		Arrival		arrival;
+
+		for (int i = 0; i < key->nseries; i++)
+			batch->values[key->series[i] - 1] =
+				tsdb_row_array_value(&slice->columns[key->series[i] - 1], row);
+		if (key->time > 0)
+			batch->values[key->time - 1] =
+				tsdb_row_array_value(&slice->columns[key->time - 1], row);
+		receive_row(batch, batch->values, batch->nulls, &arrival);
+		for (;;)
+		{
+			add_row(batch, tsdb_batch_slice_reference(slice), &arrival);
+			if (++row == nrows || starts[row])
+				break;
+			if (key->time > 0)
+				batch->values[key->time - 1] =
+					tsdb_row_array_value(&slice->columns[key->time - 1], row);
+			arrival.item.time = row_time(batch, batch->values, batch->nulls,
+										 &arrival.item.time_null);
+		}
+	}
+	for (int c = 0; c < natts; c++)
+		bytes += columns[c].length;
+	return nrows * bytes;
+}
+
+/* The same row by row. */
+static Size
+add_spread(TsdbBatch *batch, const TsdbRowArray *columns, uint32 nrows)
+{
+	const int	natts = batch->layout->natts;
+
 	for (uint32 first = 0, n; first < nrows; first += n)
 	{
 		Datum	   *rows;
@@ -615,7 +568,7 @@ tsdb_batch_pack_columns(TsdbBatch *batch, Relation rel, const TsdbRowArray *colu
 		n = Min(nrows - first, PENDING_ROWS);
 		rows = (Datum *) tsdb_row_arena_allocate(&batch->arena, n * natts * sizeof(Datum));
 		for (int c = 0; c < natts; c++)
-			spread_column(&columns[c], first, n, rows + c, natts);
+			tsdb_batch_slice_spread(&columns[c], first, n, rows + c, natts);
 		for (uint32 row = 0; row < n; row++, rows += natts)
 		{
 			Arrival		arrival;
@@ -623,16 +576,31 @@ tsdb_batch_pack_columns(TsdbBatch *batch, Relation rel, const TsdbRowArray *colu
 			receive_row(batch, rows, batch->nulls, &arrival);
 			add_row(batch, (uintptr_t) rows, &arrival);
 		}
-		bytes += n * (natts * sizeof(Datum) + ROW_OVERHEAD);
 	}
+	return nrows * (natts * sizeof(Datum) + ROW_OVERHEAD);
+}
+
+Size
+tsdb_batch_pack_columns(TsdbBatch *batch, Relation rel, const TsdbRowArray *columns, uint32 nrows,
+						bool stay)
+{
+	bool	   *starts = palloc(nrows * sizeof(bool));
+	uint32		runs = tsdb_batch_slice_runs(columns, &batch->key, nrows, starts);
+	Size		bytes;
+
+	batch->rel = rel;
+	memset(batch->nulls, false, batch->layout->natts * sizeof(bool));
+	bytes = nrows >= RUN_ROWS * runs ? add_slice(batch, columns, nrows, starts, stay) :
+		add_spread(batch, columns, nrows);
 	batch->bytes += bytes;
+	pfree(starts);
 	return bytes;
 }
 
 void
 tsdb_batch_unpack(const TsdbBatch *batch, uint32 row, Datum *values, bool *nulls)
 {
-	row_values(batch, batch->rows[row], values, nulls);
+	row_values(batch, row, values, nulls);
 }
 
 /* ---- writing ---- */
@@ -641,7 +609,7 @@ tsdb_batch_unpack(const TsdbBatch *batch, uint32 row, Datum *values, bool *nulls
 static void
 insert_index_entries(TsdbBatch *batch, uint32 chunk, const uint32 *first, uint32 nrows)
 {
-	BatchIndexes *indexes = &batch->indexes;
+	TsdbBatchIndexes *indexes = &batch->indexes;
 	TupleTableSlot *slot = indexes->slot;
 	MemoryContext old;
 
@@ -651,38 +619,15 @@ insert_index_entries(TsdbBatch *batch, uint32 chunk, const uint32 *first, uint32
 	old = MemoryContextSwitchTo(batch->index_memory);
 	for (uint32 row = 0; row < nrows; row++)
 	{
-		ItemPointerData tid;
-
 		ResetPerTupleExprContext(indexes->estate);
 		MemoryContextReset(batch->index_memory);
 		ExecClearTuple(slot);
-		row_values(batch, batch->rows[first[row]], slot->tts_values, slot->tts_isnull);
+		row_values(batch, first[row], slot->tts_values, slot->tts_isnull);
 		ExecStoreVirtualTuple(slot);
-		tsdb_tid_set(&tid, chunk, row);
-		slot->tts_tid = tid;
+		tsdb_tid_set(&slot->tts_tid, chunk, row);
 		slot->tts_tableOid = RelationGetRelid(batch->rel);
 
-		for (int i = 0; i < indexes->count; i++)
-		{
-			IndexInfo  *info = indexes->infos[i];
-			Datum		values[INDEX_MAX_KEYS];
-			bool		nulls[INDEX_MAX_KEYS];
-
-			if (info->ii_Predicate != NIL)
-			{
-				if (info->ii_PredicateState == NULL)
-					info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate,
-															  indexes->estate);
-				if (!ExecQual(info->ii_PredicateState,
-							  GetPerTupleExprContext(indexes->estate)))
-					continue;
-			}
-			FormIndexDatum(info, slot, indexes->estate, values, nulls);
-
-			/* The row is the same one: there is no conflict to look for. */
-			index_insert(indexes->relations[i], values, nulls, &tid, batch->rel,
-						 UNIQUE_CHECK_NO, false, info);
-		}
+		tsdb_batch_indexes_insert(indexes, batch->rel);
 		if (row % 64 == 0)
 			CHECK_FOR_INTERRUPTS();
 	}
@@ -742,13 +687,13 @@ static pg_attribute_always_inline void
 prefetch_rows(const TsdbBatch *batch, uint32 i, int lines)
 {
 	if (i + 2 * PREFETCH_ROWS < batch->count)
-			prefetch_line(&batch->rows[batch->order[i + 2 * PREFETCH_ROWS]]);
+			tsdb_prefetch_line(&batch->rows[batch->order[i + 2 * PREFETCH_ROWS]]);
 	if (i + PREFETCH_ROWS < batch->count)
 	{
 		const char *row = (const char *) batch->rows[batch->order[i + PREFETCH_ROWS]];
 
 		for (int line = 0; line < lines; line++)
-			prefetch_line(row + line * CACHE_LINE);
+			tsdb_prefetch_line(row + line * TSDB_CACHE_LINE);
 	}
 }
 
@@ -769,8 +714,9 @@ flush_pending(TsdbBatch *batch, Pending *pending)
 
 /* Give a row to the writer, now or with the next ones. */
 static void
-write_row(TsdbBatch *batch, uintptr_t row, Pending *pending)
+write_row(TsdbBatch *batch, uint32 number, Pending *pending)
 {
+	uintptr_t	row = batch->rows[number];
 	const Datum *datums = batch->layout != NULL && batch->layout->by_value ?
 		tsdb_packed_row_datums(row) : NULL;
 
@@ -780,9 +726,44 @@ write_row(TsdbBatch *batch, uintptr_t row, Pending *pending)
 		flush_pending(batch, pending);
 	if (datums == NULL)
 	{
-		row_values(batch, row, batch->values, batch->nulls);
+		row_values(batch, number, batch->values, batch->nulls);
 		tsdb_chunk_writer_add(batch->writer, batch->values, batch->nulls);
 	}
+}
+
+/* The same for what begins at a place, if that are columns. */
+static void
+prefetch_run(const TsdbBatch *batch, uint32 place)
+{
+	const TsdbBatchSlice *slice = place < batch->count ?
+		tsdb_batch_slice_of(batch->rows[batch->order[place]]) : NULL;
+
+	if (slice != NULL)
+		tsdb_batch_slice_prefetch(slice, batch->layout->natts,
+								  batch->order[place] - slice->first);
+}
+
+/* Give rows to the writer from a place on: one, or those before end that lie behind each other.  Returns how many. */
+static uint32
+write_rows(TsdbBatch *batch, uint32 place, uint32 end, Pending *pending)
+{
+	const uint32 *order = batch->order + place;
+	uintptr_t	row = batch->rows[order[0]];
+	const TsdbBatchSlice *slice = tsdb_batch_slice_of(row);
+	uint32		count = 1;
+
+	if (slice == NULL)
+	{
+		write_row(batch, order[0], pending);
+		return 1;
+	}
+	while (count < end - place && order[count] == order[0] + count &&
+		   batch->rows[order[count]] == row)
+		count++;
+	prefetch_run(batch, place + 2 * count);
+	flush_pending(batch, pending);
+	tsdb_chunk_writer_add_arrays(batch->writer, slice->columns, order[0] - slice->first, count);
+	return count;
 }
 
 int64
@@ -807,11 +788,11 @@ tsdb_batch_write(TsdbBatch *batch, int level, uint32 run, int64 *bytes)
 								   batch->order);
 	MemoryContextSwitchTo(old);
 	if (batch->layout != NULL && batch->layout->by_value)
-		lines = Min(lines, 1 + batch->layout->natts * sizeof(Datum) / CACHE_LINE);
+		lines = Min(lines, 1 + batch->layout->natts * sizeof(Datum) / TSDB_CACHE_LINE);
 
 	tsdb_progress_phase(TSDB_PROGRESS_ENCODING);
 	tsdb_chunk_writer_reserve(writer, Min(batch->count, TSDB_CHUNK_ROWS));
-	for (uint32 i = 0; i < batch->count; i++)
+	for (uint32 i = 0; i < batch->count;)
 	{
 		bool		new_series = i == rank->end;
 		bool		new_shard = new_series && rank[1].shard != rank->shard;
@@ -827,6 +808,7 @@ tsdb_batch_write(TsdbBatch *batch, int level, uint32 run, int64 *bytes)
 			tsdb_progress_phase(TSDB_PROGRESS_ENCODING);
 			chunks++;
 			first = i;
+			CHECK_FOR_INTERRUPTS();
 		}
 		if (i == first)
 			nsegments = 1;
@@ -835,9 +817,7 @@ tsdb_batch_write(TsdbBatch *batch, int level, uint32 run, int64 *bytes)
 		rank += new_series;
 
 		prefetch_rows(batch, i, lines);
-		write_row(batch, batch->rows[batch->order[i]], &pending);
-		if (i % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
+		i += write_rows(batch, i, Min(rank->end, first + TSDB_CHUNK_ROWS), &pending);
 	}
 	if (batch->count > first)
 	{

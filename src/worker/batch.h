@@ -53,11 +53,11 @@ extern Size tsdb_batch_pack(TsdbBatch *batch, Relation rel, const Datum *values,
 
 /*
  * The same for rows that come as columns, one after the other and all of them passed by value, if the table
- * lets it: then nothing is run that the table's owner has written.
+ * lets it: then nothing is run that the table's owner has written.  stay: the columns do until the batch is cleared.
  */
 extern bool tsdb_batch_takes_columns(const TsdbBatch *batch, Relation rel);
 extern Size tsdb_batch_pack_columns(TsdbBatch *batch, Relation rel, const TsdbRowArray *columns,
-									uint32 nrows);
+									uint32 nrows, bool stay);
 extern void tsdb_batch_unpack(const TsdbBatch *batch, uint32 row, Datum *values, bool *nulls);
 extern void tsdb_batch_clear(TsdbBatch *batch);
 

@@ -25,6 +25,7 @@ typedef struct TsdbBatchSeriesEntry
 	uint32		shard;
 	uint32		rows;			/* that belong to it */
 	uint32		rank;			/* set by tsdb_batch_series_rank() */
+	int64		last_time;		/* of the row that came last */
 } TsdbBatchSeriesEntry;
 
 typedef struct TsdbBatchSeries TsdbBatchSeries;

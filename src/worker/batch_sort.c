@@ -66,6 +66,7 @@ tsdb_batch_sort(const TsdbBatchItem *items, uint32 count, TsdbBatchSeries *serie
 	for (uint32 i = 0; i < count; i++)
 		order[ranks[entries[items[i].series].rank].end++] = i;
 
+	in_time = in_time && nranks == nentries;
 	for (uint32 rank = 0, first = 0; rank < nranks && !in_time; rank++)
 	{
 		sort_rank(items, order + first, ranks[rank].end - first);

@@ -2,8 +2,8 @@
  * batch_sort.h
  *		Ordering the rows of a batch.
  *
- * Rows mostly arrive in order of time, all series mixed.  So they are dealt out
- * by series, in order of arrival, and where they did not arrive in order of time, each series is
+ * Rows of a series mostly arrive in order of time, all series mixed.  So they are dealt out
+ * by series, in order of arrival, and where not all did arrive in order of time, each series is
  * sorted on its own unless it turns out to be in order.
  */
 #ifndef TSDB_WORKER_BATCH_SORT_H
@@ -28,7 +28,7 @@ typedef struct TsdbBatchRank
 
 /*
  * Set order to the places in items of count rows by (rank of series, time, nulls last, place),
- * given the series that they belong to.  in_time says that all times ascend.  Returns the
+ * given the series that they belong to.  in_time says that times of each ascend.  Returns the
  * ranks, palloc'd.
  */
 extern TsdbBatchRank *tsdb_batch_sort(const TsdbBatchItem *items, uint32 count,

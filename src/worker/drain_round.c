@@ -254,7 +254,7 @@ static void
 write_single_row(void *arg)
 {
 	const SingleRow *row = arg;
-	TsdbRowWriter *writer = tsdb_row_writer_begin(row->rel);
+	TsdbRowWriter *writer = tsdb_row_writer_begin(row->rel, true);
 
 	tsdb_row_writer_add_one(writer, row->rows, row->number, true);
 	tsdb_row_writer_end(writer);
@@ -299,7 +299,7 @@ write_to_target(Target *target, Statement *statements, int count, bool row_by_ro
 		SetUserIdAndSecContext(target->rel->rd_rel->relowner,
 							   save_sec_context | SECURITY_RESTRICTED_OPERATION);
 	if (target->rel != NULL && !row_by_row)
-		writer = tsdb_row_writer_begin(target->rel);
+		writer = tsdb_row_writer_begin(target->rel, true);
 	for (int i = 0; i < count; i++)
 	{
 		TsdbIngestBlock *head = tsdb_ingest_block(statements[i].first);
