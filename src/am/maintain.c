@@ -143,7 +143,6 @@ recycle_chunk_numbers(Relation rel, TsdbStorage *storage, BufferAccessStrategy s
 	if (bms_is_empty(chunks))
 		return;
 	tsdb_index_clean(rel, chunks, strategy);
-	tsdb_index_clean_directory(storage, chunks, strategy);
 	tsdb_stop_point("vacuum_after_index");
 	tsdb_directory_recycle(storage, chunks);
 	tsdb_stop_point("vacuum_after_directory");

@@ -45,7 +45,6 @@ static uint32
 insert_tuple(Relation rel, HeapTuple tuple, const TsdbNewChunk *new_chunk)
 {
 	CommandId	cid = GetCurrentCommandId(true);
-	Relation	index = tsdb_internal_open_index(rel, RowExclusiveLock);
 	int			options = HEAP_INSERT_NO_LOGICAL |
 	(new_chunk->frozen ? HEAP_INSERT_FROZEN : 0);
 	uint32		chunk;
@@ -80,8 +79,6 @@ insert_tuple(Relation rel, HeapTuple tuple, const TsdbNewChunk *new_chunk)
 		options |= HEAP_INSERT_SKIP_FSM;
 		RelationSetTargetBlock(rel, InvalidBlockNumber);
 	}
-	tsdb_internal_index_insert(rel, index, tuple);
-	tsdb_internal_close(index);
 	return chunk;
 }
 

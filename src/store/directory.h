@@ -23,8 +23,6 @@
 #include "store/storage.h"
 #include "utils/snapshot.h"
 
-#define TSDB_DIRECTORY_MAX_TIME	1	/* attribute of the time index */
-
 typedef struct TsdbChunkEntry
 {
 	uint32		chunk;			/* number */

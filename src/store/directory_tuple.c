@@ -20,14 +20,12 @@
 #define REFERENCE_BYTES_MAX	(5 + sizeof(ItemPointerData))
 
 StaticAssertDecl(TSDB_SHARDS_MAX == 1 << TSDB_DIRECTORY_NSHARDS_SHIFT, "shards fit their bits");
-StaticAssertDecl(Anum_max_time == TSDB_DIRECTORY_MAX_TIME, "the time index's column");
 
 TupleDesc
 tsdb_directory_tupdesc(void)
 {
 	TupleDesc	tupdesc = CreateTemplateTupleDesc(Natts_directory);
 
-	TupleDescInitEntry(tupdesc, Anum_max_time, "max_time", INT8OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_generation, "generation", INT8OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_run, "run", INT4OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_checksum, "checksum", INT4OID, -1, 0);
@@ -42,16 +40,14 @@ tsdb_directory_tupdesc(void)
 
 /* Of all other columns. */
 static uint32
-tuple_checksum(const Datum *values, const bool *nulls)
+tuple_checksum(const Datum *values)
 {
 	const varattrib_4b *rest = (const varattrib_4b *) DatumGetPointer(values[Anum_rest - 1]);
 	int64		words[] = {
-		nulls[Anum_max_time - 1] ? 0 : DatumGetInt64(values[Anum_max_time - 1]),
 		DatumGetInt64(values[Anum_generation - 1]),
 		DatumGetInt32(values[Anum_run - 1]),
 		DatumGetInt16(values[Anum_nrows - 1]),
-		DatumGetInt16(values[Anum_shard - 1]),
-		nulls[Anum_max_time - 1]
+		DatumGetInt16(values[Anum_shard - 1])
 	};
 	pg_crc32c	crc;
 
@@ -101,15 +97,13 @@ tsdb_directory_form_tuple(TsdbStorage *storage, const TsdbChunkImage *image,
 	Assert(!out.full);
 	SET_VARSIZE(rest, (char *) out.at - (char *) rest);
 
-	values[Anum_max_time - 1] = Int64GetDatum(image->max_time);
-	nulls[Anum_max_time - 1] = !image->has_time;
 	values[Anum_generation - 1] = Int64GetDatum((int64) generation);
 	values[Anum_run - 1] = Int32GetDatum((int32) new_chunk->run);
 	values[Anum_nrows - 1] = Int16GetDatum((int16) image->nrows);
 	values[Anum_shard - 1] = Int16GetDatum((int16)
 										   (new_chunk->shard | (new_chunk->nshards - 1) << TSDB_DIRECTORY_NSHARDS_SHIFT));
 	values[Anum_rest - 1] = PointerGetDatum(rest);
-	values[Anum_checksum - 1] = Int32GetDatum((int32) tuple_checksum(values, nulls));
+	values[Anum_checksum - 1] = Int32GetDatum((int32) tuple_checksum(values));
 	tuple = heap_form_tuple(RelationGetDescr(storage->directory), values, nulls);
 	pfree(rest);
 	return tuple;
@@ -206,7 +200,7 @@ tsdb_directory_move_tuple(TsdbStorage *storage, HeapTuple tuple, uint64 generati
 		for (uint32 i = 0; i < list->count; i++)
 			memcpy(unconstify(uint8 *, rest.places) + i * sizeof(ItemPointerData),
 				   &list->refs[i].tid, sizeof(ItemPointerData));
-		values[Anum_checksum - 1] = Int32GetDatum((int32) tuple_checksum(values, nulls));
+		values[Anum_checksum - 1] = Int32GetDatum((int32) tuple_checksum(values));
 		changed = heap_form_tuple(tupdesc, values, nulls);
 		if (changed->t_len != tuple->t_len || changed->t_data->t_hoff != tuple->t_data->t_hoff)
 		{
@@ -264,11 +258,11 @@ deform(TsdbStorage *storage, HeapTuple tuple, Datum *values, bool *nulls, Rest *
 	heap_deform_tuple(tuple, RelationGetDescr(storage->directory), values, nulls);
 	for (int i = 0; i < Natts_directory; i++)
 	{
-		if (nulls[i] && i != Anum_max_time - 1)
+		if (nulls[i])
 			return "A column is null.";
 	}
 	fault = read_rest(values[Anum_rest - 1], rest);
-	if (fault == NULL && tuple_checksum(values, nulls) !=
+	if (fault == NULL && tuple_checksum(values) !=
 		(uint32) DatumGetInt32(values[Anum_checksum - 1]))
 		fault = "The checksum does not match.";
 	return fault;
@@ -329,8 +323,7 @@ tsdb_directory_parse_tuple(TsdbStorage *storage, uint32 chunk, HeapTuple tuple,
 		fault = tsdb_body_parse_head(rest.body, rest.body_bytes, &head);
 	if (fault != NULL)
 		return fault;
-	if (head.has_time == nulls[Anum_max_time - 1] ||
-		head.nrows != (uint32) DatumGetInt16(values[Anum_nrows - 1]))
+	if (head.nrows != (uint32) DatumGetInt16(values[Anum_nrows - 1]))
 		return "The body is that of another chunk.";
 
 	entry->chunk = chunk;

@@ -40,8 +40,7 @@
 
 enum
 {
-	Anum_max_time = 1,			/* null without a time column */
-	Anum_generation,
+	Anum_generation = 1,
 	Anum_run,
 	Anum_checksum,
 	Anum_nrows,

@@ -19,16 +19,6 @@ is_row_of_chunks(ItemPointer tid, void *arg)
 		(arg == NULL || bms_is_member(tsdb_tid_chunk(tid), arg));
 }
 
-static bool
-is_directory_tuple(ItemPointer tid, void *arg)
-{
-	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
-	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(tid);
-
-	return offset <= TSDB_DIRECTORY_SLOTS &&
-		bms_is_member(tsdb_chunk_number(block, offset), arg);
-}
-
 static void
 clean(Relation index, double rows, BufferAccessStrategy strategy,
 	  IndexBulkDeleteCallback callback, const Bitmapset *chunks)
@@ -47,11 +37,10 @@ clean(Relation index, double rows, BufferAccessStrategy strategy,
 		pfree(stats);
 }
 
-static void
-clean_all(Relation rel, double rows, BufferAccessStrategy strategy,
-		  IndexBulkDeleteCallback callback, const Bitmapset *chunks)
+void
+tsdb_index_clean(Relation table, const Bitmapset *chunks, BufferAccessStrategy strategy)
 {
-	List	   *indexes = RelationGetIndexList(rel);
+	List	   *indexes = RelationGetIndexList(table);
 	ListCell   *lc;
 
 	foreach(lc, indexes)
@@ -59,22 +48,8 @@ clean_all(Relation rel, double rows, BufferAccessStrategy strategy,
 		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
 
 		if (index->rd_index->indisready && !tsdb_key_index_is(index))
-			clean(index, rows, strategy, callback, chunks);
+			clean(index, table->rd_rel->reltuples, strategy, is_row_of_chunks, chunks);
 		index_close(index, RowExclusiveLock);
 	}
 	list_free(indexes);
-}
-
-void
-tsdb_index_clean(Relation table, const Bitmapset *chunks, BufferAccessStrategy strategy)
-{
-	clean_all(table, table->rd_rel->reltuples, strategy, is_row_of_chunks, chunks);
-}
-
-void
-tsdb_index_clean_directory(TsdbStorage *storage, const Bitmapset *chunks,
-						   BufferAccessStrategy strategy)
-{
-	clean_all(storage->directory, bms_num_members(chunks), strategy, is_directory_tuple,
-			  chunks);
 }

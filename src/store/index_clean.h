@@ -7,7 +7,7 @@
 
 #include "nodes/bitmapset.h"
 #include "storage/buf.h"
-#include "store/storage.h"
+#include "utils/relcache.h"
 
 /*
  * Remove the entries of rows of these chunks from all indexes of the table, as
@@ -16,10 +16,5 @@
  */
 extern void tsdb_index_clean(Relation table, const Bitmapset *chunks,
 							 BufferAccessStrategy strategy);
-
-/* The same for the directory's own index, whose entries point to the
- * directory tuples of these chunks. */
-extern void tsdb_index_clean_directory(TsdbStorage *storage, const Bitmapset *chunks,
-									   BufferAccessStrategy strategy);
 
 #endif							/* TSDB_STORE_INDEX_CLEAN_H */

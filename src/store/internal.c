@@ -136,8 +136,8 @@ tsdb_internal_restore(Oid relid)
 	CommandCounterIncrement();
 }
 
-void
-tsdb_internal_create_index(Oid relid, const char *name, AttrNumber attno)
+static void
+create_index(Oid relid, const char *name, AttrNumber attno, List *predicate)
 {
 	Relation	rel = table_open(relid, AccessExclusiveLock);
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
@@ -146,7 +146,7 @@ tsdb_internal_create_index(Oid relid, const char *name, AttrNumber attno)
 	Oid			opclass = GetDefaultOpClass(att->atttypid, BTREE_AM_OID);
 	int16		option = 0;
 
-	info = makeIndexInfo(1, 1, BTREE_AM_OID, NIL, NIL, false, false, true, false);
+	info = makeIndexInfo(1, 1, BTREE_AM_OID, NIL, predicate, false, false, true, false);
 	info->ii_IndexAttrNumbers[0] = attno;
 	index_create(rel, name, InvalidOid, InvalidOid, InvalidOid, InvalidOid, info,
 				 list_make1(NameStr(att->attname)), BTREE_AM_OID,
@@ -154,6 +154,18 @@ tsdb_internal_create_index(Oid relid, const char *name, AttrNumber attno)
 				 (Datum) 0, 0, 0, true, true, NULL);
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
+}
+
+void
+tsdb_internal_create_index(Oid relid, const char *name, AttrNumber attno)
+{
+	create_index(relid, name, attno, NIL);
+}
+
+void
+tsdb_internal_create_empty_index(Oid relid, const char *name)
+{
+	create_index(relid, name, 1, list_make1(makeBoolConst(false, false)));
 }
 
 /*

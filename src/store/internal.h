@@ -33,6 +33,12 @@ extern void tsdb_internal_restore(Oid relid);
 /* Create a btree index over one column of an internal relation. */
 extern void tsdb_internal_create_index(Oid relid, const char *name, AttrNumber attno);
 
+/*
+ * An index that has no entries, by its predicate.  VACUUM leaves dead line pointers of a relation
+ * that has an index for who cleans the index, and sets those of others free.
+ */
+extern void tsdb_internal_create_empty_index(Oid relid, const char *name);
+
 /* OID of the named internal relation of "table", read with a snapshot of its
  * own and not from a cache; InvalidOid if there is none. */
 extern Oid	tsdb_internal_lookup(Oid namespace_oid, const char *name);

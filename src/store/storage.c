@@ -212,8 +212,8 @@ tsdb_storage_open_or_create(Relation table, LOCKMODE lockmode)
 
 	directory_name(name, table->rd_rel->reltablespace, table->rd_rel->relfilenode);
 	identity = tsdb_internal_create(table, name, tsdb_directory_tupdesc());
-	snprintf(index_name, NAMEDATALEN, "tsdb_directory_%u_time", identity);
-	tsdb_internal_create_index(identity, index_name, TSDB_DIRECTORY_MAX_TIME);
+	snprintf(index_name, NAMEDATALEN, "tsdb_directory_%u_none", identity);
+	tsdb_internal_create_empty_index(identity, index_name);
 
 	snprintf(name, NAMEDATALEN, "tsdb_marks_%u", identity);
 	snprintf(index_name, NAMEDATALEN, "tsdb_marks_%u_row", identity);

@@ -9,7 +9,6 @@
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "chunk/chunk_verify.h"
-#include "lib/bloomfilter.h"
 #include "miscadmin.h"
 #include "stats/progress.h"
 #include "storage/bufmgr.h"
@@ -185,92 +184,20 @@ verify_chunk(TsdbVerify *verify, TsdbChunkEntry *entry)
 		(void) tsdb_verify_try(verify, &fault, verify_rows, &work);
 }
 
-/* ---- the directory's index ---- */
-
-typedef struct IndexEntry
-{
-	int64		key;
-	ItemPointerData tid;
-	bool		isnull;
-	bool		unused;
-} IndexEntry;
-
-typedef struct IndexWork
-{
-	TsdbVerify *verify;
-	Relation	index;
-	bloom_filter *entries;
-} IndexWork;
-
-static void
-fill_entry(IndexEntry *entry, int64 key, bool isnull, const ItemPointerData *tid)
-{
-	memset(entry, 0, sizeof(*entry));
-	entry->key = isnull ? 0 : key;
-	entry->isnull = isnull;
-	entry->tid = *tid;
-}
-
-/* Note every entry of the index; report those that lead nowhere. */
-static void
-scan_index(void *arg)
-{
-	IndexWork  *work = arg;
-	TsdbVerify *verify = work->verify;
-	TsdbStorage *storage = verify->storage;
-	BlockNumber nblocks = tsdb_directory_blocks(storage);
-	IndexScanDesc scan = index_beginscan(storage->directory, work->index, SnapshotAny, 0, 0);
-	ItemPointer tid;
-
-	scan->xs_want_itup = true;
-	scan->ignore_killed_tuples = false;
-	index_rescan(scan, NULL, 0, NULL, 0);
-	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
-	{
-		IndexEntry	entry;
-		bool		isnull;
-		Datum		key = index_getattr(scan->xs_itup, 1, RelationGetDescr(work->index),
-										&isnull);
-
-		fill_entry(&entry, DatumGetInt64(key), isnull, tid);
-		bloom_add_element(work->entries, (unsigned char *) &entry, sizeof(entry));
-		if (ItemPointerGetBlockNumber(tid) >= nblocks)
-			nblocks = tsdb_directory_blocks(storage);	/* loads go on */
-		if (verify->locked && (ItemPointerGetBlockNumber(tid) >= nblocks ||
-							   ItemPointerGetOffsetNumber(tid) > TSDB_DIRECTORY_SLOTS))
-			tsdb_verify_report(verify, PART_DIRECTORY, work->index, TSDB_NO_CHUNK, tid,
-							   "the index has an entry for a place that does not exist");
-		CHECK_FOR_INTERRUPTS();
-	}
-	index_endscan(scan);
-}
-
-/* A filter over all entries of the directory's index; NULL if there is none. */
-static bloom_filter *
-read_time_index(TsdbVerify *verify)
-{
-	TsdbStorage *storage = verify->storage;
-	IndexWork	work = {.verify = verify};
-	TsdbFault	fault = {.part = PART_DIRECTORY,.chunk = TSDB_NO_CHUNK,.row = -1};
-	bool		read;
-
-	work.index = tsdb_internal_open_index(storage->directory, AccessShareLock);
-	if (work.index == NULL)
-	{
-		tsdb_verify_report(verify, PART_DIRECTORY, storage->directory, TSDB_NO_CHUNK, NULL,
-						   "its index is missing");
-		return NULL;
-	}
-	work.entries = bloom_create((int64) tsdb_directory_blocks(storage) * TSDB_DIRECTORY_SLOTS,
-								maintenance_work_mem, 0);
-	fault.relation = work.index;
-	ItemPointerSetInvalid(&fault.place);
-	read = tsdb_verify_try(verify, &fault, scan_index, &work);
-	tsdb_internal_close(work.index);
-	return read ? work.entries : NULL;
-}
-
 /* ---- the directory ---- */
+
+/* VACUUM would set numbers of chunks free too early without it. */
+static void
+verify_index(TsdbVerify *verify)
+{
+	Relation	index = tsdb_internal_open_index(verify->storage->directory, AccessShareLock);
+
+	if (index == NULL)
+		tsdb_verify_report(verify, PART_DIRECTORY, verify->storage->directory, TSDB_NO_CHUNK,
+						   NULL, "its index is missing");
+	else
+		tsdb_internal_close(index);
+}
 
 typedef struct ListWork
 {
@@ -355,8 +282,8 @@ tsdb_verify_chunks(TsdbVerify *verify)
 													   "tsdb verify chunk",
 													   ALLOCSET_DEFAULT_SIZES);
 	BlockNumber nblocks = tsdb_directory_blocks(storage);
-	bloom_filter *index = read_time_index(verify);
 
+	verify_index(verify);
 	if (nblocks > NUMBERS_WARN * TSDB_DIRECTORY_BLOCKS_MAX)
 		tsdb_verify_report(verify, PART_DIRECTORY, directory, TSDB_NO_CHUNK, NULL,
 						   "chunk numbers will soon be used up: VACUUM the table, or partition it");
@@ -371,16 +298,8 @@ tsdb_verify_chunks(TsdbVerify *verify)
 			for (int i = 0; i < work.count; i++)
 			{
 				TsdbChunkEntry *entry = &work.entries[i];
-				ItemPointerData place;
-				IndexEntry	key;
 
 				MemoryContextSwitchTo(chunk_memory);
-				tsdb_chunk_place(&place, entry->chunk);
-				fill_entry(&key, entry->max_time, !entry->has_time, &place);
-				if (index != NULL &&
-					bloom_lacks_element(index, (unsigned char *) &key, sizeof(key)))
-					tsdb_verify_report(verify, PART_DIRECTORY, directory, entry->chunk, &place,
-									   "the directory's index has no entry for it");
 				verify_chunk(verify, entry);
 				tsdb_progress_add(entry->nrows, 1);
 				MemoryContextReset(chunk_memory);
@@ -390,8 +309,6 @@ tsdb_verify_chunks(TsdbVerify *verify)
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(page_memory);
 	}
-	if (index != NULL)
-		bloom_free(index);
 	MemoryContextDelete(chunk_memory);
 	MemoryContextDelete(page_memory);
 }
