@@ -4,6 +4,7 @@ CREATE SCHEMA load_keys;
 SET search_path = load_keys, public;
 SET statement_timeout = '60s';
 SET timezone = 'UTC';
+SET max_parallel_workers_per_gather = 0;	-- rows are named by line and order
 SET tsdb.direct_load_rows = 100;
 SELECT pg_backend_pid() AS pid \gset
 
