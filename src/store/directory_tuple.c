@@ -33,8 +33,8 @@ tsdb_directory_tupdesc(void)
 	TupleDescInitEntry(tupdesc, Anum_shard, "shard", INT2OID, -1, 0);
 	TupleDescInitEntry(tupdesc, Anum_rest, "rest", BYTEAOID, -1, 0);
 
-	/* with a short header where that is enough, and never compressed */
-	TupleDescAttr(tupdesc, Anum_rest - 1)->attstorage = TYPSTORAGE_EXTERNAL;
+	/* never compressed, nor ever in a TOAST relation */
+	TupleDescAttr(tupdesc, Anum_rest - 1)->attstorage = TYPSTORAGE_PLAIN;
 	return tupdesc;
 }
 
@@ -73,6 +73,19 @@ write_references(TsdbWriter *out, const TsdbPieceList *refs, bool indirect)
 		tsdb_write_bytes(out, &refs->refs[i].tid, sizeof(ItemPointerData));
 }
 
+/* Give a value a short header if that is enough: heap_form_tuple() does not by itself where storage is plain. */
+static void
+shorten(bytea *value)
+{
+	if (VARATT_CAN_MAKE_SHORT(value))
+	{
+		Size		bytes = VARSIZE(value) - VARHDRSZ;
+
+		memmove((char *) value + VARHDRSZ_SHORT, VARDATA(value), bytes);
+		SET_VARSIZE_SHORT(value, VARHDRSZ_SHORT + bytes);
+	}
+}
+
 HeapTuple
 tsdb_directory_form_tuple(TsdbStorage *storage, const TsdbChunkImage *image,
 						  const TsdbNewChunk *new_chunk, uint64 generation,
@@ -96,6 +109,7 @@ tsdb_directory_form_tuple(TsdbStorage *storage, const TsdbChunkImage *image,
 	tsdb_write_bytes(&out, image->body, image->body_bytes);
 	Assert(!out.full);
 	SET_VARSIZE(rest, (char *) out.at - (char *) rest);
+	shorten(rest);
 
 	values[Anum_generation - 1] = Int64GetDatum((int64) generation);
 	values[Anum_run - 1] = Int32GetDatum((int32) new_chunk->run);

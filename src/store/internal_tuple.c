@@ -94,7 +94,7 @@ tsdb_internal_columns_fault(Relation rel, HeapTuple tuple)
 			continue;
 		if (att->attlen == -1 && offset < tuple->t_len && VARATT_IS_1B(start + offset))
 		{
-			if (VARATT_IS_1B_E(start + offset) || att->attstorage == TYPSTORAGE_PLAIN ||
+			if (VARATT_IS_1B_E(start + offset) ||
 				VARSIZE_1B(start + offset) > tuple->t_len - offset)
 				return "A column has an impossible length.";
 			offset += VARSIZE_1B(start + offset);

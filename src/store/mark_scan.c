@@ -177,9 +177,9 @@ tsdb_mark_parse(TsdbStorage *storage, HeapTuple tuple, TsdbMarkVersion *version)
 	{
 		struct varlena *group = (struct varlena *) DatumGetPointer(values[Anum_group - 1]);
 
-		if (VARSIZE(group) != VARHDRSZ + TSDB_MARK_GROUP_BYTES)
+		if (VARSIZE_ANY_EXHDR(group) != TSDB_MARK_GROUP_BYTES)
 			return "A column has an impossible length.";
-		version->group = (const uint8 *) VARDATA(group);
+		version->group = (const uint8 *) VARDATA_ANY(group);
 	}
 	state = DatumGetInt16(values[Anum_state - 1]);
 	version->key = DatumGetInt64(values[Anum_key - 1]);

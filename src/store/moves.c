@@ -70,7 +70,7 @@ record_checksum(int64 mover, int64 chunk, const bytea *origins)
 	INIT_CRC32C(crc);
 	COMP_CRC32C(crc, &mover, sizeof(mover));
 	COMP_CRC32C(crc, &chunk, sizeof(chunk));
-	COMP_CRC32C(crc, VARDATA(origins), VARSIZE(origins) - VARHDRSZ);
+	COMP_CRC32C(crc, VARDATA_ANY(origins), VARSIZE_ANY_EXHDR(origins));
 	FIN_CRC32C(crc);
 	return crc;
 }
@@ -191,8 +191,8 @@ damaged_record(TsdbStorage *storage, ItemPointer tid, const char *detail)
 static const char *
 decode_origins(const bytea *origins, int64 *carriers, uint32 *nrows)
 {
-	const uint8 *src = (const uint8 *) VARDATA(origins);
-	Size		src_bytes = VARSIZE(origins) - VARHDRSZ;
+	const uint8 *src = (const uint8 *) VARDATA_ANY(origins);
+	Size		src_bytes = VARSIZE_ANY_EXHDR(origins);
 	uint8		nulls[TSDB_VECTOR_NULL_BYTES];
 	TsdbVector	out = {.nulls = nulls};
 	TsdbVectorInfo info;
