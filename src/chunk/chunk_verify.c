@@ -320,9 +320,11 @@ tsdb_chunk_verify_column(TsdbChunkVerify *verify, AttrNumber attno)
 	if (stored->vector.bytes == 0)
 		imply(verify, attno, width, &column->vector);
 	else
+	{
 		decode(verify, &stored->vector, type, width, &info, &column->vector);
-	if (stored->vector.bytes > 0 && (info.codec & TSDB_BODY_CODEC_MASK) != stored->codec)
-		report(verify, attno, -1, "the vector has another codec than the body states");
+		if ((info.codec & TSDB_BODY_CODEC_MASK) != stored->codec)
+			report(verify, attno, -1, "the vector has another codec than the body states");
+	}
 	if (stored->own_scales)
 	{
 		TsdbVector	scales;

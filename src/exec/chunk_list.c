@@ -195,13 +195,16 @@ note_shard(TsdbChunkList *list, const TsdbChunkGist *gist, TsdbListedChunk *chun
 static bool
 is_elsewhere(const TsdbChunkList *list, const TsdbListedChunk *chunk, TsdbChunkWanted *wanted)
 {
-	TsdbChunkGist gist = {
+	TsdbChunkGist gist;
+
+	if (wanted == NULL || wanted->nhashes == 0 || !chunk->sharded)
+		return false;
+	gist = (TsdbChunkGist) {
 		.series = list->series,
 		.shard = chunk->shard,
 		.other_shards = list->other_shards
 	};
-
-	return wanted != NULL && chunk->sharded && tsdb_chunk_gist_rules_out(&gist, wanted);
+	return tsdb_chunk_gist_rules_out(&gist, wanted);
 }
 
 static TsdbListItem *

@@ -8,7 +8,7 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
-#include "ingest/doze.h"
+#include "ingest/park.h"
 #include "ingest/row_writer.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -33,7 +33,7 @@
  * of the processor's time.  With many it is this time that is scarce, and large groups save it: once so many statements
  * are with a leader or wait for one, no more than two.  With 64 clients a group has 6 rows then, where it had 3, for a
  * tenth to a fifth less; one at a time, with 12 rows, and leaders that nap to have 16, save no more.  Who has
- * slept and was not roused does not count on the leaders that there are, and goes by the higher limit.
+ * slept and was not unparked does not count on the leaders that there are, and goes by the higher limit.
  */
 #define COMMITTING_MAX		8
 #define CROWD_STATEMENTS	16
@@ -129,7 +129,7 @@ go_on(Phase next_phase)
 		(void) pg_atomic_fetch_sub_u32(&set->busy, TSDB_GROUP_LEADING);
 		if (waiter >= 0)
 		{
-			tsdb_rouse(waiter);
+			tsdb_unpark(waiter);
 			break;
 		}
 		if (tries % 100 == 0)
@@ -147,7 +147,7 @@ settle_taken(TsdbStatementState outcome)
 
 		tsdb_ingest_count_settled(set, taken[i], outcome == TSDB_STATEMENT_DONE);
 		if (move_state(taken[i], TSDB_STATEMENT_TAKEN, outcome))
-			tsdb_rouse(waiter);
+			tsdb_unpark(waiter);
 		else
 			tsdb_ingest_free_statement(set, taken[i]);
 	}
@@ -334,7 +334,7 @@ tsdb_group_join(TsdbIngestSet *own_set, uint64 first, TimestampTz begin, int tim
 	TsdbIngestBlock *head = tsdb_ingest_block(first);
 	TimestampTz until = timeout_ms < 0 ? DT_NOEND : TimestampTzPlusMilliseconds(begin, timeout_ms);
 	TimestampTz cancelled_at = 0;
-	bool		roused = true;	/* rather than slept for nothing */
+	bool		unparked = true;	/* rather than slept for nothing */
 	uint32		state;
 
 	set = own_set;
@@ -352,7 +352,7 @@ tsdb_group_join(TsdbIngestSet *own_set, uint64 first, TimestampTz begin, int tim
 	{
 		long		left;
 
-		if (state == TSDB_STATEMENT_PUSHED && try_lead_set(!roused))
+		if (state == TSDB_STATEMENT_PUSHED && try_lead_set(!unparked))
 		{
 			if (move_state(first, TSDB_STATEMENT_PUSHED, TSDB_STATEMENT_WITHDRAWN))
 			{
@@ -371,7 +371,7 @@ tsdb_group_join(TsdbIngestSet *own_set, uint64 first, TimestampTz begin, int tim
 			pushed = 0;
 			return TSDB_GROUP_TIMEOUT;
 		}
-		roused = tsdb_doze(left);
+		unparked = tsdb_park(left);
 
 		if (!QueryCancelPending && !ProcDiePending)
 			CHECK_FOR_INTERRUPTS();

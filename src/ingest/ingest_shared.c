@@ -6,7 +6,7 @@
 
 #include "ingest/ingest_shared.h"
 
-#include "ingest/doze.h"
+#include "ingest/park.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -298,7 +298,7 @@ tsdb_ingest_init(void)
 		return;
 	ingest_memory = Max(ingest_memory, TSDB_INGEST_MEMORY_MIN);
 	tsdb_shared_memory_add(shmem_request, shmem_startup);
-	tsdb_doze_init();
+	tsdb_park_init();
 }
 
 bool

@@ -6,21 +6,21 @@
 
 #include "worker/batch_slice.h"
 
-/* Do something with an array of integers as long as its values. */
+/* DO(type) for values of a length; their Datums are these numbers. */
 #define BY_LENGTH(length, DO) \
 	switch (length) \
 	{ \
 		case 1: \
-			DO(uint8); \
+			DO(char); \
 			break; \
 		case 2: \
-			DO(uint16); \
+			DO(int16); \
 			break; \
 		case 4: \
-			DO(uint32); \
+			DO(int32); \
 			break; \
 		default: \
-			DO(uint64); \
+			DO(int64); \
 			break; \
 	}
 
@@ -87,9 +87,9 @@ void
 tsdb_batch_slice_spread(const TsdbRowArray *column, uint32 first, uint32 nrows, Datum *to,
 						int stride)
 {
-#define SPREAD(type, to_datum) \
+#define SPREAD(type) \
 	for (uint32 row = 0; row < nrows; row++) \
-		to[(Size) row * stride] = to_datum(((const type *) column->values)[first + row])
+		to[(Size) row * stride] = (Datum) ((const type *) column->values)[first + row]
 
 	if (column->same)
 	{
@@ -99,20 +99,6 @@ tsdb_batch_slice_spread(const TsdbRowArray *column, uint32 first, uint32 nrows, 
 			to[(Size) row * stride] = value;
 		return;
 	}
-	switch (column->length)
-	{
-		case 1:
-			SPREAD(char, CharGetDatum);
-			break;
-		case 2:
-			SPREAD(int16, Int16GetDatum);
-			break;
-		case 4:
-			SPREAD(int32, Int32GetDatum);
-			break;
-		default:
-			SPREAD(Datum, (Datum));
-			break;
-	}
+	BY_LENGTH(column->length, SPREAD);
 #undef SPREAD
 }
