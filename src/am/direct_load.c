@@ -59,7 +59,8 @@ typedef struct Load
 	bool		by_value;		/* all columns are passed by value */
 	bool		ingested;		/* rows that are not to wait for compaction, be they few */
 	MemoryContext memory;
-	TsdbBatch  *rows;
+	TsdbBatch  *batch;
+	TsdbBatchRows *rows;		/* of it */
 	TsdbLoadLines *lines;		/* that they come from; NULL: from no COPY, or nobody will ask */
 	Size		bytes;			/* that they take */
 } Load;
@@ -83,9 +84,9 @@ static void
 write_to_row_store(Load *load, Relation rel, TsdbLoadKeys *keys)
 {
 	TupleTableSlot *slots[ROW_STORE_BATCH];
-	uint32		count = tsdb_batch_rows(load->rows);
-	uint32		nslots = Min(count, ROW_STORE_BATCH);
 	TupleDesc	tupdesc = CreateTupleDescCopy(RelationGetDescr(rel));
+	uint32		count = load->rows->count;
+	uint32		nslots = Min(count, ROW_STORE_BATCH);
 	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext,
 												 "tsdb direct load tuples",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -102,8 +103,8 @@ write_to_row_store(Load *load, Relation rel, TsdbLoadKeys *keys)
 
 		for (uint32 i = 0; i < n; i++)
 		{
-			tsdb_batch_unpack(load->rows, done + i, slots[i]->tts_values,
-							  slots[i]->tts_isnull);
+			tsdb_batch_rows_read(load->rows, tupdesc, done + i, slots[i]->tts_values,
+								 slots[i]->tts_isnull);
 			ExecStoreVirtualTuple(slots[i]);
 		}
 		heap_multi_insert(rel, slots, n, load->command, load->options, bulk);
@@ -127,22 +128,21 @@ write_to_row_store(Load *load, Relation rel, TsdbLoadKeys *keys)
 }
 
 /*
- * All rows to chunks; false if that cannot be now.  Operators of column types
- * run as they do in a compaction: as the table's owner, and can do no more.
+ * Rows to chunks: all, or those that make good ones if more may come; false if that cannot be now.  Operators of
+ * column types run as they do in a compaction: as the table's owner, and can do no more.
  */
 static bool
-write_to_chunks(Load *load, Relation rel, TsdbLoadKeys *keys, bool mixed)
+write_to_chunks(Load *load, Relation rel, TsdbLoadKeys *keys, bool mixed, bool more)
 {
 	TsdbStorage *storage = NULL;
 	bool		shards[TSDB_SHARDS_MAX];
-	uint32		count = tsdb_batch_rows(load->rows);
 	int64		bytes = 0;
 	Oid			save_userid;
 	int			save_sec_context;
 	int			save_nestlevel;
 
 	/* Relations cannot be made then, and we may be a reader's victim in it. */
-	if (IsInParallelMode() || !tsdb_load_keys_fit(keys, rel, load->rows))
+	if (IsInParallelMode() || !tsdb_load_keys_fit(keys, rel, load->batch))
 		return false;
 
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
@@ -154,18 +154,20 @@ write_to_chunks(Load *load, Relation rel, TsdbLoadKeys *keys, bool mixed)
 	(void) set_config_option("search_path", "", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
 
-	tsdb_batch_set_target(load->rows, rel, &storage, load->command,
+	tsdb_batch_set_target(load->batch, rel, &storage, load->command,
 						  (load->options & HEAP_INSERT_FROZEN) != 0);
 	if (mixed)
-		tsdb_batch_use_one_shard(load->rows);
+		tsdb_batch_rows_mix(load->rows);
 	if (keys->any_unique)
-		tsdb_batch_hold(load->rows);
-	tsdb_batch_shards(load->rows, shards);
+		tsdb_batch_hold(load->batch);
+	if (more)
+		tsdb_batch_leave_rest(load->batch);
+	tsdb_batch_shards(load->batch, shards);
 	storage = tsdb_grow_open(rel, shards);
 	if (storage != NULL)
 	{
 		tsdb_stop_point("load_before_write");
-		(void) tsdb_batch_write(load->rows, 0, 0, &bytes);
+		(void) tsdb_batch_write(load->batch, 0, 0, &bytes);
 		tsdb_stop_point("load_after_write");
 	}
 
@@ -173,28 +175,44 @@ write_to_chunks(Load *load, Relation rel, TsdbLoadKeys *keys, bool mixed)
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	if (storage == NULL)
 		return false;
-	tsdb_load_keys_place(keys, rel, load->rows, load->lines);
+	tsdb_load_keys_place(keys, rel, load->batch, load->lines);
 	tsdb_storage_close(storage);
-	pgstat_count_heap_insert(rel, count);
-	tsdb_insert_count(rel, count);
+	pgstat_count_heap_insert(rel, load->rows->nordered);
+	tsdb_insert_count(rel, load->rows->nordered);
 	return true;
 }
 
+/* All rows are written, and stay so. */
 static void
 forget_rows(Load *load)
 {
 	gathered -= load->bytes;
 	load->bytes = 0;
 	load->written = InvalidSubTransactionId;
-	tsdb_batch_clear(load->rows);
+	tsdb_batch_clear(load->batch);
 	if (load->lines != NULL)
 		tsdb_load_lines_clear(load->lines);
+}
+
+/* Those are that have been in order, and wait for more of their series. */
+static void
+forget_written(Load *load, Relation rel)
+{
+	Size		bytes;
+
+	if (load->lines != NULL && load->rows->left != NULL)
+		tsdb_load_lines_keep(load->lines, load->rows->left, load->rows->count);
+	else if (load->lines != NULL)
+		tsdb_load_lines_clear(load->lines);
+	bytes = tsdb_batch_clear_written(load->batch, rel);
+	gathered -= load->bytes - bytes;
+	load->bytes = bytes;
 }
 
 static bool
 has_rows(const Load *load)
 {
-	return load->rows != NULL && tsdb_batch_rows(load->rows) > 0 &&
+	return load->rows != NULL && load->rows->count > 0 &&
 		load->written == InvalidSubTransactionId;
 }
 
@@ -205,7 +223,7 @@ has_rows(const Load *load)
 static bool
 is_large(const Load *load, bool for_memory)
 {
-	uint32		rows = tsdb_batch_rows(load->rows);
+	uint32		rows = load->rows->count;
 
 	return rows >= tsdb_direct_load_rows ||
 		(for_memory && (rows >= TSDB_CHUNK_ROWS || load->bytes >= TSDB_CHUNK_RAW_MAX));
@@ -218,7 +236,7 @@ is_large(const Load *load, bool for_memory)
 static bool
 is_chunk(const Load *load)
 {
-	return load->ingested && tsdb_batch_rows(load->rows) >= ROWS_OF_MIXED;
+	return load->ingested && load->rows->count >= ROWS_OF_MIXED;
 }
 
 /* Write what was gathered, where it belongs. */
@@ -228,6 +246,7 @@ write_load(Load *load, bool for_memory)
 	MemoryContext memory;
 	MemoryContext old;
 	const bool	pushed = !ActiveSnapshotSet();
+	const bool	own = GetCurrentSubTransactionId() == load->owner;
 
 	if (!has_rows(load))
 		return;
@@ -242,14 +261,21 @@ write_load(Load *load, bool for_memory)
 		/* The statement that gathered them, or its transaction, has the lock. */
 		Relation	rel = table_open(load->relid, NoLock);
 		bool		large = is_large(load, for_memory);
+		bool		more = for_memory && own && large;
 		TsdbLoadKeys keys;
 
 		if (load->lines != NULL)
 			tsdb_load_lines_begin_context(load->lines);
 		tsdb_load_keys_open(&keys, rel);
-		if ((!large && !is_chunk(load)) || !write_to_chunks(load, rel, &keys, !large))
+		if ((!large && !is_chunk(load)) || !write_to_chunks(load, rel, &keys, !large, more))
 			write_to_row_store(load, rel, &keys);
 		tsdb_load_keys_close(&keys);
+		if (more)
+			forget_written(load, rel);
+		else if (own)
+			forget_rows(load);
+		else
+			load->written = GetCurrentSubTransactionId();
 		table_close(rel, NoLock);
 		if (load->lines != NULL)
 			tsdb_load_lines_end_context(load->lines);
@@ -263,11 +289,6 @@ write_load(Load *load, bool for_memory)
 		PopActiveSnapshot();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(memory);
-
-	if (GetCurrentSubTransactionId() == load->owner)
-		forget_rows(load);
-	else
-		load->written = GetCurrentSubTransactionId();
 }
 
 static void
@@ -374,7 +395,8 @@ create_load(Relation rel, CommandId command, int options, TsdbLoadSource source)
 		load->memory = AllocSetContextCreate(TopTransactionContext, "tsdb direct load",
 											 ALLOCSET_DEFAULT_SIZES);
 		old = MemoryContextSwitchTo(load->memory);
-		load->rows = tsdb_batch_create_packed(rel);
+		load->batch = tsdb_batch_create_packed(rel);
+		load->rows = tsdb_batch_rows(load->batch);
 		load->by_value = has_only_values(RelationGetDescr(rel));
 		if (load->indexed)
 			load->lines = tsdb_load_lines_create();
@@ -444,7 +466,7 @@ pack_flattened(Load *load, Relation rel, TupleTableSlot *slot)
 			values[i] = PointerGetDatum(detoast_external_attr((struct varlena *)
 															  DatumGetPointer(values[i])));
 	}
-	bytes = tsdb_batch_pack(load->rows, rel, values, slot->tts_isnull);
+	bytes = tsdb_batch_rows_pack(load->rows, tupdesc, values, slot->tts_isnull);
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		if (is_elsewhere(tupdesc, slot, i))
@@ -474,7 +496,8 @@ gather_row(Load *load, Relation rel, TupleTableSlot *slot)
 	if (any_elsewhere)
 		bytes = pack_flattened(load, rel, slot);
 	else
-		bytes = tsdb_batch_pack(load->rows, rel, slot->tts_values, slot->tts_isnull);
+		bytes = tsdb_batch_rows_pack(load->rows, RelationGetDescr(rel), slot->tts_values,
+									 slot->tts_isnull);
 	load->bytes += bytes;
 	gathered += bytes;
 	return true;
@@ -543,7 +566,7 @@ tsdb_direct_load_take(Relation rel, TupleTableSlot **slots, int nslots, CommandI
 		if (gather_row(load, rel, slots[i]))
 		{
 			if (load->indexed)
-				tsdb_tid_set_gathered(&slots[i]->tts_tid, tsdb_batch_rows(load->rows) - 1);
+				tsdb_tid_set_gathered(&slots[i]->tts_tid, load->rows->count - 1);
 			else
 				ItemPointerSetInvalid(&slots[i]->tts_tid);
 		}
@@ -562,7 +585,7 @@ tsdb_direct_load_take(Relation rel, TupleTableSlot **slots, int nslots, CommandI
 static uint32
 gathered_row(const Load *load, ItemPointer tid)
 {
-	uint32		last = tsdb_batch_rows(load->rows) - 1;
+	uint32		last = load->rows->count - 1;
 	uint32		number = ItemPointerGetOffsetNumberNoCheck(tid) - 1;
 
 	return last - (last - number) % TSDB_TID_GATHERED_ROWS;
@@ -587,7 +610,8 @@ gather_slice(Load *load, Relation rel, TsdbRowReader *reader, Datum *values, boo
 {
 	while (reader->left > 0 && tsdb_row_reader_next(reader, values, nulls))
 	{
-		Size		bytes = tsdb_batch_pack(load->rows, rel, values, nulls);
+		Size		bytes = tsdb_batch_rows_pack(load->rows, RelationGetDescr(rel), values,
+												 nulls);
 
 		load->bytes += bytes;
 		gathered += bytes;
@@ -620,7 +644,7 @@ take_block(Relation rel, const TsdbRowBlock *block, CommandId command, bool stay
 	arrays = palloc(natts * sizeof(TsdbRowArray));
 	values = palloc(natts * sizeof(Datum));
 	nulls = palloc(natts * sizeof(bool));
-	columns = tsdb_batch_takes_columns(load->rows, rel);
+	columns = tsdb_batch_rows_take_columns(load->rows, RelationGetDescr(rel));
 	tsdb_row_reader_init(&reader, block);
 	while (tsdb_row_reader_next_slice(&reader))
 	{
@@ -632,7 +656,8 @@ take_block(Relation rel, const TsdbRowBlock *block, CommandId command, bool stay
 			gather_slice(load, rel, &reader, values, nulls);
 			continue;
 		}
-		bytes = tsdb_batch_pack_columns(load->rows, rel, arrays, rows, stay);
+		bytes = tsdb_batch_rows_pack_columns(load->rows, RelationGetDescr(rel), arrays, rows,
+											 stay);
 		load->bytes += bytes;
 		gathered += bytes;
 	}

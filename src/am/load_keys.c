@@ -100,7 +100,7 @@ tsdb_load_keys_fit(const TsdbLoadKeys *keys, Relation rel, const TsdbBatch *batc
 	return true;
 }
 
-static void
+static void pg_attribute_noreturn()
 report_conflict(const TsdbKeyConflict *conflict, Relation rel, TsdbBatch *batch,
 				TsdbLoadLines *lines)
 {
@@ -110,7 +110,8 @@ report_conflict(const TsdbKeyConflict *conflict, Relation rel, TsdbBatch *batch,
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
 
-	tsdb_batch_unpack(batch, conflict->row, row, row_nulls);
+	tsdb_batch_rows_read(tsdb_batch_rows(batch), RelationGetDescr(rel), conflict->row, row,
+						 row_nulls);
 	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(conflict->index); i++)
 	{
 		AttrNumber	attno = conflict->index->rd_index->indkey.values[i];
@@ -138,17 +139,46 @@ find_conflict(TsdbLoadKeys *keys, Relation rel, TsdbBatch *batch, bool placed,
 	return conflict->index != NULL;
 }
 
-/* Wait until the key is not in doubt any more; raise an error if it is not now. */
+/* Wait until a key is not in doubt any more. */
 static void
-settle_conflict(const TsdbKeyConflict *conflict, Relation rel, TsdbBatch *batch,
-				TsdbLoadLines *lines)
+wait_for_holder(const TsdbKeyConflict *conflict)
 {
-	if (conflict->state == TSDB_KEY_TAKEN)
-		report_conflict(conflict, rel, batch, lines);
 	if (conflict->token != 0)
 		SpeculativeInsertionWait(conflict->holder, conflict->token);
 	else
 		XactLockTableWait(conflict->holder, NULL, NULL, XLTW_None);
+}
+
+/*
+ * Fail, since there is a conflict of a key that is taken: at the first row that has one, be it among those that were
+ * to be written later.
+ */
+static void pg_attribute_noreturn()
+fail_at_first(TsdbLoadKeys *keys, Relation rel, TsdbBatch *batch, TsdbLoadLines *lines,
+			  TsdbKeyMoment *moments, TsdbKeyConflict *conflict)
+{
+	TsdbKeyConflict first;
+
+	if (tsdb_batch_rows(batch)->left != NULL)
+	{
+		tsdb_batch_rows_sort(tsdb_batch_rows(batch));
+		while (find_conflict(keys, rel, batch, false, moments, &first))
+		{
+			if (first.state == TSDB_KEY_TAKEN)
+				report_conflict(&first, rel, batch, lines);
+			wait_for_holder(&first);
+		}
+	}
+	report_conflict(conflict, rel, batch, lines);
+}
+
+static void
+settle_conflict(TsdbLoadKeys *keys, Relation rel, TsdbBatch *batch, TsdbLoadLines *lines,
+				TsdbKeyMoment *moments, TsdbKeyConflict *conflict)
+{
+	if (conflict->state == TSDB_KEY_TAKEN)
+		fail_at_first(keys, rel, batch, lines, moments, conflict);
+	wait_for_holder(conflict);
 }
 
 static void
@@ -176,7 +206,7 @@ tsdb_load_keys_place(TsdbLoadKeys *keys, Relation rel, TsdbBatch *batch, TsdbLoa
 		if (!find_conflict(keys, rel, batch, false, moments, &conflict))
 			break;
 		tsdb_storage_unlock_keys(rel);
-		settle_conflict(&conflict, rel, batch, lines);
+		settle_conflict(keys, rel, batch, lines, moments, &conflict);
 	}
 	tsdb_stop_point("load_before_place");
 	tsdb_batch_place(batch);
@@ -184,7 +214,7 @@ tsdb_load_keys_place(TsdbLoadKeys *keys, Relation rel, TsdbBatch *batch, TsdbLoa
 	tsdb_storage_unlock_keys(rel);
 	tsdb_stop_point("load_after_place");
 	while (find_conflict(keys, rel, batch, true, moments, &conflict))
-		settle_conflict(&conflict, rel, batch, lines);
+		settle_conflict(keys, rel, batch, lines, moments, &conflict);
 	pfree(moments);
 }
 

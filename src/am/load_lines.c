@@ -88,21 +88,45 @@ find_line(const TsdbLoadLines *lines, uint32 row)
 		lines->stretches[low].line + (row - lines->stretches[low].row);
 }
 
-void
-tsdb_load_lines_note(TsdbLoadLines *lines, uint32 row)
+/* A row, behind all that were noted, is of this line. */
+static void
+note_line(TsdbLoadLines *lines, uint32 row, uint64 line)
 {
 	const Stretch *last = lines->count > 0 ? &lines->stretches[lines->count - 1] : NULL;
-	uint64		line;
 
-	if (row < lines->next)
-		return;					/* of another index */
-	line = tsdb_copy_input_line();
 	if (row > lines->next)
 		add_stretch(lines, lines->next, 0);
 	if (row > lines->next || last == NULL || last->line == 0 ||
 		line != last->line + (row - last->row))
 		add_stretch(lines, row, line);
 	lines->next = row + 1;
+}
+
+void
+tsdb_load_lines_note(TsdbLoadLines *lines, uint32 row)
+{
+	if (row >= lines->next)		/* else it was for another index */
+		note_line(lines, row, tsdb_copy_input_line());
+}
+
+void
+tsdb_load_lines_keep(TsdbLoadLines *lines, const bool *marked, uint32 rows)
+{
+	TsdbLoadLines before = *lines;
+	uint32		kept = 0;
+
+	lines->stretches = MemoryContextAlloc(GetMemoryChunkContext(lines),
+										  lines->allocated * sizeof(Stretch));
+	tsdb_load_lines_clear(lines);
+	for (uint32 row = 0; row < rows; row++)
+	{
+		uint64		line = marked[row] ? find_line(&before, row) : 0;
+
+		if (line != 0)
+			note_line(lines, kept, line);
+		kept += marked[row];
+	}
+	pfree(before.stretches);
 }
 
 static void

@@ -18,6 +18,9 @@ typedef struct TsdbLoadLines TsdbLoadLines;
 extern TsdbLoadLines *tsdb_load_lines_create(void);
 extern void tsdb_load_lines_clear(TsdbLoadLines *lines);
 
+/* Rows are numbered anew: of so many those that are marked stay. */
+extern void tsdb_load_lines_keep(TsdbLoadLines *lines, const bool *marked, uint32 rows);
+
 /* COPY is at this row, now that it comes to the indexes. */
 extern void tsdb_load_lines_note(TsdbLoadLines *lines, uint32 row);
 

@@ -102,3 +102,31 @@ tsdb_row_arena_empty(TsdbRowArena *arena)
 	arena->current = -1;
 	arena->used = 0;
 }
+
+void
+tsdb_row_arena_replace(TsdbRowArena *arena, TsdbRowArena *other)
+{
+	if (other->current >= arena->nblocks)
+	{
+		TsdbRowArena swap = *arena;
+
+		*arena = *other;
+		*other = swap;
+	}
+	else
+	{
+		for (int i = 0; i <= other->current; i++)
+		{
+			char	   *block = arena->blocks[i];
+			Size		size = arena->sizes[i];
+
+			arena->blocks[i] = other->blocks[i];
+			arena->sizes[i] = other->sizes[i];
+			other->blocks[i] = block;
+			other->sizes[i] = size;
+		}
+		arena->current = other->current;
+		arena->used = other->used;
+	}
+	tsdb_row_arena_empty(other);
+}

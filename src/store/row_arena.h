@@ -36,4 +36,7 @@ extern HeapTuple tsdb_row_arena_copy(TsdbRowArena *arena, const HeapTupleData *t
 extern char *tsdb_row_arena_allocate(TsdbRowArena *arena, Size bytes);
 extern void tsdb_row_arena_empty(TsdbRowArena *arena);
 
+/* Put what is in the other arena in the place of what is in this one, and empty the other; neither gets more memory. */
+extern void tsdb_row_arena_replace(TsdbRowArena *arena, TsdbRowArena *other);
+
 #endif							/* TSDB_STORE_ROW_ARENA_H */

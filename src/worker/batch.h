@@ -10,11 +10,8 @@
 #ifndef TSDB_WORKER_BATCH_H
 #define TSDB_WORKER_BATCH_H
 
-#include "access/htup.h"
-#include "chunk/chunk.h"
-#include "ingest/row_block.h"
 #include "store/storage.h"
-#include "worker/batch_sort.h"
+#include "worker/batch_rows.h"
 
 /* A batch ends at this many rows, or at maintenance_work_mem. */
 #define TSDB_BATCH_ROWS		524288
@@ -40,35 +37,25 @@ extern void tsdb_batch_begin_new(TsdbBatch *batch, Relation rel, TsdbStorage **s
 								 CommandId command, bool frozen);
 
 /*
- * A batch for new rows that come as values and are kept in its own memory, in a form
- * that is cheap to make and to turn into columns (chunk/packed_row.h).  It stays full when it is written,
- * until tsdb_batch_clear(), so that it can be written again to another target, or its rows,
- * counted from 0 in order of arrival, can be had back.
+ * A batch for new rows that are packed: it stays full when it is written, until tsdb_batch_clear(), so that it
+ * can be written again to another target, or its rows can be had back.
  */
 extern TsdbBatch *tsdb_batch_create_packed(Relation rel);
 
-/* Add a row without out-of-line and expanded values; returns the memory it takes. */
-extern Size tsdb_batch_pack(TsdbBatch *batch, Relation rel, const Datum *values,
-							const bool *nulls);
-
-/*
- * The same for rows that come as columns, one after the other and all of them passed by value, if the table
- * lets it: then nothing is run that the table's owner has written.  stay: the columns do until the batch is cleared.
- */
-extern bool tsdb_batch_takes_columns(const TsdbBatch *batch, Relation rel);
-extern Size tsdb_batch_pack_columns(TsdbBatch *batch, Relation rel, const TsdbRowArray *columns,
-									uint32 nrows, bool stay);
-extern void tsdb_batch_unpack(const TsdbBatch *batch, uint32 row, Datum *values, bool *nulls);
+extern TsdbBatchRows *tsdb_batch_rows(TsdbBatch *batch);
 extern void tsdb_batch_clear(TsdbBatch *batch);
 
-/* Write all rows to one shard, as they are too few for chunks of each.  Before tsdb_batch_shards(). */
-extern void tsdb_batch_use_one_shard(TsdbBatch *batch);
+/*
+ * Have the next tsdb_batch_write() leave out rows that do not fill a chunk of their series, unless that is most of
+ * them (worker/batch_rows.h); and clear the others.  Returns the memory that those left take.
+ */
+extern void tsdb_batch_leave_rest(TsdbBatch *batch);
+extern Size tsdb_batch_clear_written(TsdbBatch *batch, Relation rel);
 
 /* Set shards[n] (of TSDB_SHARDS_MAX) for each shard that rows belong to. */
 extern void tsdb_batch_shards(TsdbBatch *batch, bool *shards);
 
 extern bool tsdb_batch_full(TsdbBatch *batch);
-extern uint32 tsdb_batch_rows(TsdbBatch *batch);
 
 /* Sort and write; level and run are those of the new chunks, which form a run of
  * their own with run 0.  Returns chunks written. */
@@ -90,6 +77,7 @@ typedef struct TsdbBatchOrder
 	const TsdbBatchItem *items; /* in order of arrival */
 	const uint32 *order;		/* numbers of items */
 	const TsdbBatchRank *ranks;
+	uint32		nranks;
 	uint32		count;
 	const uint32 *chunks;		/* that they were placed in, ascending */
 	uint32		nchunks;

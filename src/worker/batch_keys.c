@@ -29,7 +29,6 @@ typedef struct Check
 	TsdbKeyColumns key;			/* columns of the index */
 	int			time;			/* which of them is the time column */
 	int		   *series;			/* which column of the batch's series key the others are */
-	uint32		nranks;
 	uint32	   *entries;		/* series by rank */
 	Datum	   *values;			/* of a key that is looked up, by column of the table */
 	bool	   *nulls;
@@ -208,7 +207,7 @@ note_conflict(Check *check, uint32 row, TsdbKeyState state, TransactionId holder
 static void
 check_each_other(Check *check)
 {
-	for (uint32 rank = 0; rank < check->nranks; rank++)
+	for (uint32 rank = 0; rank < check->batch.nranks; rank++)
 	{
 		uint32		end = rank_end(check, rank);
 
@@ -352,7 +351,7 @@ range_of_times(const Check *check, int64 *first, int64 *last)
 {
 	*first = PG_INT64_MAX;
 	*last = PG_INT64_MIN;
-	for (uint32 rank = 0; rank < check->nranks; rank++)
+	for (uint32 rank = 0; rank < check->batch.nranks; rank++)
 	{
 		uint32		begin = rank_begin(check, rank);
 		uint32		end = rank_end(check, rank);
@@ -369,7 +368,7 @@ static void
 check_row_store(Check *check)
 {
 	BlockNumber pages = RelationGetNumberOfBlocks(check->index);
-	bool		by_series = check->nranks < SEARCH_PAGES * pages;
+	bool		by_series = check->batch.nranks < SEARCH_PAGES * pages;
 	int			nconditions = by_series ? check->key.count + 1 : 2;
 	ScanKeyData conditions[INDEX_MAX_KEYS + 1];
 	IndexScanDesc scan;
@@ -402,7 +401,7 @@ check_row_store(Check *check)
 		/* btree wants conditions in the order of its columns */
 		ScanKeyData sorted[INDEX_MAX_KEYS + 1];
 
-		for (uint32 rank = 0; rank < check->nranks; rank++)
+		for (uint32 rank = 0; rank < check->batch.nranks; rank++)
 		{
 			uint32		begin = rank_begin(check, rank);
 			uint32		end = rank_end(check, rank);
@@ -493,7 +492,7 @@ find_candidates(const Check *check, TsdbChunkMap *map, Candidates *candidates)
 	uint32		rank = 0;
 
 	candidates->listed = palloc0(tsdb_chunk_map_count(map) / 8 + 1);
-	while (rank < check->nranks)
+	while (rank < check->batch.nranks)
 	{
 		uint32		first = rank_begin(check, rank);
 		uint32		shard = check->batch.ranks[rank].shard;
@@ -506,7 +505,7 @@ find_candidates(const Check *check, TsdbChunkMap *map, Candidates *candidates)
 		{
 			any |= add_to_box(check, map, rank, &box);
 			rank++;
-		} while (rank < check->nranks && check->batch.ranks[rank].shard == shard &&
+		} while (rank < check->batch.nranks && check->batch.ranks[rank].shard == shard &&
 				 check->batch.ranks[rank].end - first <= RANGE_ROWS);
 		if (!any)
 			continue;
@@ -638,11 +637,8 @@ begin_check(Check *check, TsdbBatch *batch, Relation table, Relation index)
 		else
 			check->series[i] = find_series(check->batch.key, check->key.columns[i].attno);
 	}
-	check->nranks = 0;
-	while (rank_begin(check, check->nranks) < check->batch.count)
-		check->nranks++;
 	entries = tsdb_batch_series_entries(check->batch.series, &nentries);
-	check->entries = palloc0(Max(check->nranks, 1) * sizeof(uint32));
+	check->entries = palloc0(Max(check->batch.nranks, 1) * sizeof(uint32));
 	for (uint32 i = 0; i < nentries; i++)
 		check->entries[entries[i].rank] = i;
 	check->values = palloc0(Max(natts, 1) * sizeof(Datum));

@@ -42,7 +42,7 @@ sort_rank(const TsdbBatchItem *items, uint32 *order, uint32 count)
 
 TsdbBatchRank *
 tsdb_batch_sort(const TsdbBatchItem *items, uint32 count, TsdbBatchSeries *series,
-				bool in_time, uint32 *order)
+				bool in_time, uint32 *order, uint32 *nranks_out)
 {
 	uint32		nranks = tsdb_batch_series_rank(series);
 	TsdbBatchRank *ranks = palloc0((nranks + 1) * sizeof(TsdbBatchRank));
@@ -74,5 +74,6 @@ tsdb_batch_sort(const TsdbBatchItem *items, uint32 count, TsdbBatchSeries *serie
 		if (rank % 64 == 0)
 			CHECK_FOR_INTERRUPTS();
 	}
+	*nranks_out = nranks;
 	return ranks;
 }

@@ -29,9 +29,10 @@ typedef struct TsdbBatchRank
 /*
  * Set order to the places in items of count rows by (rank of series, time, nulls last, place),
  * given the series that they belong to.  in_time says that times of each ascend.  Returns the
- * ranks, palloc'd.
+ * ranks, palloc'd, one and more.
  */
 extern TsdbBatchRank *tsdb_batch_sort(const TsdbBatchItem *items, uint32 count,
-									  TsdbBatchSeries *series, bool in_time, uint32 *order);
+									  TsdbBatchSeries *series, bool in_time, uint32 *order,
+									  uint32 *nranks);
 
 #endif							/* TSDB_WORKER_BATCH_SORT_H */

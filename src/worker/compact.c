@@ -42,7 +42,7 @@
 static void
 write_batch(TsdbBatch *batch, TsdbCompactResult *result)
 {
-	result->rows_moved += tsdb_batch_rows(batch);
+	result->rows_moved += tsdb_batch_rows(batch)->count;
 	result->chunks_written += tsdb_batch_write(batch, 0, 0, &result->bytes_written);
 }
 
@@ -142,7 +142,7 @@ compact_row_store(Relation rel, const TsdbCompactOptions *options,
 	}
 	if (batch != NULL)
 	{
-		if (tsdb_batch_rows(batch) > 0)
+		if (tsdb_batch_rows(batch)->count > 0)
 			write_batch(batch, result);
 		tsdb_batch_free(batch);
 	}

@@ -376,7 +376,7 @@ try_rewrite(Relation rel, const Candidate *items, int count, int level, uint32 r
 		while (ntaken < count &&
 			   take_chunk(rel, storage, items[ntaken].chunk, batch, &arena))
 			rows += items[ntaken++].nrows;
-		if (ntaken == count && tsdb_batch_rows(batch) > 0)
+		if (ntaken == count && tsdb_batch_rows(batch)->count > 0)
 			chunks = tsdb_batch_write(batch, level, run, &result->bytes_written);
 		tsdb_batch_free(batch);
 		tsdb_storage_close(storage);
