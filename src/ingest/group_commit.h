@@ -5,7 +5,8 @@
  * With durability commit, a client has to wait for a commit anyway.  So the first one that comes
  * leads: it writes its rows in its own transaction, and with them those that others have pushed into
  * a ring meanwhile.  When they are written the next may lead, while the first commits; but no more than a few groups
- * commit at a time, with many clients two, and then the next one gathers.  When it has committed, the leader wakes
+ * commit at a time, with many clients two, and then the next one gathers.  Who comes while a leader writes and nobody else
+ * waits commits for himself, as an INSERT would.  When it has committed, the leader wakes
  * those whose rows it had.  Who comes alone pays for an INSERT and no more, and nobody waits for a worker to be scheduled.
  *
  * A statement that is pushed has a state:
@@ -34,8 +35,8 @@ typedef enum TsdbGroupResult
 	TSDB_GROUP_TIMEOUT			/* nobody came to it; the same */
 } TsdbGroupResult;
 
-/* Lead, if nobody does. */
-extern bool tsdb_group_try_lead(TsdbIngestSet *set);
+/* Lead, if nobody does; or write beside who leads, if nobody waits for him and our rows need not wait for anybody. */
+extern bool tsdb_group_try_lead(TsdbIngestSet *set, bool own_may_wait);
 
 /* Push a statement, in the ring of which a place is reserved, and wait what becomes of it. */
 extern TsdbGroupResult tsdb_group_join(TsdbIngestSet *set, uint64 first, TimestampTz begin,

@@ -609,7 +609,7 @@ commit_with_others(TimestampTz begin)
 	TsdbIngestShard *shard = &set->shards[parcels->shard];
 	uint64		statement;
 
-	if (tsdb_group_try_lead(set))
+	if (tsdb_group_try_lead(set, has_index()))
 	{
 		lead(false);
 		return;

@@ -194,6 +194,25 @@ sub waiting_session
 	$_->quit foreach @crowd;
 	check('crowd');
 }
+
+# Who comes while a leader writes does so beside him, if nobody waits for one.
+sql(q(CREATE FUNCTION slowly(float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS
+	'BEGIN PERFORM pg_sleep(10); RETURN $1; END'));
+sql('CREATE TABLE slow (ts timestamptz NOT NULL, v float8) USING tsdb; CREATE INDEX ON slow (slowly(v))');
+{
+	my $leader = $node->background_psql('postgres', on_error_stop => 0);
+	my $pid = $leader->query_safe('SELECT pg_backend_pid();');
+	$leader->query_until(qr/sent/, "\\echo sent\nSELECT tsdb.ingest('slow', ROW(now(), 1));\n\\echo finished\n");
+	wait_for("pid = $pid AND wait_event = 'PgSleep'", 'a leader writes');
+	sql(row('beside'));
+	$acked++;
+	is(sql("SELECT wait_event FROM pg_stat_activity WHERE pid = $pid"), 'PgSleep', 'who comes then commits meanwhile');
+	$leader->query_until(qr/finished/, '');
+	is($leader->{stderr}, '', 'the leader has no error');
+	is(sql('SELECT v FROM slow'), 1, 'and his row is there');
+	$leader->quit;
+	check('beside a leader');
+}
 ingest_idle($node, 'commit');
 
 # a flush that waits can be cancelled
