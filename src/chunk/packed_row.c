@@ -40,11 +40,15 @@ null_words(int natts)
 	return (natts + WORD_BITS - 1) / WORD_BITS;
 }
 
-/* Whether a varlena is kept with a short header, which needs no alignment. */
-static bool
-is_short(Pointer value)
+/*
+ * Whether a value is a varlena that is kept with a short header, which needs no alignment.  One that has such a header
+ * comes from another table, whatever this one says of its storage.
+ */
+static inline bool
+is_short(int16 length, Pointer value)
 {
-	return VARATT_IS_SHORT(value) || VARATT_CAN_MAKE_SHORT(value);
+	return (length == -1 && (VARATT_IS_SHORT(value) || VARATT_CAN_MAKE_SHORT(value))) ||
+		(length == LENGTH_WHOLE && VARATT_IS_SHORT(value));
 }
 
 /* Bytes behind the Datums after a value of this column that begins at offset. */
@@ -53,7 +57,7 @@ end_of_value(int16 length, Datum value, Size offset)
 {
 	Pointer		pointer = DatumGetPointer(value);
 
-	if (length == -1 && is_short(pointer))
+	if (is_short(length, pointer))
 		return offset + (VARATT_IS_SHORT(pointer) ? VARSIZE_SHORT(pointer) :
 						 VARATT_CONVERTED_SHORT_SIZE(pointer));
 	if (length == -2)
@@ -86,12 +90,12 @@ copy_value(int16 length, Datum *value, char *end)
 	Pointer		from = DatumGetPointer(*value);
 	char	   *to = end;
 
-	if (length == -1 && VARATT_IS_SHORT(from))
+	if (is_short(length, from) && VARATT_IS_SHORT(from))
 	{
 		memcpy(to, from, VARSIZE_SHORT(from));
 		end += VARSIZE_SHORT(from);
 	}
-	else if (length == -1 && VARATT_CAN_MAKE_SHORT(from))
+	else if (is_short(length, from))
 	{
 		Size		bytes = VARATT_CONVERTED_SHORT_SIZE(from);
 

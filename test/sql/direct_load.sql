@@ -67,6 +67,16 @@ SELECT count(*), sum(length(t)), sum(hashtext(t)::bigint) = (SELECT sum(hashtext
 SET tsdb.direct_load_rows = 500;
 RESET tsdb.direct_load_memory;
 
+-- short values for a column that is stored plain, which come from one that is not
+CREATE TABLE plain (LIKE h) USING tsdb;
+ALTER TABLE plain ALTER note SET STORAGE PLAIN;
+INSERT INTO plain SELECT * FROM h;
+SELECT rows = in_chunks + 64 AS loaded, rows FROM stores('plain');
+SELECT count(*) FROM (TABLE h EXCEPT ALL TABLE plain) a;
+INSERT INTO plain SELECT * FROM plain;
+SELECT count(*), count(DISTINCT note), sum(length(note)) = (SELECT 2 * sum(length(note)) FROM h) AS same FROM plain;
+DROP TABLE plain;
+
 -- COPY, of both formats and with a condition
 SELECT pg_backend_pid() AS pid \gset
 \set file '/tmp/tsdb_direct_load_' :pid
