@@ -163,7 +163,7 @@ write_to_chunks(Load *load, Relation rel, TsdbLoadKeys *keys, bool mixed, bool m
 	if (more)
 		tsdb_batch_leave_rest(load->batch);
 	tsdb_batch_shards(load->batch, shards);
-	storage = tsdb_grow_open(rel, shards);
+	storage = tsdb_grow_open(rel, shards, keys->any_unique);
 	if (storage != NULL)
 	{
 		tsdb_stop_point("load_before_write");

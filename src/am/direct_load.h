@@ -48,7 +48,7 @@
  *	 making		the storage, or a shard, is for one transaction at a time, under a
  *				lock (tsdb_storage_lock_growth).  A worker makes what is missing, and
  *				commits it at once (worker/grow.h).  If it cannot, a load does so itself,
- *				or, if somebody else does, puts its rows into the row store.
+ *				or, if somebody else does or rows have unique keys, puts its rows into the row store.
  *	 key_note	counts loads, beside the one writer that moves chunks, and the map of
  *				chunks lists chunks of all who are at work.  Who builds an index waits for all who
  *				began before it was there, and loads wait until it is valid.

@@ -143,20 +143,29 @@ decode_work(void *arg)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Is the chunk that was written by a transaction still to be reckoned with? */
+/*
+ * Is the chunk that was written by a transaction still to be reckoned with?  Not while it is in a shard that only that
+ * transaction sees: it moves rows (worker/grow.h), and their keys are in doubt where they come from.
+ */
 static bool
 is_there(Relation table, const TsdbChunkRef *ref)
 {
 	TsdbStorage *storage = tsdb_storage_open(table, AccessShareLock);
 	SnapshotData dirty;
-	TsdbChunkHead head;
+	TsdbChunkEntry entry;
 	bool		there;
 
 	if (storage == NULL)
 		return false;
 	InitDirtySnapshot(dirty);
-	there = tsdb_directory_peek(storage, ref->chunk, &dirty, &head) &&
-		head.generation == ref->generation;
+	there = tsdb_directory_fetch(storage, ref->chunk, &dirty, &entry);
+	if (there)
+	{
+		there = entry.generation == ref->generation &&
+			(!TransactionIdIsValid(dirty.xmin) ||
+			 tsdb_storage_shard(storage, entry.shard, TSDB_SHARD_IF_EXISTS) != NULL);
+		tsdb_chunk_entry_free(&entry);
+	}
 	tsdb_storage_close(storage);
 	return there;
 }

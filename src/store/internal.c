@@ -217,6 +217,10 @@ tsdb_internal_lookup(Oid namespace_oid, const char *name)
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, AccessShareLock);
+
+	/* The same is true of the snapshot by which it is going to be opened. */
+	if (OidIsValid(result))
+		InvalidateCatalogSnapshot();
 	return result;
 }
 

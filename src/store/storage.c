@@ -385,6 +385,23 @@ tsdb_storage_is_complete(TsdbStorage *storage)
 	return true;
 }
 
+static bool
+is_new(Relation rel)
+{
+	return rel != NULL && rel->rd_createSubid != InvalidSubTransactionId;
+}
+
+bool
+tsdb_storage_is_new(const TsdbStorage *storage)
+{
+	for (int shard = 0; shard < TSDB_SHARDS_MAX && storage->shards != NULL; shard++)
+	{
+		if (is_new(storage->shards[shard]))
+			return true;
+	}
+	return is_new(storage->directory);
+}
+
 bool
 tsdb_storage_lock_additions(Relation table)
 {

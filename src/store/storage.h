@@ -83,6 +83,9 @@ extern void tsdb_storage_unlock_keys(Relation table);
 /* Is there a relation for each shard that chunks may go to today? */
 extern bool tsdb_storage_is_complete(TsdbStorage *storage);
 
+/* Did this transaction make the directory or a shard that is open? */
+extern bool tsdb_storage_is_new(const TsdbStorage *storage);
+
 /*
  * Open a table's storage for adding chunks of these shards (an array of
  * TSDB_SHARDS_MAX) beside other writers, and keep VACUUM from cutting the ends of

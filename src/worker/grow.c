@@ -73,9 +73,17 @@ make_elsewhere(Relation table, const bool *shards)
 	}
 }
 
-TsdbStorage *
-tsdb_grow_open(Relation table, const bool *shards)
+/* May others insert rows while this transaction runs? */
+static bool
+is_open_to_others(Relation table)
 {
+	return is_known_to_others(table) && !CheckRelationLockedByMe(table, ShareLock, true);
+}
+
+TsdbStorage *
+tsdb_grow_open(Relation table, const bool *shards, bool unique)
+{
+	const bool	own = !unique || !is_open_to_others(table); /* may be what we make? */
 	TsdbStorage *storage = tsdb_storage_open_to_add(table, shards, false, &made);
 
 	if (storage == NULL && IsUnderPostmaster && is_known_to_others(table))
@@ -83,8 +91,13 @@ tsdb_grow_open(Relation table, const bool *shards)
 		make_elsewhere(table, shards);
 		storage = tsdb_storage_open_to_add(table, shards, false, &made);
 	}
-	if (storage == NULL && made < MADE_MAX)
+	if (storage == NULL && own && made < MADE_MAX)
 		storage = tsdb_storage_open_to_add(table, shards, true, &made);
+	if (storage != NULL && !own && tsdb_storage_is_new(storage))
+	{
+		tsdb_storage_close(storage);
+		return NULL;
+	}
 	return storage;
 }
 

@@ -11,6 +11,10 @@
  * The worker waits for no lock, since whoever waits for the worker may hold it, and no
  * deadlock detector would know.  What it cannot do, or if no worker can be
  * started, the load does itself.  So does one of a table that nobody else sees yet.
+ *
+ * But rows with unique keys go to no relation that others do not see, unless the table is one to which nobody else
+ * can write: who inserts the same key has to find it before we commit.  So only who moves
+ * rows writes chunks that others cannot read yet, and keys of rows that are being moved are in doubt where they were.
  */
 #ifndef TSDB_WORKER_GROW_H
 #define TSDB_WORKER_GROW_H
@@ -19,9 +23,9 @@
 
 /*
  * Open a table's storage for adding chunks of these shards, with what is missing
- * made (tsdb_storage_open_to_add).  NULL if that cannot be now.
+ * made (tsdb_storage_open_to_add); unique: of rows that have unique keys.  NULL if that cannot be now.
  */
-extern TsdbStorage *tsdb_grow_open(Relation table, const bool *shards);
+extern TsdbStorage *tsdb_grow_open(Relation table, const bool *shards, bool unique);
 
 extern void tsdb_grow_at_xact_end(void);
 
