@@ -115,8 +115,8 @@ tsdb_load_lines_keep(TsdbLoadLines *lines, const bool *marked, uint32 rows)
 	TsdbLoadLines before = *lines;
 	uint32		kept = 0;
 
-	lines->stretches = MemoryContextAlloc(GetMemoryChunkContext(lines),
-										  lines->allocated * sizeof(Stretch));
+	lines->stretches = MemoryContextAllocHuge(GetMemoryChunkContext(lines),
+											  lines->allocated * sizeof(Stretch));
 	tsdb_load_lines_clear(lines);
 	for (uint32 row = 0; row < rows; row++)
 	{

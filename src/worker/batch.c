@@ -452,7 +452,7 @@ tsdb_batch_write(TsdbBatch *batch, int level, uint32 run, int64 *bytes)
 	tsdb_batch_rows_sort(rows);
 	MemoryContextSwitchTo(old);
 	if (batch->leaves_rest)
-		tsdb_batch_rows_leave_rest(rows);
+		tsdb_batch_rows_leave_rest(rows, RelationGetDescr(batch->rel));
 	rank = rows->ranks;
 	if (rows->layout != NULL && rows->layout->by_value)
 		lines = Min(lines, 1 + rows->layout->natts * sizeof(Datum) / TSDB_CACHE_LINE);

@@ -393,33 +393,90 @@ rest_of(const TsdbBatchRank *rank, uint32 first)
 	return (rank->end - first) % TSDB_CHUNK_ROWS;
 }
 
-void
-tsdb_batch_rows_leave_rest(TsdbBatchRows *rows)
+static uint32
+count_rest(const TsdbBatchRows *rows)
 {
-	uint32		rest = 0;
+	uint32		count = 0;
 	uint32		first = 0;
-	uint32		nordered = 0;
 
 	for (uint32 rank = 0; rank < rows->nranks; first = rows->ranks[rank++].end)
-		rest += rest_of(&rows->ranks[rank], first);
-	if (rest == 0 || rest > rows->count / 2)
-		return;
+		count += rest_of(&rows->ranks[rank], first);
+	return count;
+}
+
+static void
+mark_rest(TsdbBatchRows *rows)
+{
+	uint32		first = 0;
 
 	rows->left = MemoryContextAllocZero(rows->memory, rows->count * sizeof(bool));
-	first = 0;
+	for (uint32 rank = 0; rank < rows->nranks; first = rows->ranks[rank++].end)
+	{
+		const uint32 end = rows->ranks[rank].end;
+
+		for (uint32 i = end - rest_of(&rows->ranks[rank], first); i < end; i++)
+			rows->left[rows->order[i]] = true;
+	}
+}
+
+/* Memory that those that are marked will take. */
+static Size
+marked_bytes(const TsdbBatchRows *rows, TupleDesc tupdesc)
+{
+	const TsdbPackedLayout *layout = rows->layout;
+	Size		bytes = 0;
+
+	for (uint32 i = 0; i < rows->count; i++)
+	{
+		if (!rows->left[i])
+			continue;
+		bytes += ROW_OVERHEAD;
+		if (layout->by_value && (rows->references[i] & 1) == 0)
+			bytes += layout->natts * sizeof(Datum);
+		else
+		{
+			tsdb_batch_rows_read(rows, tupdesc, i, rows->values, rows->nulls);
+			bytes += tsdb_packed_row_bytes(layout, rows->values, rows->nulls);
+		}
+	}
+	return bytes;
+}
+
+/* Take what is marked out of the order. */
+static void
+take_out(TsdbBatchRows *rows)
+{
+	uint32		nordered = 0;
+	uint32		first = 0;
+
 	for (uint32 rank = 0; rank < rows->nranks; rank++)
 	{
 		const uint32 end = rows->ranks[rank].end;
 		const uint32 count = end - first - rest_of(&rows->ranks[rank], first);
 
-		for (uint32 i = first + count; i < end; i++)
-			rows->left[rows->order[i]] = true;
 		memmove(rows->order + nordered, rows->order + first, count * sizeof(uint32));
 		nordered += count;
 		rows->ranks[rank].end = nordered;
 		first = end;
 	}
 	rows->nordered = nordered;
+}
+
+void
+tsdb_batch_rows_leave_rest(TsdbBatchRows *rows, TupleDesc tupdesc)
+{
+	const uint32 rest = count_rest(rows);
+
+	if (rest == 0 || rest > rows->count / 2)
+		return;
+	mark_rest(rows);
+	if (marked_bytes(rows, tupdesc) <= rows->bytes / 2)
+		take_out(rows);
+	else
+	{
+		pfree(rows->left);
+		rows->left = NULL;
+	}
 }
 
 Size

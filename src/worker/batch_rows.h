@@ -78,10 +78,11 @@ extern void tsdb_batch_rows_mix(TsdbBatchRows *rows);
 extern void tsdb_batch_rows_sort(TsdbBatchRows *rows);
 
 /*
- * Of packed rows that are sorted, leave out what does not fill a chunk of its series, unless that is most of them: more rows
- * of the series may follow.  Chunks of one series take less room, and answer more queries by their statistics.
+ * Of packed rows that are sorted, leave out what does not fill a chunk of its series, unless that is most of them, or of
+ * their memory: more rows of the series may follow.  Chunks of one series take less room, and answer more
+ * queries by their statistics.
  */
-extern void tsdb_batch_rows_leave_rest(TsdbBatchRows *rows);
+extern void tsdb_batch_rows_leave_rest(TsdbBatchRows *rows, TupleDesc tupdesc);
 
 /* Clear all but those that were left out, which get new numbers; returns the memory that they take. */
 extern Size tsdb_batch_rows_clear_ordered(TsdbBatchRows *rows, TupleDesc tupdesc);

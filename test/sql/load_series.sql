@@ -55,6 +55,13 @@ SELECT loaded FROM chunks;
 SELECT differences();
 SELECT * FROM tsdb.verify('m');
 
+-- a few long rows do not stay in memory while many short ones come
+TRUNCATE m;
+INSERT INTO m SELECT '2026-01-01'::timestamptz + i * interval '1 s', CASE WHEN i <= 860 THEN 'long' ELSE 'short' END, i, CASE WHEN i <= 860 THEN repeat('long ', 200) END
+	FROM generate_series(1, 30860) i;
+SELECT count(*) = 860 AS all, count(*) FILTER (WHERE (ctid::text::point)[0] >= 2147483648) > 700 AS loaded FROM m WHERE device = 'long';
+SELECT loaded FROM chunks;
+
 -- COPY, and who reads in the same transaction
 SELECT pg_backend_pid() AS pid \gset
 \set file '/tmp/tsdb_load_series_' :pid
