@@ -404,6 +404,21 @@ count_rest(const TsdbBatchRows *rows)
 	return count;
 }
 
+/* Did rows come latest first?  Then the one that came last is near the beginning. */
+static bool
+came_backwards(const uint32 *order, uint32 count)
+{
+	uint32		last = 0;
+
+	for (uint32 i = 1; i < count; i++)
+	{
+		if (order[i] > order[last])
+			last = i;
+	}
+	return last < count / 2;
+}
+
+/* Mark the rest of each rank: at the end that more rows are to be expected at. */
 static void
 mark_rest(TsdbBatchRows *rows)
 {
@@ -413,8 +428,10 @@ mark_rest(TsdbBatchRows *rows)
 	for (uint32 rank = 0; rank < rows->nranks; first = rows->ranks[rank++].end)
 	{
 		const uint32 end = rows->ranks[rank].end;
+		const uint32 rest = rest_of(&rows->ranks[rank], first);
+		const uint32 from = came_backwards(rows->order + first, end - first) ? first : end - rest;
 
-		for (uint32 i = end - rest_of(&rows->ranks[rank], first); i < end; i++)
+		for (uint32 i = from; i < from + rest; i++)
 			rows->left[rows->order[i]] = true;
 	}
 }
@@ -447,17 +464,16 @@ static void
 take_out(TsdbBatchRows *rows)
 {
 	uint32		nordered = 0;
-	uint32		first = 0;
+	uint32		i = 0;
 
 	for (uint32 rank = 0; rank < rows->nranks; rank++)
 	{
-		const uint32 end = rows->ranks[rank].end;
-		const uint32 count = end - first - rest_of(&rows->ranks[rank], first);
-
-		memmove(rows->order + nordered, rows->order + first, count * sizeof(uint32));
-		nordered += count;
+		for (; i < rows->ranks[rank].end; i++)
+		{
+			if (!rows->left[rows->order[i]])
+				rows->order[nordered++] = rows->order[i];
+		}
 		rows->ranks[rank].end = nordered;
-		first = end;
 	}
 	rows->nordered = nordered;
 }

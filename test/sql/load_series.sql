@@ -62,6 +62,16 @@ INSERT INTO m SELECT '2026-01-01'::timestamptz + i * interval '1 s', CASE WHEN i
 SELECT count(*) = 860 AS all, count(*) FILTER (WHERE (ctid::text::point)[0] >= 2147483648) > 700 AS loaded FROM m WHERE device = 'long';
 SELECT loaded FROM chunks;
 
+-- latest first: what waits is the earliest, so that chunks of a series do not overlap
+TRUNCATE h, m;
+INSERT INTO h SELECT '2026-01-01'::timestamptz - i * interval '1 s', 'device ' || s, i FROM generate_series(1, 20000) i, generate_series(1, 3) s;
+INSERT INTO m SELECT '2026-01-01'::timestamptz - i * interval '1 s', 'device ' || s, i FROM generate_series(1, 20000) i, generate_series(1, 3) s;
+SELECT loaded, partial <= 4 AS full FROM chunks;
+SELECT count(*) AS overlaps FROM (SELECT device, (ctid::text::point)[0]::bigint / 4 AS chunk, min(ts), max(ts) FROM m WHERE (ctid::text::point)[0] >= 2147483648 GROUP BY 1, 2) a
+	JOIN (SELECT device, (ctid::text::point)[0]::bigint / 4 AS chunk, min(ts), max(ts) FROM m WHERE (ctid::text::point)[0] >= 2147483648 GROUP BY 1, 2) b
+	ON a.device = b.device AND a.chunk < b.chunk AND a.min <= b.max AND b.min <= a.max;
+SELECT differences();
+
 -- COPY, and who reads in the same transaction
 SELECT pg_backend_pid() AS pid \gset
 \set file '/tmp/tsdb_load_series_' :pid
