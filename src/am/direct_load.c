@@ -194,7 +194,7 @@ forget_rows(Load *load)
 		tsdb_load_lines_clear(load->lines);
 }
 
-/* Those are that have been in order, and wait for more of their series. */
+/* Rows are, but for those that were left out, which wait for more of their series. */
 static void
 forget_written(Load *load, Relation rel)
 {
