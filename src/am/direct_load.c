@@ -194,7 +194,7 @@ forget_rows(Load *load)
 		tsdb_load_lines_clear(load->lines);
 }
 
-/* Rows are, but for those that were left out, which wait for more of their series. */
+/* The same but for rows that were left out, which wait for more of their series. */
 static void
 forget_written(Load *load, Relation rel)
 {

@@ -78,13 +78,19 @@ tsdb_batch_rows_init(TsdbBatchRows *rows, Relation rel, bool packed)
 }
 
 static void
+forget_left(TsdbBatchRows *rows)
+{
+	if (rows->left != NULL)
+		pfree(rows->left);
+	rows->left = NULL;
+}
+
+static void
 forget_order(TsdbBatchRows *rows)
 {
 	rows->nordered = 0;
 	rows->ranks = NULL;
-	if (rows->left != NULL)
-		pfree(rows->left);
-	rows->left = NULL;
+	forget_left(rows);
 }
 
 void
@@ -489,10 +495,7 @@ tsdb_batch_rows_leave_rest(TsdbBatchRows *rows, TupleDesc tupdesc)
 	if (marked_bytes(rows, tupdesc) <= rows->bytes / 2)
 		take_out(rows);
 	else
-	{
-		pfree(rows->left);
-		rows->left = NULL;
-	}
+		forget_left(rows);
 }
 
 Size
